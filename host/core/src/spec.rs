@@ -1,0 +1,430 @@
+//! What a user asks for: one service, already read and typed, and the doubts about a set of them.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::graph::Graph;
+use crate::problem::{Problem, closest, pointer_key};
+use crate::time::Span;
+
+/// The name of a service: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServiceName(Arc<str>);
+
+impl ServiceName {
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// A sentence that says which character or length is wrong.
+    pub fn new(text: &str) -> Result<ServiceName, String> {
+        let allowed = "use a-z, 0-9, - and _, starting with a letter or digit, at most 63 characters";
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        match text.chars().next() {
+            None => return Err(format!("a service name is empty; {allowed}")),
+            Some(first) if !good(first) => return Err(format!("service name {text:?} starts with {first:?}; {allowed}")),
+            Some(_) => {}
+        }
+        if let Some(bad) = text.chars().find(|c| !good(*c) && *c != '-' && *c != '_') {
+            return Err(format!("service name {text:?} contains {bad:?}; {allowed}"));
+        }
+        if text.len() > 63 {
+            return Err(format!("service name {text:?} has {} characters; {allowed}", text.len()));
+        }
+        Ok(ServiceName(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ServiceName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        ServiceName::new(&text)
+    }
+}
+
+impl From<ServiceName> for String {
+    fn from(name: ServiceName) -> String {
+        name.0.as_ref().to_owned()
+    }
+}
+
+impl Borrow<str> for ServiceName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Does it run for ever, or to its end?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Runs until it is stopped; an exit is news.
+    #[default]
+    Service,
+    /// Runs once to success (a migration, a seed): then it is `completed` and is not run again.
+    Oneshot,
+}
+
+/// What a service is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Category {
+    /// Databases, queues, proxies.
+    Infrastructure,
+    /// Models and what serves them.
+    Ai,
+    /// What watches the others.
+    Monitoring,
+    /// Everything else.
+    #[default]
+    Application,
+}
+
+/// What must hold of a dependency before a dependent may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Its backend has brought it up.
+    Started,
+    /// Its checks say healthy.
+    Healthy,
+    /// It has run to success.
+    Completed,
+}
+
+/// One edge of the graph: the service that holds it starts after `service`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// Whom it needs.
+    pub service: ServiceName,
+    /// An optional edge orders when both are wanted, and never blocks.
+    #[serde(default)]
+    pub optional: bool,
+    /// Absent: `completed` for a one-shot, `healthy` where the dependency has checks, else `started`.
+    #[serde(default)]
+    pub condition: Option<Condition>,
+    /// A new run of the dependency restarts the dependent too.
+    #[serde(default)]
+    pub restart: bool,
+}
+
+/// Which plugin runs it, and with what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendSpec {
+    /// Name of the backend plugin.
+    pub plugin: String,
+    /// JSON object in the shape of the plugin's own task schema, keys sorted.
+    pub settings: String,
+}
+
+/// One health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckSpec {
+    /// Unique within its service.
+    pub name: String,
+    /// Name of the health-check plugin.
+    pub plugin: String,
+    /// JSON object in the shape of the plugin's own check schema, keys sorted.
+    pub settings: String,
+    /// From one check to the next, ±10 %.
+    pub interval: Span,
+    /// How long one check may take.
+    pub timeout: Span,
+    /// Failures in a row that make it unhealthy.
+    pub failure_threshold: u32,
+    /// Passes in a row that make an unhealthy one healthy again.
+    pub recovery_threshold: u32,
+    /// Failures within this time after a start do not count, until the first pass.
+    pub start_period: Span,
+    /// Restart the task when it is unhealthy.
+    pub auto_recovery: bool,
+}
+
+impl CheckSpec {
+    /// A check with the defaults: every 30 s, 5 s to answer, 3 failures, 2 passes, no start period, recovery on.
+    pub fn new(name: &str, plugin: &str, settings: &str) -> CheckSpec {
+        CheckSpec {
+            name: name.to_owned(),
+            plugin: plugin.to_owned(),
+            settings: settings.to_owned(),
+            interval: Span::secs(30),
+            timeout: Span::secs(5),
+            failure_threshold: 3,
+            recovery_threshold: 2,
+            start_period: Span::ZERO,
+            auto_recovery: true,
+        }
+    }
+}
+
+/// When a task that ended is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// After every end.
+    Always,
+    /// After every end but a successful one.
+    OnFailure,
+    /// Not at all.
+    Never,
+}
+
+/// Restart policy: how often, after how long, and when the count starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// After which ends.
+    pub mode: RestartMode,
+    /// Restarts in a row before the service is `failed`; `None` is without limit.
+    pub max_attempts: Option<u32>,
+    /// Wait before the first restart.
+    pub initial: Span,
+    /// Each wait is this many times the one before, in thousandths (2,000 doubles).
+    pub factor_permille: u32,
+    /// No wait is longer, jitter aside.
+    pub max: Span,
+    /// The wait is varied by up to this part of itself, either way, in thousandths.
+    pub jitter_permille: u32,
+    /// A run that lasted this long starts the count anew.
+    pub reset_after: Span,
+}
+
+impl Default for RestartPolicy {
+    /// Always, three times, after 2 s, 4 s and 8 s (±25 %, at most 60 s); ten good minutes start the count anew.
+    fn default() -> Self {
+        RestartPolicy {
+            mode: RestartMode::Always,
+            max_attempts: Some(3),
+            initial: Span::secs(2),
+            factor_permille: 2_000,
+            max: Span::secs(60),
+            jitter_permille: 250,
+            reset_after: Span::secs(600),
+        }
+    }
+}
+
+/// How a task is asked to end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopSpec {
+    /// By name; the backend's own choice when absent.
+    pub signal: Option<String>,
+    /// How long it has before it is killed.
+    pub grace: Span,
+}
+
+impl Default for StopSpec {
+    fn default() -> Self {
+        StopSpec { signal: None, grace: Span::secs(30) }
+    }
+}
+
+/// What a task may use; absent is without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Resources {
+    /// Thousandths of one core.
+    pub cpu_millis: Option<u32>,
+    /// Bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// Bytes of storage.
+    pub storage_bytes: Option<u64>,
+}
+
+/// How many of it there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// The fewest that scaling may leave.
+    pub min: u32,
+    /// The most that scaling may make.
+    pub max: u32,
+    /// How many are wanted now.
+    pub count: u32,
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Replicas { min: 1, max: 1, count: 1 }
+    }
+}
+
+/// The most replicas one service may ask for.
+pub const MAX_REPLICAS: u32 = 1_000;
+
+/// One service as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Its name.
+    pub name: ServiceName,
+    /// For ever, or to its end?
+    pub kind: Kind,
+    /// For people.
+    pub display_name: Option<String>,
+    /// What it is for.
+    pub category: Category,
+    /// Is the whole not ready without it?
+    pub critical: bool,
+    /// A disabled service is kept, and not run.
+    pub enabled: bool,
+    /// Free-form, written onto the real thing where it can carry them.
+    pub labels: BTreeMap<String, String>,
+    /// What runs it.
+    pub backend: BackendSpec,
+    /// After whom it starts.
+    pub dependencies: Vec<Dependency>,
+    /// How it is judged.
+    pub checks: Vec<CheckSpec>,
+    /// What follows an end.
+    pub restart: RestartPolicy,
+    /// How it is ended.
+    pub stop: StopSpec,
+    /// How long one call of its backend may take.
+    pub timeout: Span,
+    /// What it may use.
+    pub resources: Resources,
+    /// How many there are.
+    pub replicas: Replicas,
+    /// Environment beside what the backend's settings say.
+    pub env: BTreeMap<String, String>,
+    /// Environment whose values are read from files at each start, and are kept nowhere: name → path.
+    pub secrets: BTreeMap<String, String>,
+    /// Name of the network it belongs to.
+    pub network: Option<String>,
+    /// Identifies what a running task was made from (backend, env, secrets' paths, resources, labels): a change recreates it.
+    pub task_digest: String,
+}
+
+impl Spec {
+    /// A service with the defaults, run by `plugin` with `settings` (JSON); `task_digest` is those two.
+    pub fn new(name: ServiceName, plugin: &str, settings: &str) -> Spec {
+        Spec {
+            name,
+            kind: Kind::Service,
+            display_name: None,
+            category: Category::default(),
+            critical: false,
+            enabled: true,
+            labels: BTreeMap::new(),
+            backend: BackendSpec { plugin: plugin.to_owned(), settings: settings.to_owned() },
+            dependencies: Vec::new(),
+            checks: Vec::new(),
+            restart: RestartPolicy::default(),
+            stop: StopSpec::default(),
+            timeout: Span::secs(300),
+            resources: Resources::default(),
+            replicas: Replicas::default(),
+            env: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            network: None,
+            task_digest: format!("{plugin} {settings}"),
+        }
+    }
+}
+
+/// Every mistake that shows only when the services are seen together: unknown and own dependencies, twice the same one, cycles,
+/// conditions that can never hold, replica bounds, check names, thresholds.
+///
+/// Places are JSON pointers below `/services/NAME`. An empty answer means: may be applied.
+pub fn doubt(specs: &BTreeMap<ServiceName, Spec>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for spec in specs.values() {
+        doubt_one(spec, specs, &mut problems);
+    }
+    if problems.is_empty() {
+        if let Some(cycle) = Graph::new(specs.values()).cycle() {
+            let path: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
+            problems.push(
+                Problem::new(
+                    format!("/services/{}/dependencies", pointer_key(path[0])),
+                    format!("dependency cycle: {} -> {}", path.join(" -> "), path[0]),
+                )
+                .hint("remove one of these edges; an optional edge counts too, because it orders starts"),
+            );
+        }
+    }
+    problems
+}
+
+fn doubt_one(spec: &Spec, specs: &BTreeMap<ServiceName, Spec>, problems: &mut Vec<Problem>) {
+    let here = format!("/services/{}", pointer_key(spec.name.as_str()));
+    for (index, edge) in spec.dependencies.iter().enumerate() {
+        let at = format!("{here}/dependencies/{index}");
+        if edge.service == spec.name {
+            problems.push(Problem::new(at, format!("service `{}` depends on itself", spec.name)).hint("remove this dependency"));
+            continue;
+        }
+        if spec.dependencies[..index].iter().any(|earlier| earlier.service == edge.service) {
+            problems.push(Problem::new(at, format!("`{}` is named twice among the dependencies", edge.service)).hint("keep one of the two"));
+            continue;
+        }
+        let Some(dependency) = specs.get(&edge.service) else {
+            let names = specs.keys().map(ServiceName::as_str).filter(|name| *name != spec.name.as_str());
+            let hint = match closest(edge.service.as_str(), names) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "every dependency must be a service of the same file".to_owned(),
+            };
+            problems.push(Problem::new(at, format!("there is no service `{}`", edge.service)).hint(hint));
+            continue;
+        };
+        doubt_condition(edge, dependency, at, problems);
+    }
+    doubt_checks(spec, &here, problems);
+    let Replicas { min, max, count } = spec.replicas;
+    if max == 0 || max > MAX_REPLICAS {
+        problems.push(Problem::new(format!("{here}/replicas"), format!("`max` is {max}; it must be between 1 and {MAX_REPLICAS}")));
+    } else if !(min <= count && count <= max) {
+        problems.push(
+            Problem::new(format!("{here}/replicas"), format!("min {min}, count {count} and max {max} do not fit together"))
+                .hint("min <= count <= max must hold"),
+        );
+    }
+}
+
+fn doubt_condition(edge: &Dependency, dependency: &Spec, at: String, problems: &mut Vec<Problem>) {
+    let name = &edge.service;
+    match edge.condition {
+        Some(Condition::Completed) if dependency.kind == Kind::Service && dependency.restart.mode == RestartMode::Always => problems.push(
+            Problem::new(at, format!("`{name}` never completes: it is restarted after every end"))
+                .hint(format!("make `{name}` a one-shot (kind = \"oneshot\"), or wait for `started` or `healthy`")),
+        ),
+        Some(Condition::Healthy) if dependency.checks.is_empty() => problems.push(
+            Problem::new(at, format!("`{name}` has no health check, so it never becomes healthy"))
+                .hint(format!("give `{name}` a health_check, or wait for `started`")),
+        ),
+        None | Some(Condition::Started | Condition::Healthy | Condition::Completed) => {}
+    }
+}
+
+fn doubt_checks(spec: &Spec, here: &str, problems: &mut Vec<Problem>) {
+    for (index, check) in spec.checks.iter().enumerate() {
+        let at = format!("{here}/health_checks/{index}");
+        if spec.checks[..index].iter().any(|earlier| earlier.name == check.name) {
+            problems.push(Problem::new(&at, format!("two checks are named `{}`", check.name)).hint("give each a `name` of its own"));
+        }
+        if check.interval == Span::ZERO || check.timeout == Span::ZERO {
+            problems.push(Problem::new(&at, "`interval` and `timeout` must be longer than zero"));
+        }
+        if check.failure_threshold == 0 || check.recovery_threshold == 0 {
+            problems.push(Problem::new(&at, "thresholds must be at least 1"));
+        }
+    }
+}
