@@ -1,0 +1,159 @@
+//! Checks and what they say.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Shape;
+use super::service::Health;
+use crate::stamp::Timestamp;
+
+/// What one check said once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// Well.
+    Pass,
+    /// Well enough; reads as degraded.
+    Warn,
+    /// Not well.
+    Fail,
+    /// The checker itself did not work; moves no counter.
+    Unknown,
+}
+
+impl Check {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Check::Pass => "pass",
+            Check::Warn => "warn",
+            Check::Fail => "fail",
+            Check::Unknown => "unknown",
+        }
+    }
+}
+
+/// One result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// Of which service.
+    pub service_name: String,
+    /// Of which check.
+    pub check: String,
+    /// Of which replica.
+    pub replica: u32,
+    /// What it said.
+    pub verdict: Check,
+    /// How well the service is after it.
+    pub status: Health,
+    /// When it was asked.
+    pub timestamp: Timestamp,
+    /// For people.
+    pub message: String,
+    /// Figures for people.
+    #[serde(default)]
+    pub details: BTreeMap<String, String>,
+    /// How long the answer took.
+    pub response_time_ms: Option<f64>,
+}
+
+/// How much of the time it was well, in percent; absent when nothing is known of that time.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Uptime {
+    /// Of the last hour.
+    pub uptime_1h: Option<f64>,
+    /// Of the last 24 hours.
+    pub uptime_24h: Option<f64>,
+    /// Of the last 7 days.
+    pub uptime_7d: Option<f64>,
+}
+
+/// One check of one replica, as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckState {
+    /// Its name.
+    pub check: String,
+    /// Of which replica.
+    pub replica: u32,
+    /// Name of the health-check plugin.
+    pub plugin: String,
+    /// How well the replica is by this check.
+    pub health: Health,
+    /// From one check to the next.
+    pub interval_ms: u64,
+    /// How long one may take.
+    pub timeout_ms: u64,
+    /// Failures in a row that make it unhealthy.
+    pub failure_threshold: u32,
+    /// Passes in a row that make it healthy again.
+    pub recovery_threshold: u32,
+    /// Restart the task when it is unhealthy?
+    pub auto_recovery: bool,
+    /// In a row, now.
+    pub consecutive_failures: u32,
+    /// In a row, now.
+    pub consecutive_passes: u32,
+    /// Until the next one.
+    pub next_in_ms: Option<u64>,
+    /// How much of the time it was well.
+    #[serde(flatten)]
+    pub uptime: Uptime,
+    /// The latest results, oldest first, at most 100.
+    pub history: Vec<CheckResult>,
+}
+
+/// How well one service is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceHealth {
+    /// By its checks.
+    pub status: Health,
+    /// The latest result of any of them.
+    pub last_check: Option<CheckResult>,
+    /// The most of any of them.
+    pub consecutive_failures: u32,
+    /// How much of the time it was well.
+    #[serde(flatten)]
+    pub uptime: Uptime,
+}
+
+/// `GET /health`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// Version of this shape.
+    pub version: Shape,
+    /// The worst health of all.
+    pub composite_health: Health,
+    /// Is every critical service up and well?
+    pub ready: bool,
+    /// By name.
+    pub services: BTreeMap<String, ServiceHealth>,
+    /// Names.
+    pub unhealthy_services: Vec<String>,
+    /// Names.
+    pub degraded_services: Vec<String>,
+}
+
+/// `POST /health/check-now`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckNowRequest {
+    /// Of these; empty is all.
+    #[serde(default)]
+    pub services: Vec<String>,
+}
+
+/// Its answer, once each check has one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckNow {
+    /// Version of this shape.
+    pub version: Shape,
+    /// When the last one answered.
+    pub timestamp: Timestamp,
+    /// The worst health of all services.
+    pub composite_health: Health,
+    /// By service, check and replica.
+    pub results: Vec<CheckResult>,
+    /// Asked for, and not checked: not running, or without checks.
+    pub not_checked: Vec<String>,
+}

@@ -1,0 +1,110 @@
+//! What an apply would change.
+
+use hostler_core::Problem;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Shape;
+
+/// `POST /plan` and `POST /apply`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyRequest {
+    /// The configuration as JSON, variables filled in.
+    pub document: Value,
+    /// What relative paths in it are relative to; absolute.
+    pub base_dir: String,
+    /// Start what is new and enabled; else it is kept, stopped.
+    #[serde(default = "yes")]
+    pub start: bool,
+    /// Start only these and what they depend on. The whole document is applied either way.
+    #[serde(default)]
+    pub services: Option<Vec<String>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What becomes of one service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It is new.
+    Create,
+    /// Changed while it runs; nothing is interrupted.
+    UpdateLive,
+    /// The same thing is stopped and started.
+    Restart,
+    /// It is stopped and destroyed, and a new one made.
+    Recreate,
+    /// It is stopped and forgotten.
+    Remove,
+    /// Nothing happens.
+    Unchanged,
+}
+
+impl Change {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Change::Create => "create",
+            Change::UpdateLive => "update-live",
+            Change::Restart => "restart",
+            Change::Recreate => "recreate",
+            Change::Remove => "remove",
+            Change::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// One service's part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChange {
+    /// Whose.
+    pub service: String,
+    /// What becomes of it.
+    pub change: Change,
+    /// What differs: "backend.command: was …, becomes …"; never a secret.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+}
+
+/// A plugin that services name and the host does not have, or has refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingPlugin {
+    /// Its name.
+    pub name: String,
+    /// The services that name it.
+    pub used_by: Vec<String>,
+    /// Why it is not there, and where to put it.
+    pub reason: String,
+}
+
+/// The answer: what would happen, or what has begun to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this shape.
+    pub version: Shape,
+    /// Is it wanted from now on (`/apply`), or was it only asked for (`/plan`)?
+    pub applied: bool,
+    /// Version of the wanted set: after it, or as it is.
+    pub generation: u64,
+    /// The latest event before it: `GET /events?after=` continues from here.
+    pub last_event: u64,
+    /// Every service of the document and every one that goes, by name.
+    pub changes: Vec<PlannedChange>,
+    /// Services of these plugins are applied, and wait until it is there.
+    #[serde(default)]
+    pub missing_plugins: Vec<MissingPlugin>,
+    /// What makes `/apply` refuse (422); empty when applied.
+    #[serde(default)]
+    pub problems: Vec<Problem>,
+}
+
+impl Plan {
+    /// Does nothing change?
+    pub fn is_empty(&self) -> bool {
+        self.changes.iter().all(|change| change.change == Change::Unchanged)
+    }
+}

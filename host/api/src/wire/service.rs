@@ -1,0 +1,355 @@
+//! Services as the host sees them.
+
+use std::collections::BTreeMap;
+
+use hostler_core::{Category, Dependency, Kind};
+use serde::{Deserialize, Serialize};
+
+use super::Shape;
+use super::health::CheckState;
+use crate::routes;
+use crate::stamp::Timestamp;
+
+/// What is believed of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Nobody asked for it.
+    NotFound,
+    /// Kept, and not run.
+    Disabled,
+    /// Wanted, and waiting: for a dependency, a free place, the end of a backoff.
+    Pending,
+    /// Its backend is bringing it up.
+    Starting,
+    /// Up.
+    Running,
+    /// Up, and its checks say it is not well.
+    Unhealthy,
+    /// On its way down.
+    Stopping,
+    /// Down, as wanted.
+    Stopped,
+    /// A one-shot that ran to success.
+    Completed,
+    /// Its restarts are used up, or it can never start; waits for a person.
+    Failed,
+    /// Between two replica counts.
+    Scaling,
+    /// Its backend cannot be asked.
+    Unknown,
+}
+
+impl Status {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::NotFound => "not-found",
+            Status::Disabled => "disabled",
+            Status::Pending => "pending",
+            Status::Starting => "starting",
+            Status::Running => "running",
+            Status::Unhealthy => "unhealthy",
+            Status::Stopping => "stopping",
+            Status::Stopped => "stopped",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Scaling => "scaling",
+            Status::Unknown => "unknown",
+        }
+    }
+}
+
+/// How well a service is, by its checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// No check has said anything, or none can.
+    #[default]
+    Unknown,
+    /// All is well.
+    Healthy,
+    /// Some failures, fewer than the threshold.
+    Degraded,
+    /// The threshold is reached.
+    Unhealthy,
+}
+
+impl Health {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Healthy => "healthy",
+            Health::Degraded => "degraded",
+            Health::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+/// What is asked of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// To be up, or, of a one-shot, to be done.
+    Running,
+    /// To be down.
+    Stopped,
+    /// To be gone.
+    Removed,
+}
+
+/// The next step that happens by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextStep {
+    /// "restart", "health check `http`", "kill".
+    pub what: String,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// How long until then, at the time of the answer.
+    pub in_ms: Option<u64>,
+}
+
+/// How many replicas there are, by what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReplicaCounts {
+    /// Asked for now.
+    pub wanted: u32,
+    /// The fewest that scaling may leave.
+    pub min: u32,
+    /// The most that scaling may make.
+    pub max: u32,
+    /// Up.
+    pub running: u32,
+    /// Up and healthy.
+    pub healthy: u32,
+}
+
+/// One service, in one line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// For ever, or to its end?
+    pub kind: Kind,
+    /// What it is for.
+    pub category: Category,
+    /// Is the whole not ready without it?
+    pub critical: bool,
+    /// A disabled service is not run.
+    pub enabled: bool,
+    /// Name of the backend plugin.
+    pub backend: String,
+    /// What is asked of it.
+    pub wanted: Wanted,
+    /// A manual stop is remembered until a manual start.
+    pub stopped_by_hand: bool,
+    /// What is believed of it.
+    pub status: Status,
+    /// How well it is.
+    pub health: Health,
+    /// Why, in one line: the first sentence of the cause chain.
+    pub cause: Option<String>,
+    /// Nothing more happens without news: it is as wanted (and, with checks, has had a first verdict), or it failed, or it waits for
+    /// something that failed.
+    pub settled: bool,
+    /// What happens next by itself.
+    pub next: Option<NextStep>,
+    /// Which version of its spec is in force.
+    pub generation: u64,
+    /// Distance from the first starts.
+    pub layer: Option<usize>,
+    /// How many there are.
+    pub replicas: ReplicaCounts,
+    /// The process of the first replica, where it has one.
+    pub pid: Option<u32>,
+    /// The latest start of the first replica.
+    pub started_at: Option<Timestamp>,
+    /// How long it has been up.
+    pub uptime_ms: Option<u64>,
+    /// From the start's intent to healthy (without checks: to running), of the latest start.
+    pub startup_time_ms: Option<u64>,
+    /// Restarts over the life of the service.
+    pub restart_count: u64,
+    /// Restarts that count against the budget now.
+    pub restart_attempts: u32,
+    /// The budget; absent is without limit.
+    pub max_restart_attempts: Option<u32>,
+    /// Ends and failed starts that nobody asked for, over the life of the service.
+    pub failure_count: u64,
+    /// When it was last restarted.
+    pub last_restart_at: Option<Timestamp>,
+    /// When it last failed.
+    pub last_failure_at: Option<Timestamp>,
+    /// What it last failed of.
+    pub last_error: Option<String>,
+}
+
+/// `GET /services`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceList {
+    /// Version of this shape.
+    pub version: Shape,
+    /// Is every service of the list settled?
+    pub settled: bool,
+    /// Is every critical service up and well?
+    pub ready: bool,
+    /// The worst health of all.
+    pub composite_health: Health,
+    /// The latest event of this picture: `GET /events?after=` continues from here.
+    pub last_event: u64,
+    /// By name.
+    pub services: Vec<Service>,
+}
+
+/// `?` of `GET /services`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServicesQuery {
+    /// Only these, separated by commas; all when absent.
+    pub names: Option<String>,
+    /// Answer once each of them is settled, or at the timeout.
+    pub wait_settled: bool,
+    /// How long to wait; 60 s when absent. After it the answer is the picture as it is, with `settled: false`.
+    pub timeout_ms: Option<u64>,
+}
+
+impl ServicesQuery {
+    /// The path with this query.
+    pub fn path(&self) -> String {
+        let pairs = [
+            ("names", self.names.clone()),
+            ("wait_settled", self.wait_settled.then(|| "true".to_owned())),
+            ("timeout_ms", self.timeout_ms.map(|ms| ms.to_string())),
+        ];
+        routes::with(routes::SERVICES, &pairs)
+    }
+}
+
+/// Where a replica listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Which of its endpoints.
+    pub name: String,
+    /// Host or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// `tcp`, `http`, …
+    pub protocol: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Absent when a signal or something unknown ended it.
+    pub code: Option<i32>,
+    /// By name.
+    pub signal: Option<String>,
+    /// Was it killed for its memory?
+    pub out_of_memory: bool,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// For people.
+    pub reason: Option<String>,
+}
+
+/// What a replica uses; absent is not measured.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// When it was measured.
+    pub at: Option<Timestamp>,
+    /// Counts up over a run.
+    pub cpu_nanos: Option<u64>,
+    /// Resident.
+    pub memory_bytes: Option<u64>,
+    /// The limit in force.
+    pub memory_limit_bytes: Option<u64>,
+    /// Left on its disk.
+    pub disk_free_bytes: Option<u64>,
+    /// Counts up over a run.
+    pub network_received_bytes: Option<u64>,
+    /// Counts up over a run.
+    pub network_sent_bytes: Option<u64>,
+    /// How many processes it is.
+    pub processes: Option<u32>,
+}
+
+/// One replica of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// From 0.
+    pub replica: u32,
+    /// Which life it is in; 0 before the first.
+    pub run: u64,
+    /// What its backend writes onto the real thing.
+    pub task_id: Option<String>,
+    /// What is believed of it.
+    pub status: Status,
+    /// How well it is.
+    pub health: Health,
+    /// Why, in one line.
+    pub cause: Option<String>,
+    /// What happens next by itself.
+    pub next: Option<NextStep>,
+    /// Where its backend says so.
+    pub pid: Option<u32>,
+    /// When this run started.
+    pub started_at: Option<Timestamp>,
+    /// How long it has been up.
+    pub uptime_ms: Option<u64>,
+    /// Restarts that count against the budget now.
+    pub restart_attempts: u32,
+    /// How the latest run that ended did so.
+    pub last_exit: Option<Exit>,
+    /// Where it listens.
+    pub endpoints: Vec<Endpoint>,
+    /// What its backend says of it: container id, unit name, notes such as "memory limit not applied: …".
+    pub attributes: BTreeMap<String, String>,
+    /// What it uses, when its backend has the `stats` ability.
+    pub usage: Option<Usage>,
+}
+
+/// `GET /services/{name}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceDetail {
+    /// Version of this shape.
+    pub version: Shape,
+    /// The line of the list.
+    pub service: Service,
+    /// The cause chain, the effect first.
+    pub because: Vec<String>,
+    /// Free-form.
+    pub labels: BTreeMap<String, String>,
+    /// After whom it starts.
+    pub dependencies: Vec<Dependency>,
+    /// Who starts after it.
+    pub dependents: Vec<String>,
+    /// Each replica.
+    pub replicas: Vec<Replica>,
+    /// Each check of each replica.
+    pub checks: Vec<CheckState>,
+}
+
+/// `GET /services/{name}/explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Version of this shape.
+    pub version: Shape,
+    /// Of whom.
+    pub service: String,
+    /// What is asked of it.
+    pub wanted: Wanted,
+    /// What is believed of it.
+    pub status: Status,
+    /// How well it is.
+    pub health: Health,
+    /// The cause chain, the effect first: each sentence is explained by the one after it.
+    pub because: Vec<String>,
+    /// What happens next by itself; absent when nothing does.
+    pub next: Option<NextStep>,
+    /// What a person can do, as a command, when nothing happens by itself.
+    pub hint: Option<String>,
+}

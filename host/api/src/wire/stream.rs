@@ -1,0 +1,74 @@
+//! What happened, in order.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Shape;
+use crate::routes;
+use crate::stamp::Timestamp;
+
+/// `?` of `GET /events`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventsQuery {
+    /// Only what came after this sequence number; from the oldest kept when absent.
+    pub after: Option<u64>,
+    /// At most so many, when not following; the oldest of them first.
+    pub limit: Option<usize>,
+    /// Only of these services, separated by commas.
+    pub services: Option<String>,
+    /// Keep the answer open, and send events as they happen.
+    pub follow: bool,
+}
+
+impl EventsQuery {
+    /// The path with this query.
+    pub fn path(&self) -> String {
+        let pairs = [
+            ("after", self.after.map(|n| n.to_string())),
+            ("limit", self.limit.map(|n| n.to_string())),
+            ("services", self.services.clone()),
+            ("follow", self.follow.then(|| "true".to_owned())),
+        ];
+        routes::with(routes::EVENTS, &pairs)
+    }
+}
+
+/// One document of the stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum EventItem {
+    /// Something happened.
+    Event(EventRecord),
+    /// What came after `after` and before `next` is no longer kept, or came too fast for this reader.
+    Gap {
+        /// Version of this shape.
+        version: Shape,
+        /// The next event's sequence number.
+        next: u64,
+    },
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Version of this shape.
+    pub version: Shape,
+    /// Counts up by one, without gaps but for those that are said.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What: `service-started`, `health-changed`, `plugin-refused`, …
+    pub kind: String,
+    /// To whom.
+    pub service: Option<String>,
+    /// To which replica.
+    pub replica: Option<u32>,
+    /// To which life of it.
+    pub run: Option<u64>,
+    /// For people: one sentence.
+    pub message: String,
+    /// For programs; never a secret.
+    #[serde(default)]
+    pub data: Value,
+}
