@@ -1,0 +1,157 @@
+//! Questions, each answered from one consistent view.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::fault::fault;
+use super::open;
+use crate::StoreError;
+use crate::contract::{Entry, Event, EventPage};
+use crate::watch::{Batch, Change, Start, batches};
+
+/// How many idle connections are kept.
+const IDLE: usize = 4;
+
+/// Connections for reading, opened when needed.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// The numbers that a commit moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub(super) revision: u64,
+    pub(super) last_event: u64,
+    pub(super) watch_floor: u64,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, idle: Mutex::default() }
+    }
+
+    /// Answers a question on a connection that nobody else uses meanwhile.
+    pub(super) fn with<T, E: Into<Failure>>(&self, ask: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, StoreError> {
+        let idle = self.idle().pop();
+        let connection = idle.map_or_else(|| open::reader(&self.path), Ok)?;
+        let answer = ask(&connection).map_err(|error| match error.into() {
+            Failure::Sql(error) => fault(&self.path, "reading", error),
+            Failure::Store(error) => error,
+        })?;
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a question has no answer.
+pub(super) enum Failure {
+    Sql(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+pub(super) fn counters(connection: &Connection) -> rusqlite::Result<Counters> {
+    let mut statement = connection.prepare_cached("SELECT revision, last_event, watch_floor FROM meta WHERE id = 1")?;
+    statement.query_row([], |row| Ok(Counters { revision: number(row, 0)?, last_event: number(row, 1)?, watch_floor: number(row, 2)? }))
+}
+
+pub(super) fn entry(connection: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
+    let mut statement = connection.prepare_cached("SELECT revision, value FROM entries WHERE key = ?1 AND value IS NOT NULL")?;
+    statement.query_row([key], |row| Ok(Entry { revision: number(row, 0)?, value: row.get(1)? })).optional()
+}
+
+pub(super) fn range(connection: &Connection, prefix: &str, after: Option<&str>, limit: usize) -> rusqlite::Result<Vec<(String, Entry)>> {
+    // `key > ''` holds for every key: keys are not empty.
+    let mut statement = connection.prepare_cached(
+        "SELECT key, revision, value FROM entries
+         WHERE key >= ?1 AND key > ?2 AND key < ?3 AND value IS NOT NULL ORDER BY key LIMIT ?4",
+    )?;
+    let rows = statement.query_map(params![prefix, after.unwrap_or(""), end_of(prefix), signed(limit as u64)], |row| {
+        Ok((row.get(0)?, Entry { revision: number(row, 1)?, value: row.get(2)? }))
+    })?;
+    rows.collect()
+}
+
+pub(super) fn events(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<EventPage> {
+    // One read transaction: the newest number and the events belong together.
+    let view = connection.unchecked_transaction()?;
+    let last = counters(&view)?.last_event;
+    let mut statement = view.prepare_cached(
+        "SELECT seq, revision, kind, subject, at_unix_ms, data FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![signed(after), signed(limit as u64)], event)?;
+    Ok(EventPage::new(after, last, rows.collect::<rusqlite::Result<_>>()?))
+}
+
+/// What happened under a prefix before a watch begins.
+pub(super) fn replay(connection: &Connection, prefix: &str, start: &Start) -> rusqlite::Result<VecDeque<Batch>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT revision, key, value FROM entries
+         WHERE key >= ?1 AND key < ?2 AND revision > ?3 AND (?4 OR value IS NOT NULL) ORDER BY revision, key",
+    )?;
+    let rows = statement.query_map(params![prefix, end_of(prefix), signed(start.after), start.deletions], |row| {
+        let value: Option<Vec<u8>> = row.get(2)?;
+        Ok((number(row, 0)?, Change { key: row.get(1)?, value: value.map(Arc::from) }))
+    })?;
+    Ok(batches(rows.collect::<rusqlite::Result<Vec<_>>>()?))
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        seq: number(row, 0)?,
+        revision: number(row, 1)?,
+        kind: row.get(2)?,
+        subject: row.get(3)?,
+        at_unix_ms: number(row, 4)?,
+        data: row.get(5)?,
+    })
+}
+
+/// A stored number; SQLite's are signed.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// A number to store; what is larger than any stored one stays larger.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The first value after every key with this prefix. Where there is no such text it is a blob, which SQLite orders after all
+/// texts.
+fn end_of(prefix: &str) -> Value {
+    let mut head = prefix.to_owned();
+    while let Some(last) = head.pop() {
+        let next = if last == '\u{d7ff}' { Some('\u{e000}') } else { char::from_u32(u32::from(last) + 1) };
+        if let Some(next) = next {
+            head.push(next);
+            return Value::Text(head);
+        }
+    }
+    Value::Blob(Vec::new())
+}

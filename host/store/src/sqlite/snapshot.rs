@@ -1,0 +1,92 @@
+//! Snapshots: the whole store as one database file, and back.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::apply::{Tally, count_replies, save_counters};
+use super::fault::fault;
+use super::open::private;
+use super::read::{Counters, number, signed};
+use crate::StoreError;
+
+/// Writes a snapshot of the store at `store` into `file`.
+pub(super) fn write(connection: &Connection, store: &Path, file: &Path) -> Result<(), StoreError> {
+    if is_same(store, file) {
+        return Err(StoreError::Invalid(format!("{} is the store itself", file.display())));
+    }
+    replace_file(file, |temporary| {
+        let Some(name) = temporary.to_str() else {
+            return Err(StoreError::Invalid(format!("the name of the snapshot is not UTF-8: {}", file.display())));
+        };
+        connection.execute("VACUUM INTO ?1", [name]).map(drop).map_err(|error| fault(file, "writing", error))
+    })
+}
+
+/// Replaces what is stored by a snapshot that was checked before.
+pub(super) fn restore(connection: &Connection, tally: &Tally, file: &Path) -> Result<Tally, rusqlite::Error> {
+    let name = file.to_str().ok_or_else(|| rusqlite::Error::InvalidPath(file.to_owned()))?;
+    connection.execute("ATTACH ?1 AS snapshot", [name])?;
+    let restored = copy(connection, tally);
+    // After a failure the attached file would still be in the way of the next attempt.
+    let detached = connection.execute("DETACH snapshot", []);
+    let restored = restored?;
+    detached?;
+    Ok(restored)
+}
+
+fn copy(connection: &Connection, tally: &Tally) -> Result<Tally, rusqlite::Error> {
+    let transaction = connection.unchecked_transaction()?;
+    let snapshot = transaction.query_row("SELECT revision, last_event FROM snapshot.meta WHERE id = 1", [], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+    transaction.execute_batch(
+        "DELETE FROM entries; INSERT INTO entries SELECT key, revision, value FROM snapshot.entries;
+         DELETE FROM events; INSERT INTO events SELECT seq, revision, kind, subject, at_unix_ms, data FROM snapshot.events;
+         DELETE FROM replies; INSERT INTO replies SELECT revision, key, first_event FROM snapshot.replies;
+         INSERT INTO leases SELECT name, epoch, NULL, expires_ms FROM snapshot.leases WHERE true
+             ON CONFLICT (name) DO UPDATE SET epoch = max(epoch, excluded.epoch);",
+    )?;
+    let revision = tally.counters.revision.max(snapshot.0) + 1;
+    let counters = Counters { revision, last_event: tally.counters.last_event.max(snapshot.1), watch_floor: revision };
+    save_counters(&transaction, &counters)?;
+    // A deletion is only told to watches that began before it, and none of them is left.
+    transaction.execute("DELETE FROM entries WHERE value IS NULL AND revision <= ?1", [signed(revision)])?;
+    let restored = Tally { counters, replies: count_replies(&transaction)? };
+    transaction.commit()?;
+    Ok(restored)
+}
+
+/// Makes a file, readable by its owner only, that appears under its name complete and synced, or not at all.
+pub(crate) fn replace_file(file: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    let temporary = temporary(file)?;
+    let failed = |error| StoreError::io(file, "writing", error);
+    // What an interrupted attempt left behind.
+    let _absent = fs::remove_file(&temporary);
+    private(OpenOptions::new().write(true).create_new(true)).open(&temporary).map_err(failed)?;
+    let replaced = fill(&temporary).and_then(|()| {
+        File::open(&temporary).and_then(|written| written.sync_all()).map_err(failed)?;
+        fs::rename(&temporary, file).map_err(failed)?;
+        File::open(directory(file)).and_then(|directory| directory.sync_all()).map_err(failed)
+    });
+    if replaced.is_err() {
+        let _absent = fs::remove_file(&temporary);
+    }
+    replaced
+}
+
+fn temporary(file: &Path) -> Result<PathBuf, StoreError> {
+    let name = file.file_name().ok_or_else(|| StoreError::Invalid(format!("{} is not the name of a file", file.display())))?;
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(name);
+    hidden.push(".new");
+    Ok(directory(file).join(hidden))
+}
+
+fn directory(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn is_same(store: &Path, file: &Path) -> bool {
+    let place = |path: &Path| fs::canonicalize(directory(path)).ok().zip(path.file_name().map(ToOwned::to_owned));
+    place(store).is_some_and(|store| place(file) == Some(store))
+}
