@@ -36,6 +36,21 @@ impl Graph {
         graph
     }
 
+    /// Takes one service out; the layers of the others stay as they are.
+    pub(crate) fn remove(&mut self, name: &str) {
+        for dependency in self.dependencies.remove(name).unwrap_or_default() {
+            if let Some(dependents) = self.dependents.get_mut(&dependency) {
+                dependents.remove(name);
+            }
+        }
+        for dependent in self.dependents.remove(name).unwrap_or_default() {
+            if let Some(dependencies) = self.dependencies.get_mut(&dependent) {
+                dependencies.remove(name);
+            }
+        }
+        self.layers.remove(name);
+    }
+
     /// Whom `name` starts after, directly.
     pub fn dependencies(&self, name: &str) -> impl Iterator<Item = &ServiceName> {
         self.dependencies.get(name).into_iter().flatten()
@@ -157,9 +172,7 @@ mod tests {
         text.split_whitespace()
             .map(|part| {
                 let (name, edges) = part.split_once("<-").unwrap_or((part, ""));
-                let name = |text: &str| ServiceName::new(text).expect("a name");
-                let mut spec = Spec::new(name(part.split("<-").next().unwrap_or(part)), "process", "{}");
-                let _ = name;
+                let mut spec = Spec::new(ServiceName::new(name).expect("a name"), "process", "{}");
                 spec.dependencies = edges
                     .split(',')
                     .filter(|edge| !edge.is_empty())

@@ -1,13 +1,42 @@
 //! The core decides, and touches nothing: no clock, disk, socket, thread, randomness or async.
-mod graph;
-mod problem;
-mod spec;
-mod time;
+//!
+//! Its nouns: a [`Spec`] is what was asked, an [`Event`] what happened, an [`Action`] what to do, a [`Status`] what is believed, and
+//! [`Time`] is handed in. Its verbs, on [`Core`]: `handle(now, event)` hears, `poll_action()` asks, `poll_timeout()` says when to wake it,
+//! and the views look. Each life of a task has a [`Run`] number that is never used twice; every event and action about a task carries
+//! it, so that late news of an old life is known as old.
+//!
+//! Where things are: `spec` and `graph` doubt what was asked; `registry` holds wanted beside believed; `scheduler` settles the two;
+//! `lifecycle` hears news of one life; `health` and `restart` are the policies; `view` says why.
 
+mod chance;
+mod event;
+mod graph;
+mod health;
+mod lifecycle;
+mod machine;
+mod plan;
+mod problem;
+mod registry;
+mod restart;
+mod scheduler;
+mod spec;
+mod task;
+mod time;
+mod timer;
+mod uptime;
+mod view;
+
+pub use event::{
+    Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Saved, SlotRecord, Stage, TaskRecord, Wanted,
+};
 pub use graph::Graph;
+pub use health::{HISTORY, Health, Sample, Verdict};
+pub use machine::{Config, Core, Remembered};
+pub use plan::{Change, ChangeKind, plan};
 pub use problem::{Problem, closest, pointer_key};
 pub use spec::{
     BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, ServiceName, Spec, StopSpec,
     doubt,
 };
 pub use time::{Span, Time};
+pub use view::{CheckView, Next, ReplicaView, ServiceView, Status};

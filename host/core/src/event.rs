@@ -1,0 +1,433 @@
+//! The core's words: what happened (in), what to do (out), what must be there tomorrow, and what people are told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::health::{Health, Verdict};
+use crate::spec::{ServiceName, Spec};
+use crate::time::{Span, Time};
+
+/// Number of one life of one task: counted over all tasks of the host, never used twice.
+pub type Run = u64;
+
+/// Should it run?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Desired {
+    /// Yes, and again after a host restart.
+    Running,
+    /// No, and not again after a host restart.
+    Stopped,
+}
+
+/// What is wanted of one service: committed by the store before the core hears it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// What was asked for.
+    #[serde(with = "shared")]
+    pub spec: Arc<Spec>,
+    /// Counted up by every change of the spec.
+    pub generation: u64,
+    /// Should it run?
+    pub desired: Desired,
+    /// Counted up by every request to start: a completed or failed task is run again, a running one stays.
+    pub starts: u64,
+    /// Counted up by every request to restart.
+    pub restarts: u64,
+}
+
+/// A shared spec is written as if it were owned.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::spec::Spec;
+
+    pub(super) fn serialize<S: Serializer>(spec: &Arc<Spec>, serializer: S) -> Result<S::Ok, S::Error> {
+        spec.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Spec>, D::Error> {
+        Spec::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Exit {
+    /// Absent when a signal or something unknown ended it.
+    pub code: Option<i32>,
+    /// Name of the signal.
+    pub signal: Option<String>,
+    /// Did it meet its memory limit?
+    #[serde(default)]
+    pub out_of_memory: bool,
+    /// Anything else that is known, for people.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Exit {
+    /// Ended by itself with code 0?
+    pub fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.code, &self.signal, &self.reason) {
+            _ if self.out_of_memory => f.write_str("was killed: out of memory"),
+            (Some(code), _, _) => write!(f, "exited with code {code}"),
+            (None, Some(signal), _) => write!(f, "was ended by {signal}"),
+            (None, None, Some(reason)) => f.write_str(reason),
+            (None, None, None) => f.write_str("ended, and nobody saw how"),
+        }
+    }
+}
+
+/// Where a backend says a task is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Accepted, not yet running.
+    Pending,
+    /// Running.
+    Running,
+    /// On its way down.
+    Stopping,
+    /// Ended.
+    Exited(Exit),
+    /// The engine knows nothing of it.
+    Gone,
+    /// The engine cannot be asked.
+    Unknown(String),
+}
+
+/// Why a call of a backend did not work, by what follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// It can never work: the task is parked.
+    Invalid(String),
+    /// A grant or a credential is missing: the task is parked.
+    Denied(String),
+    /// The backend cannot do that: the task is parked.
+    Unsupported(String),
+    /// Nothing happened, the engine is away: tried again, and no task is blamed.
+    Unavailable {
+        /// Why, for people.
+        message: String,
+        /// When the engine wants to be asked again.
+        after: Option<Span>,
+    },
+    /// It may have happened: looked at before anything else.
+    Interrupted(String),
+    /// It failed, and nothing is left: an attempt that counts.
+    Failed(String),
+}
+
+impl Fault {
+    /// The sentence in it.
+    pub fn message(&self) -> &str {
+        match self {
+            Fault::Invalid(text) | Fault::Denied(text) | Fault::Unsupported(text) | Fault::Interrupted(text) | Fault::Failed(text) => text,
+            Fault::Unavailable { message, .. } => message,
+        }
+    }
+}
+
+/// The answer of one check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckResult {
+    /// Whose check it was.
+    pub run: Run,
+    /// Index of the check in the spec that [`Action::Check`] carried.
+    pub check: usize,
+    /// The number that [`Action::Check`] carried.
+    pub ticket: u64,
+    /// What the plugin says.
+    pub verdict: Verdict,
+    /// One line for people.
+    pub message: String,
+    /// How long it took.
+    pub took: Span,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Services are wanted as said, from now on; `None` removes one.
+    Wanted(Vec<(ServiceName, Option<Wanted>)>),
+    /// [`Action::Start`] worked; the handle is committed.
+    Started {
+        /// Which life.
+        run: Run,
+    },
+    /// [`Action::Start`] did not work.
+    StartFailed {
+        /// Which life.
+        run: Run,
+        /// Why.
+        fault: Fault,
+    },
+    /// [`Action::Stop`] worked: nothing of it is alive.
+    Stopped {
+        /// Which life.
+        run: Run,
+        /// How it ended, when that is known.
+        exit: Option<Exit>,
+    },
+    /// [`Action::Stop`] did not work.
+    StopFailed {
+        /// Which life.
+        run: Run,
+        /// Why.
+        fault: Fault,
+    },
+    /// [`Action::Destroy`] worked, or failed.
+    Destroyed {
+        /// Which life.
+        run: Run,
+        /// Why it failed.
+        fault: Option<Fault>,
+    },
+    /// The answer to [`Action::Look`].
+    Looked {
+        /// Which backend.
+        backend: String,
+        /// What it said of each life; or why it could not be asked.
+        seen: Result<Vec<(Run, Phase)>, String>,
+    },
+    /// The answer to [`Action::List`]: every life of ours that the engine has.
+    Listed {
+        /// Which backend.
+        backend: String,
+        /// What it has; or why it could not be asked.
+        found: Result<Vec<(Run, Phase)>, String>,
+    },
+    /// Something changed at a backend: look now.
+    Hint {
+        /// Which backend.
+        backend: String,
+    },
+    /// A plugin can be called, or cannot.
+    Plugin {
+        /// Name of the backend.
+        backend: String,
+        /// Why it cannot be called; `None` when it can.
+        missing: Option<String>,
+    },
+    /// The answer to [`Action::Check`].
+    Checked(CheckResult),
+    /// Check these now (all when empty), beside their intervals.
+    CheckNow(Vec<ServiceName>),
+    /// Stop everything in order, and start nothing any more; what is wanted stays as it is. With `force`, at once and without grace.
+    Close {
+        /// At once?
+        force: bool,
+    },
+    /// Stop these without waiting for dependents or grace: somebody asked twice.
+    Force(Vec<ServiceName>),
+    /// Time passed.
+    Tick,
+}
+
+/// What to do. Everything up to the next `None` of `poll_action` is one decision: its [`Action::Save`] and [`Action::Tell`] are
+/// committed together, before any of its other actions is begun.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Keep this.
+    Save(Saved),
+    /// Tell people this.
+    Tell(Notice),
+    /// Bring a task up.
+    Start {
+        /// Which life; its intent is among the saves.
+        run: Run,
+        /// Which replica.
+        replica: u32,
+        /// As asked for.
+        spec: Arc<Spec>,
+    },
+    /// Take a task down.
+    Stop {
+        /// Which life.
+        run: Run,
+        /// Who runs it.
+        backend: String,
+        /// By name; the backend's own choice when absent.
+        signal: Option<String>,
+        /// How long it has.
+        grace: Span,
+    },
+    /// Free what is left of a task.
+    Destroy {
+        /// Which life.
+        run: Run,
+        /// Who ran it.
+        backend: String,
+        /// Even when it runs.
+        force: bool,
+    },
+    /// Look at tasks, in one batch.
+    Look {
+        /// Which backend.
+        backend: String,
+        /// Which lives.
+        runs: Vec<Run>,
+    },
+    /// Ask for every task of ours.
+    List {
+        /// Which backend.
+        backend: String,
+    },
+    /// Judge a task.
+    Check {
+        /// Which life.
+        run: Run,
+        /// Which replica.
+        replica: u32,
+        /// Index into `spec.checks`.
+        check: usize,
+        /// To be handed back.
+        ticket: u64,
+        /// As asked for.
+        spec: Arc<Spec>,
+    },
+}
+
+/// What must be there tomorrow. `None` as a record means: delete it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Saved {
+    /// No run number below this one may be used again.
+    NextRun(Run),
+    /// One life of one task: the intent before it starts, then what became of it.
+    Task(Run, Option<TaskRecord>),
+    /// What is remembered of one replica slot between its lives.
+    Slot(ServiceName, u32, Option<Box<SlotRecord>>),
+}
+
+/// One life of one task, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// Whose it is.
+    pub service: ServiceName,
+    /// Which replica.
+    pub replica: u32,
+    /// Who runs it.
+    pub backend: String,
+    /// What it was made from.
+    pub digest: String,
+    /// Where it is in its life, as far as was committed.
+    pub stage: Stage,
+    /// [`Wanted::restarts`] when it was started.
+    pub restarts: u64,
+    /// When it was started.
+    pub since: Time,
+    /// Runs of the dependencies whose restart it follows.
+    #[serde(default)]
+    pub follows: BTreeMap<ServiceName, Run>,
+}
+
+/// Where a life is, as far as was committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// About to be started: it may exist.
+    Intent,
+    /// Started: the handle is kept.
+    Started,
+    /// Ended; kept for its logs and its exit.
+    Ended,
+    /// Nobody wants it: destroyed as soon as it is found.
+    Abandoned,
+}
+
+/// What is remembered of a replica slot between its lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct SlotRecord {
+    /// Restarts in a row, without a stable run between.
+    pub attempts: u32,
+    /// Restarts ever.
+    pub restarts: u64,
+    /// [`Wanted::starts`] last acted upon.
+    pub starts_seen: u64,
+    /// [`Wanted::restarts`] last acted upon.
+    pub restarts_seen: u64,
+    /// Why it is parked as failed.
+    pub failed: Option<String>,
+    /// It has run to its end: what it was made from, and how it ended.
+    pub completed: Option<(String, Exit)>,
+    /// It waits before a restart: until when, and why.
+    pub backoff: Option<(Time, String)>,
+    /// The last end.
+    pub last_exit: Option<Exit>,
+    /// The last thing that went wrong.
+    pub last_error: Option<String>,
+    /// When it was last restarted.
+    pub last_restart: Option<Time>,
+    /// When it last failed.
+    pub last_failure: Option<Time>,
+    /// Failures ever.
+    #[serde(default)]
+    pub failures: u64,
+    /// What the checks said of the life that goes on: name, health, failures in a row, passes in a row, has ever passed.
+    pub checks: Vec<(String, Health, u32, u32, bool)>,
+}
+
+/// What people are told: one line of the event log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What kind of thing happened.
+    pub kind: NoticeKind,
+    /// To which service.
+    pub service: ServiceName,
+    /// To which replica.
+    pub replica: Option<u32>,
+    /// In which life.
+    pub run: Option<Run>,
+    /// One sentence.
+    pub message: String,
+}
+
+/// The kinds of notices. Names on the wire are kebab-case and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoticeKind {
+    /// A start was begun.
+    Starting,
+    /// The backend has brought it up.
+    Started,
+    /// Found running after a host restart, and taken up again.
+    Adopted,
+    /// A start did not work.
+    StartFailed,
+    /// Ended by itself.
+    Exited,
+    /// Ran to success.
+    Completed,
+    /// Will be restarted; the message says when and why.
+    Restarting,
+    /// Parked: nothing more happens without a request.
+    Failed,
+    /// A stop was begun.
+    Stopping,
+    /// Nothing of it is alive any more.
+    Stopped,
+    /// A stop did not work, and is tried again.
+    StopFailed,
+    /// The health changed.
+    HealthChanged,
+    /// The backend cannot say where it is.
+    Unknown,
+    /// The backend can say again.
+    Known,
+    /// The engine had something that nobody wants; it is destroyed.
+    Abandoned,
+    /// Something that went wrong beside the task, such as a destroy.
+    Trouble,
+    /// It is no longer among the services.
+    Removed,
+}

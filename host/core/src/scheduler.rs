@@ -1,0 +1,314 @@
+//! Settling: compares wanted with believed, level by level. It asks "where are we?", never "what just changed?".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::event::{Action, NoticeKind, Run, Saved, Stage};
+use crate::machine::Core;
+use crate::registry::{Service, holds_back, leaves, outlook, waits_for};
+use crate::spec::ServiceName;
+use crate::task::{Asked, Because, Life, Slot, State};
+use crate::time::{Span, Time};
+use crate::timer::Timer;
+
+impl Core {
+    /// Settles every service that something changed for, until nothing changes any more.
+    pub(crate) fn settle(&mut self) {
+        let mut touched: BTreeSet<ServiceName> = BTreeSet::new();
+        loop {
+            let mut settling: BTreeSet<ServiceName> = BTreeSet::new();
+            while let Some(name) = self.dirty.pop_first() {
+                self.renew_outlook(&name);
+                settling.insert(name);
+            }
+            if settling.is_empty() {
+                self.dispatch();
+                if self.dirty.is_empty() {
+                    break;
+                }
+            }
+            for name in &settling {
+                self.settle_service(name);
+            }
+            touched.append(&mut settling);
+        }
+        for name in touched {
+            self.save(&name);
+        }
+    }
+
+    /// First everybody learns what their neighbours are up to; only then is anything done.
+    fn renew_outlook(&mut self, name: &ServiceName) {
+        let Some(service) = self.services.get(name) else { return };
+        let away = self.backend_trouble(&service.spec.backend.plugin).is_some();
+        let outlook = outlook(service, &self.services, self.closing, away);
+        let service = self.services.get_mut(name).expect("it was just read");
+        if service.outlook != outlook {
+            service.outlook = outlook;
+            self.touch_neighbours(name);
+        }
+    }
+
+    /// Why no task can be started there now.
+    pub(crate) fn backend_trouble(&self, name: &str) -> Option<&str> {
+        let backend = self.backends.get(name)?;
+        backend.missing.as_deref().or(backend.away.as_deref())
+    }
+
+    fn settle_service(&mut self, name: &ServiceName) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        if service.wanted.is_some() {
+            let checks = service.spec.checks.len();
+            for replica in 0..service.spec.replicas.count {
+                service.slots.entry(replica).or_insert_with(|| Slot::new(replica, checks));
+            }
+        }
+        let replicas: Vec<u32> = service.slots.keys().copied().collect();
+        for replica in replicas {
+            self.settle_slot(name, replica);
+        }
+        self.drop_when_empty(name);
+    }
+
+    fn settle_slot(&mut self, name: &ServiceName, replica: u32) {
+        self.free_ended(name, replica);
+        let Some(service) = self.services.get(name) else { return };
+        let Some(slot) = service.slots.get(&replica) else { return };
+        let up = service.outlook.down.is_none() && replica < service.spec.replicas.count;
+        match &slot.state {
+            State::Down => self.settle_down(name, replica, up),
+            State::Backoff { until, .. } => {
+                let until = *until;
+                self.settle_backoff(name, replica, up, until);
+            }
+            State::Running(_) => self.settle_running(name, replica),
+            State::Stopping { .. } => self.settle_stopping(name, replica),
+            State::Completed { digest, .. } => {
+                let asked = service.starts_wanted() > slot.memory.starts_seen || service.restarts_wanted() > slot.memory.restarts_seen;
+                if up && (asked || *digest != service.spec.task_digest) {
+                    self.begin_anew(name, replica);
+                }
+            }
+            State::Failed { .. } => self.settle_failed(name, replica, up),
+            State::Starting(_) | State::Uncertain { .. } => {}
+        }
+    }
+
+    /// A request, or a new spec: the count starts anew, and the slot is down and free to start.
+    fn begin_anew(&mut self, name: &ServiceName, replica: u32) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        let (starts, restarts) = (service.starts_wanted(), service.restarts_wanted());
+        let Some(slot) = service.slots.get_mut(&replica) else { return };
+        slot.memory.attempts = 0;
+        slot.memory.starts_seen = starts;
+        slot.memory.restarts_seen = restarts;
+        slot.state = State::Down;
+        self.timers.clear(&Timer::Backoff(name.clone(), replica));
+        self.dirty.insert(name.clone());
+    }
+
+    fn settle_failed(&mut self, name: &ServiceName, replica: u32, up: bool) {
+        let Some(service) = self.services.get(name) else { return };
+        let Some(slot) = service.slots.get(&replica) else { return };
+        let asked = service.starts_wanted() > slot.memory.starts_seen || service.restarts_wanted() > slot.memory.restarts_seen;
+        let stopped = service.own_down(false).is_some() || replica >= service.spec.replicas.count;
+        if stopped || (up && asked) {
+            self.begin_anew(name, replica);
+        }
+    }
+
+    fn settle_backoff(&mut self, name: &ServiceName, replica: u32, up: bool, until: Time) {
+        let Some(service) = self.services.get(name) else { return };
+        let Some(slot) = service.slots.get(&replica) else { return };
+        let asked = service.starts_wanted() > slot.memory.starts_seen || service.restarts_wanted() > slot.memory.restarts_seen;
+        if !up || asked {
+            self.begin_anew(name, replica);
+        } else if self.now >= until {
+            self.slot(name, replica).expect("it was just read").state = State::Down;
+            self.dirty.insert(name.clone());
+        } else if self.timers.at(&Timer::Backoff(name.clone(), replica)).is_none() {
+            self.timers.set(Timer::Backoff(name.clone(), replica), until);
+        }
+    }
+
+    fn settle_down(&mut self, name: &ServiceName, replica: u32, up: bool) {
+        let key = (self.graph.layer(name.as_str()).unwrap_or(usize::MAX), name.clone(), replica);
+        if up && self.may_start(name) {
+            self.ready.insert(key);
+        } else {
+            self.ready.remove(&key);
+        }
+    }
+
+    /// Do its dependencies and its backend let it start?
+    fn may_start(&self, name: &ServiceName) -> bool {
+        let Some(service) = self.services.get(name) else { return false };
+        service.outlook.down.is_none() && self.backend_trouble(&service.spec.backend.plugin).is_none() && waits_for(service, &self.services).is_none()
+    }
+
+    /// Starts what is ready, lowest layer first, while there is room.
+    fn dispatch(&mut self) {
+        while self.starting < self.config.max_parallel {
+            let Some((_, name, replica)) = self.ready.pop_first() else { return };
+            let down = self.services.get(&name).and_then(|service| service.slots.get(&replica)).is_some_and(|slot| matches!(slot.state, State::Down));
+            if down && self.may_start(&name) {
+                self.start(&name, replica);
+            }
+        }
+    }
+
+    fn start(&mut self, name: &ServiceName, replica: u32) {
+        let (now, run) = (self.now, self.next_run);
+        let Some(service) = self.services.get(name) else { return };
+        let follows: BTreeMap<ServiceName, Run> = service
+            .spec
+            .dependencies
+            .iter()
+            .filter(|edge| edge.restart)
+            .filter_map(|edge| Some((edge.service.clone(), self.services.get(&edge.service)?.outlook.newest)))
+            .collect();
+        let spec = Arc::clone(&service.spec);
+        let (starts, restarts) = (service.starts_wanted(), service.restarts_wanted());
+        let life = Life { run, backend: spec.backend.plugin.clone(), digest: spec.task_digest.clone(), spec: Arc::clone(&spec), since: now, restarts, follows };
+        let record = life.record(name, replica, Stage::Intent);
+        let Some(slot) = self.slot(name, replica) else { return };
+        slot.memory.starts_seen = starts;
+        slot.memory.restarts_seen = restarts;
+        if std::mem::take(&mut slot.again) {
+            slot.memory.restarts += 1;
+            slot.memory.last_restart = Some(now);
+        }
+        slot.state = State::Starting(life);
+        self.next_run += 1;
+        self.starting += 1;
+        self.runs.insert(run, (name.clone(), replica));
+        self.backends.entry(spec.backend.plugin.clone()).or_default();
+        self.actions.push_back(Action::Save(Saved::NextRun(self.next_run)));
+        self.actions.push_back(Action::Save(Saved::Task(run, Some(record))));
+        self.tell(NoticeKind::Starting, name, Some(replica), Some(run), format!("starting run {run}"));
+        self.actions.push_back(Action::Start { run, replica, spec });
+        self.dirty.insert(name.clone());
+    }
+
+    fn settle_running(&mut self, name: &ServiceName, replica: u32) {
+        let Some(service) = self.services.get(name) else { return };
+        let Some(slot) = service.slots.get(&replica) else { return };
+        let Some(because) = leaves(service, slot, service.outlook.down.as_ref(), &self.services) else {
+            let starts = service.starts_wanted();
+            self.slot(name, replica).expect("it was just read").memory.starts_seen = starts;
+            return;
+        };
+        if !service.forced && self.holder_back(name).is_some() {
+            return;
+        }
+        let forced = service.forced;
+        self.stop(name, replica, because, forced);
+    }
+
+    /// The dependent that must be down before this one may go down.
+    pub(crate) fn holder_back(&self, name: &ServiceName) -> Option<&ServiceName> {
+        let service = self.services.get(name)?;
+        self.graph.dependents(name.as_str()).find(|dependent| self.services.get(*dependent).is_some_and(|dependent| holds_back(service, name, dependent)))
+    }
+
+    fn stop(&mut self, name: &ServiceName, replica: u32, because: Because, forced: bool) {
+        let Some(slot) = self.slot(name, replica) else { return };
+        let State::Running(life) = &slot.state else { return };
+        let life = life.clone();
+        // A request of a person starts the count of restarts anew.
+        if matches!(because, Because::NotWanted(_) | Because::Replaced(_)) {
+            slot.memory.attempts = 0;
+        }
+        let words = format!("stopping run {}: {}", life.run, because.words());
+        let asked = Asked { now: true, ..Asked::default() };
+        slot.state = State::Stopping { life: life.clone(), because, asked, forced };
+        let checks = slot.checks.len();
+        for index in 0..checks {
+            self.timers.clear(&Timer::Check(name.clone(), replica, index));
+        }
+        self.tell(NoticeKind::Stopping, name, Some(replica), Some(life.run), words);
+        self.ask_stop(name, &life, forced);
+        self.dirty.insert(name.clone());
+    }
+
+    fn ask_stop(&mut self, name: &ServiceName, life: &Life, forced: bool) {
+        let stop = self.services.get(name).map(|service| service.spec.stop.clone()).unwrap_or_default();
+        let grace = if forced { Span::ZERO } else { stop.grace };
+        self.actions.push_back(Action::Stop { run: life.run, backend: life.backend.clone(), signal: stop.signal, grace });
+    }
+
+    /// A stop that failed is tried again; one that somebody lost patience with is asked once more without grace.
+    fn settle_stopping(&mut self, name: &ServiceName, replica: u32) {
+        let (now, force) = (self.now, self.services.get(name).is_some_and(|service| service.forced));
+        let Some(slot) = self.slot(name, replica) else { return };
+        let State::Stopping { life, asked, forced, .. } = &mut slot.state else { return };
+        let harder = force && !*forced;
+        if !asked.is_due(now) && !harder {
+            return;
+        }
+        *forced = force;
+        asked.begin();
+        let life = life.clone();
+        self.ask_stop(name, &life, force);
+    }
+
+    /// Keeps the last ended life for its logs, and frees the others; all of them once the slot is not wanted any more.
+    fn free_ended(&mut self, name: &ServiceName, replica: u32) {
+        let now = self.now;
+        let Some(service) = self.services.get(name) else { return };
+        let wanted = service.wanted.is_some() && replica < service.spec.replicas.count;
+        let Some(slot) = self.slot(name, replica) else { return };
+        let keep = usize::from(wanted || slot.is_live());
+        let surplus = slot.ended.len().saturating_sub(keep);
+        let mut calls = Vec::new();
+        for ended in slot.ended.iter_mut().take(surplus) {
+            if ended.destroy.is_due(now) {
+                ended.destroy.begin();
+                calls.push(Action::Destroy { run: ended.run, backend: ended.backend.clone(), force: false });
+            }
+        }
+        self.actions.extend(calls);
+    }
+
+    /// Drops slots that are not wanted and have nothing left, and then the service.
+    fn drop_when_empty(&mut self, name: &ServiceName) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        let (removed, count) = (service.wanted.is_none(), service.spec.replicas.count);
+        let gone: Vec<u32> = service
+            .slots
+            .values()
+            .filter(|slot| (removed || slot.replica >= count) && !slot.is_live() && slot.ended.is_empty())
+            .map(|slot| slot.replica)
+            .collect();
+        for replica in gone {
+            service.slots.remove(&replica);
+            self.actions.push_back(Action::Save(Saved::Slot(name.clone(), replica, None)));
+            for timer in [Timer::Backoff(name.clone(), replica), Timer::Stable(name.clone(), replica), Timer::Again(name.clone(), replica)] {
+                self.timers.clear(&timer);
+            }
+        }
+        if removed && service.slots.is_empty() {
+            self.drop_service(name);
+        }
+    }
+
+    fn drop_service(&mut self, name: &ServiceName) {
+        self.services.remove(name);
+        self.touch_neighbours(name);
+        self.ready.retain(|(_, other, _)| other != name);
+        self.graph.remove(name.as_str());
+        self.tell(NoticeKind::Removed, name, None, None, "removed");
+    }
+
+    /// Saves what changed of the slots of a service.
+    fn save(&mut self, name: &ServiceName) {
+        let Some(Service { spec, slots, .. }) = self.services.get_mut(name) else { return };
+        for slot in slots.values_mut() {
+            let record = slot.record(&spec.checks);
+            if slot.saved.as_ref() != Some(&record) {
+                slot.saved = Some(record.clone());
+                self.actions.push_back(Action::Save(Saved::Slot(name.clone(), slot.replica, Some(Box::new(record)))));
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! One replica slot and the life in it: the state machine, with the data inside the state that owns it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::event::{Exit, Run, SlotRecord, Stage, TaskRecord};
+use crate::health::{Check, Health};
+use crate::spec::{CheckSpec, ServiceName, Spec};
+use crate::time::{Span, Time};
+
+/// One life: what it was started from, and when.
+#[derive(Debug, Clone)]
+pub(crate) struct Life {
+    pub(crate) run: Run,
+    pub(crate) backend: String,
+    pub(crate) digest: String,
+    /// The spec it was started from; after a host restart, the one that is wanted.
+    pub(crate) spec: Arc<Spec>,
+    pub(crate) since: Time,
+    /// `Wanted::restarts` when it was started.
+    pub(crate) restarts: u64,
+    /// The runs of the dependencies whose restart it follows.
+    pub(crate) follows: BTreeMap<ServiceName, Run>,
+}
+
+impl Life {
+    pub(crate) fn record(&self, service: &ServiceName, replica: u32, stage: Stage) -> TaskRecord {
+        TaskRecord {
+            service: service.clone(),
+            replica,
+            backend: self.backend.clone(),
+            digest: self.digest.clone(),
+            stage,
+            restarts: self.restarts,
+            since: self.since,
+            follows: self.follows.clone(),
+        }
+    }
+}
+
+/// Why a running task is taken down, which decides what follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// It is not wanted up: the words say why.
+    NotWanted(String),
+    /// Its spec changed, somebody asked, or a dependency was restarted: it is started again at once.
+    Replaced(String),
+    /// Its checks say unhealthy: counts as a failure.
+    Unhealthy(String),
+}
+
+impl Because {
+    pub(crate) fn words(&self) -> &str {
+        match self {
+            Because::NotWanted(words) | Because::Replaced(words) | Because::Unhealthy(words) => words,
+        }
+    }
+}
+
+/// Where a slot is.
+#[derive(Debug, Clone)]
+pub(crate) enum State {
+    /// Nothing is alive, and nothing stands in the way but what the view says.
+    Down,
+    /// Waits before a restart.
+    Backoff { until: Time, reason: String },
+    /// `Start` is under way.
+    Starting(Life),
+    /// It may exist: the backend is being asked. `intent` when no handle was ever committed.
+    Uncertain { life: Life, intent: bool, error: Option<String> },
+    /// Up.
+    Running(Life),
+    /// `Stop` is under way, or waits to be tried again.
+    Stopping { life: Life, because: Because, asked: Asked, forced: bool },
+    /// Ran to success.
+    Completed { digest: String, exit: Exit },
+    /// Parked.
+    Failed { reason: String },
+}
+
+impl State {
+    /// The life that may be alive.
+    pub(crate) fn life(&self) -> Option<&Life> {
+        match self {
+            State::Starting(life) | State::Uncertain { life, .. } | State::Running(life) | State::Stopping { life, .. } => Some(life),
+            State::Down | State::Backoff { .. } | State::Completed { .. } | State::Failed { .. } => None,
+        }
+    }
+}
+
+/// A call that is repeated until it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Asked {
+    /// It is under way.
+    pub(crate) now: bool,
+    /// How often in a row it failed.
+    pub(crate) failures: u32,
+    /// When it may be tried again.
+    pub(crate) not_before: Time,
+}
+
+impl Asked {
+    /// It is being asked.
+    pub(crate) fn begin(&mut self) {
+        self.now = true;
+    }
+
+    /// It failed: 1 s, 2 s, … 32 s until the next try.
+    pub(crate) fn failed(&mut self, now: Time) -> Span {
+        let wait = Span(1_000_u64 << self.failures.min(5));
+        *self = Asked { now: false, failures: self.failures.saturating_add(1), not_before: now + wait };
+        wait
+    }
+
+    /// May it be asked?
+    pub(crate) fn is_due(&self, now: Time) -> bool {
+        !self.now && now >= self.not_before
+    }
+}
+
+/// A life that ended, kept for its logs and its exit until the next one ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) run: Run,
+    pub(crate) backend: String,
+    /// The call that frees it.
+    pub(crate) destroy: Asked,
+}
+
+/// One replica of one service.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    pub(crate) replica: u32,
+    pub(crate) state: State,
+    pub(crate) ended: Vec<Ended>,
+    pub(crate) memory: SlotRecord,
+    /// As last saved.
+    pub(crate) saved: Option<SlotRecord>,
+    pub(crate) checks: Vec<Check>,
+    /// The health people were last told.
+    pub(crate) told: Health,
+    /// The backend cannot say where it is.
+    pub(crate) unknown: Option<String>,
+    /// Checks asked for a restart.
+    pub(crate) ill: Option<String>,
+    /// The next start is a restart.
+    pub(crate) again: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(replica: u32, checks: usize) -> Slot {
+        Slot {
+            replica,
+            state: State::Down,
+            ended: Vec::new(),
+            memory: SlotRecord::default(),
+            saved: None,
+            checks: vec![Check::default(); checks],
+            told: Health::Unknown,
+            unknown: None,
+            ill: None,
+            again: false,
+        }
+    }
+
+    /// May something of it be alive?
+    pub(crate) fn is_live(&self) -> bool {
+        self.state.life().is_some()
+    }
+
+    /// Its checks together; unknown while it does not run.
+    pub(crate) fn health(&self) -> Health {
+        match self.state {
+            State::Running(_) if self.unknown.is_none() => Health::of_all(self.checks.iter().map(|check| check.health)),
+            State::Running(_)
+            | State::Down
+            | State::Backoff { .. }
+            | State::Starting(_)
+            | State::Uncertain { .. }
+            | State::Stopping { .. }
+            | State::Completed { .. }
+            | State::Failed { .. } => Health::Unknown,
+        }
+    }
+
+    /// Takes over new checks; those that stay the same keep what they know.
+    pub(crate) fn change_checks(&mut self, before: &[CheckSpec], after: &[CheckSpec]) {
+        let mut old: Vec<(Option<&CheckSpec>, Option<Check>)> =
+            std::mem::take(&mut self.checks).into_iter().enumerate().map(|(index, check)| (before.get(index), Some(check))).collect();
+        self.checks = after
+            .iter()
+            .map(|spec| old.iter_mut().find(|(before, check)| *before == Some(spec) && check.is_some()).and_then(|(_, check)| check.take()).unwrap_or_default())
+            .collect();
+    }
+
+    /// What must be there tomorrow.
+    pub(crate) fn record(&self, checks: &[CheckSpec]) -> SlotRecord {
+        let mut record = self.memory.clone();
+        record.failed = match &self.state {
+            State::Failed { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        record.completed = match &self.state {
+            State::Completed { digest, exit } => Some((digest.clone(), exit.clone())),
+            _ => None,
+        };
+        record.backoff = match &self.state {
+            State::Backoff { until, reason } => Some((*until, reason.clone())),
+            _ => None,
+        };
+        record.checks = if self.is_live() {
+            let named = checks.iter().zip(&self.checks);
+            named.map(|(spec, check)| (spec.name.clone(), check.health, check.failures.min(spec.failure_threshold), check.successes.min(spec.recovery_threshold), check.passed)).collect()
+        } else {
+            Vec::new()
+        };
+        record
+    }
+}

@@ -1,0 +1,444 @@
+//! What people may see: statuses, health and the reasons behind them. Looking changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Desired, Exit, Run, Wanted};
+use crate::graph::Graph;
+use crate::health::{Health, Sample, Verdict};
+use crate::machine::Core;
+use crate::registry::Service;
+use crate::spec::{ServiceName, Spec};
+use crate::task::{Slot, State};
+use crate::time::Time;
+use crate::timer::Timer;
+
+/// Where a service is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// There is no such service.
+    NotFound,
+    /// Kept, and not run.
+    Disabled,
+    /// Wanted, and waiting for something.
+    Pending,
+    /// Being started, or started and not yet judged.
+    Starting,
+    /// Up.
+    Running,
+    /// Up, and its checks say no.
+    Unhealthy,
+    /// On its way down.
+    Stopping,
+    /// Down by request.
+    Stopped,
+    /// Ran to success.
+    Completed,
+    /// Parked until somebody asks.
+    Failed,
+    /// Some replicas run, others are on their way.
+    Scaling,
+    /// Its backend cannot say.
+    Unknown,
+}
+
+impl Status {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::NotFound => "not-found",
+            Status::Disabled => "disabled",
+            Status::Pending => "pending",
+            Status::Starting => "starting",
+            Status::Running => "running",
+            Status::Unhealthy => "unhealthy",
+            Status::Stopping => "stopping",
+            Status::Stopped => "stopped",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Scaling => "scaling",
+            Status::Unknown => "unknown",
+        }
+    }
+
+    /// Does nothing more happen by itself, so that waiting longer is of no use?
+    pub fn is_settled(self) -> bool {
+        match self {
+            Status::NotFound | Status::Disabled | Status::Running | Status::Unhealthy | Status::Stopped | Status::Completed | Status::Failed => true,
+            Status::Pending | Status::Starting | Status::Stopping | Status::Scaling | Status::Unknown => false,
+        }
+    }
+}
+
+/// The word for a health on the wire.
+pub(crate) fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::Unknown => "unknown",
+        Health::Healthy => "healthy",
+        Health::Degraded => "degraded",
+        Health::Unhealthy => "unhealthy",
+    }
+}
+
+/// The next automatic step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// What will happen.
+    pub what: String,
+    /// When, where that is known.
+    pub at: Option<Time>,
+}
+
+/// One service as the core believes it to be.
+#[derive(Debug, Clone)]
+pub struct ServiceView<'a> {
+    /// What was asked for.
+    pub spec: &'a Spec,
+    /// Should it run? `None` once it is removed.
+    pub desired: Option<Desired>,
+    /// Counted up by every change of the spec.
+    pub generation: u64,
+    /// In one word.
+    pub status: Status,
+    /// Of all its replicas together.
+    pub health: Health,
+    /// Its layer in the graph.
+    pub layer: Option<usize>,
+    /// Why it is where it is, each sentence explained by the next; empty when all is as wanted.
+    pub cause: Vec<String>,
+    /// What happens next by itself.
+    pub next: Option<Next>,
+    /// Its replicas.
+    pub replicas: Vec<ReplicaView<'a>>,
+}
+
+/// One replica.
+#[derive(Debug, Clone)]
+pub struct ReplicaView<'a> {
+    /// Counted from 0.
+    pub replica: u32,
+    /// In one word.
+    pub status: Status,
+    /// Of its checks together.
+    pub health: Health,
+    /// The life that goes on.
+    pub run: Option<Run>,
+    /// The life before it, kept for its logs.
+    pub previous: Option<Run>,
+    /// When the life that goes on was started.
+    pub since: Option<Time>,
+    /// Restarts in a row.
+    pub attempts: u32,
+    /// Restarts ever.
+    pub restarts: u64,
+    /// Failures ever.
+    pub failures: u64,
+    /// When it was last restarted.
+    pub last_restart: Option<Time>,
+    /// When it last failed.
+    pub last_failure: Option<Time>,
+    /// How the last life ended.
+    pub last_exit: Option<&'a Exit>,
+    /// What last went wrong.
+    pub last_error: Option<&'a str>,
+    /// Its checks, in the order of the spec.
+    pub checks: Vec<CheckView<'a>>,
+}
+
+/// One check of one replica.
+#[derive(Debug, Clone)]
+pub struct CheckView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its plugin.
+    pub plugin: &'a str,
+    /// What the row of results means.
+    pub health: Health,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Passes in a row.
+    pub successes: u32,
+    /// The last results, oldest first, at most [`HISTORY`](crate::HISTORY).
+    pub history: Vec<&'a Sample>,
+    /// Thousandths of the watched time of the last hour, day and week in which it passed.
+    pub uptime_permille: [Option<u32>; 3],
+    /// When it is asked next.
+    pub next_at: Option<Time>,
+}
+
+impl Core {
+    /// The point in time the core is at.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The graph of all services.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The names of all services.
+    pub fn names(&self) -> impl Iterator<Item = &ServiceName> {
+        self.services.keys()
+    }
+
+    /// What is wanted of a service; `None` when it is not there or is being removed.
+    pub fn wanted(&self, name: &str) -> Option<&Wanted> {
+        self.services.get(name)?.wanted.as_ref()
+    }
+
+    /// Whose life this is, when it has a record.
+    pub fn owner_of(&self, run: Run) -> Option<(&ServiceName, u32)> {
+        self.runs.get(&run).map(|(name, replica)| (name, *replica))
+    }
+
+    /// One service.
+    pub fn service(&self, name: &str) -> Option<ServiceView<'_>> {
+        let service = self.services.get(name)?;
+        let (cause, next) = self.explain(name);
+        let replicas: Vec<ReplicaView<'_>> = service.slots.values().map(|slot| self.replica(service, slot)).collect();
+        Some(ServiceView {
+            spec: &service.spec,
+            desired: service.wanted.as_ref().map(|wanted| wanted.desired),
+            generation: service.wanted.as_ref().map_or(0, |wanted| wanted.generation),
+            status: self.status(name),
+            health: service_health(service),
+            layer: self.graph.layer(name),
+            cause,
+            next,
+            replicas,
+        })
+    }
+
+    /// A service in one word.
+    pub fn status(&self, name: &str) -> Status {
+        let Some(service) = self.services.get(name) else { return Status::NotFound };
+        let count = service.spec.replicas.count;
+        let parts: Vec<Status> = service.slots.values().filter(|slot| slot.replica < count || slot.is_live()).map(|slot| slot_status(service, slot)).collect();
+        let has = |status: Status| parts.contains(&status);
+        let order = [Status::Stopping, Status::Failed, Status::Unknown, Status::Unhealthy];
+        if let Some(status) = order.into_iter().find(|status| has(*status)) {
+            return status;
+        }
+        if has(Status::Running) && (has(Status::Starting) || has(Status::Pending)) {
+            return Status::Scaling;
+        }
+        let order = [Status::Starting, Status::Pending, Status::Running, Status::Completed, Status::Stopped, Status::Disabled];
+        order.into_iter().find(|status| has(*status)).unwrap_or_else(|| down_status(service))
+    }
+
+    /// Health of all critical and uncritical services that have any data and are wanted up.
+    pub fn composite_health(&self) -> Health {
+        let judged = self.services.values().filter(|service| service.outlook.down.is_none() && !service.spec.checks.is_empty());
+        let parts: Vec<Health> = judged.map(service_health).filter(|health| *health != Health::Unknown).collect();
+        Health::of_all(parts)
+    }
+
+    fn replica<'a>(&'a self, service: &'a Service, slot: &'a Slot) -> ReplicaView<'a> {
+        let memory = &slot.memory;
+        let life = slot.state.life();
+        let checks = service.spec.checks.iter().zip(&slot.checks).enumerate();
+        let checks = checks
+            .map(|(index, (spec, check))| CheckView {
+                name: &spec.name,
+                plugin: &spec.plugin,
+                health: check.health,
+                failures: check.failures,
+                successes: check.successes,
+                history: check.history.iter().collect(),
+                uptime_permille: check.uptime.permille(self.now),
+                next_at: self.timers.at(&Timer::Check(service.spec.name.clone(), slot.replica, index)),
+            })
+            .collect();
+        ReplicaView {
+            replica: slot.replica,
+            status: slot_status(service, slot),
+            health: slot.health(),
+            run: life.map(|life| life.run),
+            previous: slot.ended.last().map(|ended| ended.run),
+            since: life.map(|life| life.since),
+            attempts: memory.attempts,
+            restarts: memory.restarts,
+            failures: memory.failures,
+            last_restart: memory.last_restart,
+            last_failure: memory.last_failure,
+            last_exit: memory.last_exit.as_ref(),
+            last_error: memory.last_error.as_deref(),
+            checks,
+        }
+    }
+
+    /// Why a service is where it is, each sentence explained by the next, and what happens next by itself.
+    pub fn explain(&self, name: &str) -> (Vec<String>, Option<Next>) {
+        let (mut chain, mut next) = (Vec::new(), None);
+        let mut at = self.services.get_key_value(name).map(|(name, _)| name);
+        for depth in 0..32 {
+            let Some(name) = at.take() else { break };
+            let subject = if depth == 0 { String::new() } else { format!("{name} ") };
+            let Some(reason) = self.reason(name) else { break };
+            chain.push(format!("{subject}{}", reason.words));
+            next = next.or(reason.next);
+            at = reason.because_of;
+        }
+        (chain, next)
+    }
+
+    fn reason(&self, name: &ServiceName) -> Option<Reason<'_>> {
+        let service = self.services.get(name)?;
+        let slot = service.slots.values().max_by_key(|slot| (worth_telling(service, slot), std::cmp::Reverse(slot.replica)))?;
+        match &slot.state {
+            State::Down => self.reason_down(service),
+            State::Backoff { until, reason } => Some(Reason::new(format!("waits before a restart: {reason}")).next("restart", Some(*until))),
+            State::Starting(life) => Some(Reason::new(format!("is being started by {}", life.backend))),
+            State::Uncertain { life, error, .. } => {
+                let why = error.clone().or_else(|| slot.unknown.clone()).unwrap_or_else(|| "after a host restart".to_owned());
+                let trouble = self.backend_trouble(&life.backend).map_or(String::new(), |trouble| format!("; {trouble}"));
+                let retry = self.timers.at(&Timer::Retry(life.backend.clone()));
+                Some(Reason::new(format!("may be running: {} is asked ({why}){trouble}", life.backend)).next("ask the backend", retry))
+            }
+            State::Running(life) => self.reason_running(name, service, slot, &life.backend),
+            State::Stopping { because, asked, .. } => {
+                let error = if asked.failures > 0 { format!("; {}", slot.memory.last_error.as_deref().unwrap_or_default()) } else { String::new() };
+                let again = self.timers.at(&Timer::Again(name.clone(), slot.replica));
+                Some(Reason::new(format!("is being stopped: {}{error}", because.words())).next("stop again", again))
+            }
+            State::Completed { exit, .. } => Some(Reason::new(format!("ran to its end: {exit}"))),
+            State::Failed { reason } => Some(Reason::new(format!("failed: {reason}")).next(format!("nothing by itself: `hostler start {name}` or `hostler restart --force {name}` tries again"), None)),
+        }
+    }
+
+    fn reason_down(&self, service: &Service) -> Option<Reason<'_>> {
+        if let Some(own) = service.own_down(self.closing) {
+            return Some(Reason::new(format!("is down: {own}")));
+        }
+        let services = &self.services;
+        let held = service.spec.dependencies.iter().filter(|edge| !edge.optional).find(|edge| {
+            services.get(&edge.service).is_some_and(|dependency| dependency.outlook.down.is_some() && !dependency.outlook.completed)
+        });
+        if let Some(edge) = held {
+            let (key, _) = services.get_key_value(&edge.service)?;
+            return Some(Reason::new(format!("waits for {key}, which it needs")).because_of(key));
+        }
+        if let Some(waiting) = crate::registry::waits_for(service, services) {
+            let condition = match waiting.condition {
+                crate::spec::Condition::Started => "started",
+                crate::spec::Condition::Healthy => "healthy",
+                crate::spec::Condition::Completed => "completed",
+            };
+            let words = format!("waits for {} to be {condition}", waiting.service);
+            return Some(match services.get_key_value(&waiting.service) {
+                Some((key, _)) => Reason::new(words).because_of(key),
+                None => Reason::new(words),
+            });
+        }
+        let backend = &service.spec.backend.plugin;
+        if let Some(trouble) = self.backend_trouble(backend) {
+            let retry = self.timers.at(&Timer::Retry(backend.clone()));
+            return Some(Reason::new(trouble.to_owned()).next("start", retry));
+        }
+        Some(Reason::new(format!("waits for its turn: {} starts are under way", self.starting)).next("start", None))
+    }
+
+    fn reason_running(&self, name: &ServiceName, service: &Service, slot: &Slot, backend: &str) -> Option<Reason<'_>> {
+        if let Some(unknown) = &slot.unknown {
+            return Some(Reason::new(format!("cannot be looked at: {unknown}")).next("look again", self.timers.at(&Timer::Look(backend.to_owned()))));
+        }
+        if let Some(because) = crate::registry::leaves(service, slot, service.outlook.down.as_ref(), &self.services) {
+            let words = format!("is about to be stopped: {}", because.words());
+            return Some(match self.holder_back(name) {
+                Some(holder) => Reason::new(format!("{words}; waits for {holder} to go down first")).because_of(holder),
+                None => Reason::new(words),
+            });
+        }
+        let checks = service.spec.checks.iter().zip(&slot.checks).enumerate();
+        let (index, (spec, check)) = checks.max_by_key(|(_, (_, check))| match check.health {
+            Health::Healthy => 0,
+            Health::Unknown => 1,
+            Health::Degraded => 2,
+            Health::Unhealthy => 3,
+        })?;
+        let last = check.last().map_or("no answer yet".to_owned(), |sample| sample.message.to_string());
+        let words = match check.health {
+            Health::Healthy => return None,
+            Health::Unknown => format!("is not judged yet: check {} says: {last}", spec.name),
+            Health::Degraded if check.last().is_some_and(|sample| sample.verdict == Verdict::Warn) => format!("is degraded: check {} warns: {last}", spec.name),
+            Health::Degraded => format!("is degraded: check {} failed {} of {} times in a row: {last}", spec.name, check.failures, spec.failure_threshold),
+            Health::Unhealthy => format!("is unhealthy: check {} failed {} times in a row: {last}", spec.name, check.failures),
+        };
+        let at = self.timers.at(&Timer::Check(name.clone(), slot.replica, index));
+        Some(Reason::new(words).next(format!("check {}", spec.name), at))
+    }
+}
+
+/// One link of a cause chain.
+struct Reason<'a> {
+    words: String,
+    next: Option<Next>,
+    because_of: Option<&'a ServiceName>,
+}
+
+impl<'a> Reason<'a> {
+    fn new(words: String) -> Reason<'a> {
+        Reason { words, next: None, because_of: None }
+    }
+
+    fn next(mut self, what: impl Into<String>, at: Option<Time>) -> Reason<'a> {
+        self.next = Some(Next { what: what.into(), at });
+        self
+    }
+
+    fn because_of(mut self, name: &'a ServiceName) -> Reason<'a> {
+        self.because_of = Some(name);
+        self
+    }
+}
+
+/// Which slot's story is told first: the one in the most trouble.
+fn worth_telling(service: &Service, slot: &Slot) -> u8 {
+    match slot_status(service, slot) {
+        Status::Failed => 9,
+        Status::Unknown => 8,
+        Status::Unhealthy => 7,
+        Status::Pending => 6,
+        Status::Stopping => 5,
+        Status::Starting => 4,
+        Status::Running | Status::Scaling => 3,
+        Status::Completed => 2,
+        Status::Stopped | Status::Disabled | Status::NotFound => 1,
+    }
+}
+
+fn service_health(service: &Service) -> Health {
+    let count = service.spec.replicas.count;
+    let wanted: Vec<Health> = service.slots.values().filter(|slot| slot.replica < count).map(Slot::health).collect();
+    Health::of_all(wanted)
+}
+
+fn down_status(service: &Service) -> Status {
+    match (&service.wanted, service.own_down(false)) {
+        (Some(wanted), Some(_)) if !wanted.spec.enabled => Status::Disabled,
+        (_, Some(_)) => Status::Stopped,
+        (_, None) => Status::Pending,
+    }
+}
+
+fn slot_status(service: &Service, slot: &Slot) -> Status {
+    match &slot.state {
+        State::Down if service.outlook.down.as_deref() == Some("the host is shutting down") => Status::Stopped,
+        State::Down => down_status(service),
+        State::Backoff { .. } => Status::Pending,
+        State::Starting(_) => Status::Starting,
+        State::Uncertain { .. } => Status::Unknown,
+        State::Running(_) if slot.unknown.is_some() => Status::Unknown,
+        State::Running(_) if slot.checks.is_empty() => Status::Running,
+        State::Running(_) => match slot.health() {
+            Health::Unknown => Status::Starting,
+            Health::Healthy | Health::Degraded => Status::Running,
+            Health::Unhealthy => Status::Unhealthy,
+        },
+        State::Stopping { .. } => Status::Stopping,
+        State::Completed { .. } => Status::Completed,
+        State::Failed { .. } => Status::Failed,
+    }
+}
+
