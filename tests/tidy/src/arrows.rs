@@ -1,0 +1,194 @@
+//! The arrows between rooms: who may know whom.
+
+use toml::{Table, Value};
+
+use crate::{Problem, Tree};
+
+/// A crate, and the crates of this project that it may know.
+struct Room {
+    folder: &'static str,
+    knows: &'static [&'static str],
+    /// Beside those, for its own tests only.
+    tests_know: &'static [&'static str],
+}
+
+const fn room(folder: &'static str, knows: &'static [&'static str]) -> Room {
+    Room { folder, knows, tests_know: &[] }
+}
+
+/// The house. An arrow that is not here is a decision: write down why (docs/decisions/), draw it in docs/ARCHITECTURE.md, then add it.
+const ROOMS: &[Room] = &[
+    room("host/core", &[]),
+    room("host/store", &["hostler-core"]),
+    room("host/keeper", &[]),
+    room("host/wasm", &["hostler-core", "hostler-keeper"]),
+    room("host/api", &["hostler-core"]),
+    room("host/server", &["hostler-core", "hostler-store", "hostler-keeper", "hostler-wasm", "hostler-api"]),
+    room("host/cli", &["hostler-core", "hostler-keeper", "hostler-api", "hostler-server"]),
+    room("sdk/rust", &[]),
+    room("sdk/componentize", &[]),
+    // tests may know everybody, and nobody knows tests; these need no more than the binary and what it prints
+    room("tests/tidy", &[]),
+    room("tests/e2e", &[]),
+    room("tests/bench", &[]),
+];
+
+/// Folders of guests: each crate in them is made from the contract and the SDK alone, as anybody else's would be.
+const GUESTS: [&str; 2] = ["plugins", "tests/fixtures"];
+const GUESTS_KNOW: &[&str] = &["hostler-sdk"];
+
+/// Outside crates that only some rooms may name, and why.
+const KEPT_IN: &[(&str, &[&str], &str)] = &[
+    ("wasmtime", &["host/wasm"], "one room embodies plugins; everybody else speaks to them through it"),
+    ("rusqlite", &["host/store"], "the store's contract is the only way to the database"),
+    ("axum", &["host/server"], "routes are served in one place"),
+    ("clap", &["host/cli"], "one place talks with people"),
+    ("miette", &["host/cli"], "one place talks with people"),
+    ("tokio", &["host/wasm", "host/server", "host/cli"], "core, store, keeper and api work under any executor, or none"),
+    ("rand", &[], "core is handed its seed, and nobody else decides"),
+];
+
+/// All that core may name: it decides, and whatever it named besides could do something.
+const CORE_MAY_NAME: [&str; 2] = ["petgraph", "serde"];
+
+/// New rooms, new arrows, and outside crates in a room that is not theirs.
+pub fn problems(tree: &Tree) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (file, manifest) in tree.packages() {
+        match allowed(file.folder()) {
+            Some(room) => {
+                arrows(&file.path, &manifest, &room, &mut problems);
+                outside(&file.path, &manifest, room.folder, &mut problems);
+            }
+            None => problems.push(Problem::of(
+                &file.path,
+                "a new room: say in docs/ARCHITECTURE.md what it does and whom it may know, then add it to ROOMS in tests/tidy/src/arrows.rs",
+            )),
+        }
+    }
+    problems
+}
+
+/// Rooms of the table that are gone.
+pub fn missing_rooms(tree: &Tree) -> Vec<Problem> {
+    let gone = ROOMS.iter().filter(|room| tree.file(&format!("{}/Cargo.toml", room.folder)).is_none());
+    gone.map(|room| Problem::of(room.folder, "a room of tests/tidy/src/arrows.rs that does not exist")).collect()
+}
+
+fn allowed(folder: &str) -> Option<Room> {
+    let known = ROOMS.iter().find(|room| room.folder == folder);
+    let guest = GUESTS.iter().find(|guests| folder.starts_with(&format!("{guests}/")));
+    known
+        .map(|room| Room { tests_know: room.tests_know, ..*room })
+        .or_else(|| guest.map(|folder| Room { folder, knows: GUESTS_KNOW, tests_know: &[] }))
+}
+
+fn arrows(path: &str, manifest: &Table, room: &Room, problems: &mut Vec<Problem>) {
+    for (section, name) in dependencies(manifest) {
+        let is_ours = name == "hostler" || name.starts_with("hostler-");
+        let for_tests = section.ends_with("dev-dependencies") && room.tests_know.contains(&name.as_str());
+        if is_ours && !for_tests && !room.knows.contains(&name.as_str()) {
+            let known = if room.knows.is_empty() { "nobody".to_owned() } else { room.knows.join(", ") };
+            problems.push(Problem::of(
+                path,
+                format!(
+                    "a new arrow: [{section}] names {name}, and this room knows {known}. Move the code to a room that may know it, \
+                     or decide the arrow: docs/decisions/, docs/ARCHITECTURE.md, ROOMS in tests/tidy/src/arrows.rs"
+                ),
+            ));
+        }
+    }
+}
+
+fn outside(path: &str, manifest: &Table, folder: &str, problems: &mut Vec<Problem>) {
+    for (section, name) in dependencies(manifest) {
+        if section.ends_with("dev-dependencies") {
+            continue;
+        }
+        for (kept, rooms, why) in KEPT_IN {
+            if family(&name, kept) && !rooms.contains(&folder) {
+                problems.push(Problem::of(path, format!("[{section}] names {name}, which only {rooms:?} may: {why}")));
+            }
+        }
+        if folder == "host/core" && !CORE_MAY_NAME.contains(&name.as_str()) {
+            problems.push(Problem::of(path, format!("[{section}] names {name}; core names {CORE_MAY_NAME:?} and nothing else")));
+        }
+    }
+}
+
+/// `wasmtime` and `wasmtime-wasi` are one family.
+fn family(name: &str, head: &str) -> bool {
+    name.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// Every dependency with the section it stands in, by its real name; sections of one target included.
+pub(crate) fn dependencies(manifest: &Table) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect(manifest, "", &mut found);
+    for (target, tables) in manifest.get("target").and_then(Value::as_table).into_iter().flatten() {
+        if let Some(tables) = tables.as_table() {
+            collect(tables, &format!("target.{target}."), &mut found);
+        }
+    }
+    found
+}
+
+fn collect(tables: &Table, prefix: &str, found: &mut Vec<(String, String)>) {
+    for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        for (name, value) in tables.get(section).and_then(Value::as_table).into_iter().flatten() {
+            let renamed = value.get("package").and_then(Value::as_str);
+            found.push((format!("{prefix}{section}"), renamed.unwrap_or(name).to_owned()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{missing_rooms, problems};
+    use crate::planted::{check, tree};
+
+    fn package(dependencies: &str) -> String {
+        format!("[package]\nname = \"x\"\n{dependencies}")
+    }
+
+    #[test]
+    fn allowed_arrows_pass() {
+        let server = package("[dependencies]\nhostler-wasm.workspace = true\naxum = \"1\"\n[dev-dependencies]\nclap = \"1\"");
+        let plugin = package("[dependencies]\nhostler-sdk.workspace = true\nserde = \"1\"");
+        check(problems(&tree(&[("host/server/Cargo.toml", &server), ("plugins/new-one/Cargo.toml", &plugin)])), &[]);
+    }
+
+    #[test]
+    fn a_new_arrow_fails_by_name() {
+        let store = package("[dependencies]\nhostler-wasm.workspace = true");
+        check(problems(&tree(&[("host/store/Cargo.toml", &store)])), &["[dependencies] names hostler-wasm"]);
+        let plugin = package("[dev-dependencies]\nhostler-core = { path = \"../../host/core\" }");
+        check(problems(&tree(&[("plugins/process/Cargo.toml", &plugin)])), &["[dev-dependencies] names hostler-core"]);
+    }
+
+    #[test]
+    fn a_disguised_arrow_is_seen() {
+        let renamed = package("[dependencies]\nharmless = { package = \"hostler-server\", path = \"../server\" }");
+        check(problems(&tree(&[("host/api/Cargo.toml", &renamed)])), &["names hostler-server"]);
+        let of_a_target = package("[target.'cfg(unix)'.build-dependencies]\nhostler-server.workspace = true");
+        check(problems(&tree(&[("host/api/Cargo.toml", &of_a_target)])), &["target.cfg(unix).build-dependencies"]);
+    }
+
+    #[test]
+    fn a_new_room_fails_by_name() {
+        check(problems(&tree(&[("host/attic/Cargo.toml", &package(""))])), &["host/attic/Cargo.toml: a new room"]);
+    }
+
+    #[test]
+    fn outside_crates_stay_in_their_room() {
+        let server = package("[dependencies]\nwasmtime-wasi = \"1\"");
+        check(problems(&tree(&[("host/server/Cargo.toml", &server)])), &["names wasmtime-wasi"]);
+        let core = package("[dependencies]\nlibc = \"1\"");
+        check(problems(&tree(&[("host/core/Cargo.toml", &core)])), &["core names"]);
+    }
+
+    #[test]
+    fn an_empty_tree_lacks_every_room() {
+        assert!(!missing_rooms(&tree(&[])).is_empty());
+    }
+}
