@@ -18,6 +18,7 @@
 //! ```
 
 mod base64;
+pub mod config;
 mod failure;
 pub mod routes;
 mod stamp;

@@ -1,0 +1,221 @@
+//! What a configuration says: the document that `hostler.toml` and `hostler.yaml` become, read once and doubted once.
+//!
+//! [`read`] takes the document as JSON, whoever sent it, and answers with a typed [`Config`] or with *every* mistake in it: its place
+//! (a JSON pointer), what is wrong and why, and what to write instead. Nothing here touches a file: `env_file` and `${VAR}` are resolved
+//! by the command line before, and paths inside a plugin's settings by [`resolve_paths`], which needs the plugin's schema.
+//!
+//! ```
+//! let document = serde_json::json!({ "services": { "web": { "backend": { "type": "process", "binary": "./web" }, "dependences": [] } } });
+//! let problems = hostler_api::config::read(&document).expect_err("a key is misspelt");
+//! assert_eq!(problems[0].at, "/services/web/dependences");
+//! assert_eq!(problems[0].hint.as_deref(), Some("did you mean `dependencies`?"));
+//! ```
+
+mod check;
+mod digest;
+mod doubts;
+mod globals;
+mod limits;
+mod paths;
+mod place;
+mod policy;
+mod service;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use hostler_core::{Problem, ServiceName, Span, Spec, pointer_key};
+use serde::Serialize;
+use serde_json::Value;
+
+pub use check::CHECK_KEYS;
+pub use digest::{canonical, task_digest};
+pub use limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_SERVICES};
+pub use paths::{absolute, resolve_paths, settle_types};
+pub use place::about_key;
+
+use place::{Place, Report};
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Config {
+    /// Version of the document's format.
+    pub version: String,
+    /// How the host runs.
+    pub settings: Settings,
+    /// Plugins beside the built-in ones, and changes to those.
+    pub plugins: BTreeMap<String, PluginEntry>,
+    /// Networks that services name.
+    pub networks: BTreeMap<String, Network>,
+    /// What is to run.
+    pub services: BTreeMap<ServiceName, Spec>,
+    /// Each service as it was written, for people who look at the state directory.
+    #[serde(skip)]
+    pub written: BTreeMap<ServiceName, Value>,
+}
+
+impl Config {
+    /// JSON pointer to the check of this number, for a problem that its plugin found in its settings.
+    ///
+    /// ```
+    /// let document = serde_json::json!({ "services": { "web": { "backend": { "type": "process" }, "health_check": { "type": "tcp" } } } });
+    /// let config = hostler_api::config::read(&document).expect("a good document");
+    /// assert_eq!(config.check_place("web", 0).as_deref(), Some("/services/web/health_check"));
+    /// ```
+    pub fn check_place(&self, service: &str, index: usize) -> Option<String> {
+        let check = self.services.get(service)?.checks.get(index)?;
+        let written = self.written.get(service)?;
+        let below = match written.get("health_checks") {
+            Some(Value::Object(_)) => format!("health_checks/{}", pointer_key(&check.name)),
+            Some(_) => format!("health_checks/{index}"),
+            None => "health_check".to_owned(),
+        };
+        Some(format!("/services/{}/{below}", pointer_key(service)))
+    }
+}
+
+/// How the host runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settings {
+    /// Where everything is kept; the command line chooses when absent.
+    pub state_dir: Option<String>,
+    /// Starts and stops under way at the same time.
+    pub max_parallel: u32,
+    /// How long one call of a backend may take, unless its service says.
+    pub default_timeout: Span,
+    /// TCP address of the API; absent is the Unix socket alone.
+    pub listen: Option<SocketAddr>,
+    /// Filter of the host's own log, such as `info` or `hostler=debug`.
+    pub log: Option<String>,
+    /// Engine of the store.
+    pub store: StoreKind,
+    /// The built-in plugins to load; absent is all of them.
+    pub built_in_plugins: Option<Vec<String>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            state_dir: None,
+            max_parallel: 4,
+            default_timeout: Span::secs(300),
+            listen: None,
+            log: None,
+            store: StoreKind::default(),
+            built_in_plugins: None,
+        }
+    }
+}
+
+/// An engine of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreKind {
+    /// A file in the state directory.
+    #[default]
+    Sqlite,
+    /// Nothing outlives the host.
+    Memory,
+}
+
+/// One `[plugins.NAME]`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PluginEntry {
+    /// Where its component is; absent in the document means built in.
+    pub source: Source,
+    /// `sha256:…` or `blake3:…`, lower case: the only component that may be loaded under this name.
+    pub digest: Option<String>,
+    /// The plugin's own configuration, a table.
+    pub config: Option<Value>,
+    /// What it may do, a table in the shape of the grants; absent is what a built-in plugin ships with, and nothing for others.
+    pub grants: Option<Value>,
+    /// How much it may use, a table in the shape of the limits.
+    pub limits: Option<Value>,
+}
+
+/// Where a component is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// In the program itself.
+    BuiltIn,
+    /// In a file; the command line makes its path absolute.
+    File(String),
+}
+
+/// One `[networks.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Network {
+    /// Machines in an address range.
+    Lan {
+        /// In the form `192.168.1.0/24`.
+        subnet: String,
+    },
+    /// A WireGuard tunnel.
+    Wireguard {
+        /// Path of its configuration.
+        config: String,
+    },
+}
+
+/// Reads a document, completely or not at all.
+///
+/// A document without services is a good one: a host may start empty.
+///
+/// # Errors
+/// Every mistake (the first thousand), in the document's own places. A document beyond the limits ([`MAX_DEPTH`], [`MAX_SERVICES`],
+/// [`MAX_DOCUMENT_BYTES`]) is refused for that alone.
+pub fn read(document: &Value) -> Result<Config, Vec<Problem>> {
+    limits::within_limits(document).map_err(|problem| vec![problem])?;
+    let mut report = Report::default();
+    let config = read_whole(document, &mut report);
+    let problems = report.into_problems();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+fn read_whole(document: &Value, report: &mut Report) -> Option<Config> {
+    let hint = "write version, settings, plugins, networks and services, each with what belongs to it";
+    let mut table = Place::whole(document).table("the document", hint, report)?;
+    globals::read_version(&mut table, report);
+    let settings = globals::read_settings(&mut table, report);
+    let plugins = globals::read_plugins(&mut table, report);
+    let networks = globals::read_networks(&mut table, report);
+    let mut config = Config { version: "1.0".to_owned(), settings, plugins, networks, services: BTreeMap::new(), written: BTreeMap::new() };
+    let services = table.take("services");
+    table.finish(&[("service", "write `services`"), ("plugin", "write `plugins`")], report);
+    if let Some(services) = services {
+        read_services(&services, document, &mut config, report);
+    }
+    Some(config)
+}
+
+fn read_services(place: &Place<'_>, document: &Value, config: &mut Config, report: &mut Report) {
+    let members = place.members("write [services.NAME] for each service", report);
+    if members.len() > MAX_SERVICES {
+        report.add(Problem::new(&place.at, format!("there are {} services; {MAX_SERVICES} is the limit", members.len())));
+        return;
+    }
+    let around = service::Surroundings {
+        default_timeout: config.settings.default_timeout,
+        // From the document, so that a network with a mistake in it is still there.
+        networks: document.get("networks").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect(),
+        services: members.iter().map(|(name, _)| *name).collect(),
+    };
+    let mut places = BTreeMap::new();
+    for (name, place) in &members {
+        let Some(name) = values::service_name(name, &place.at, report) else { continue };
+        if let Some((spec, where_parts_are)) = service::read_service(name.clone(), place, &around, report) {
+            places.insert(name.clone(), where_parts_are);
+            config.services.insert(name.clone(), spec);
+            config.written.insert(name, place.value.clone());
+        }
+    }
+    doubts::doubt_together(&mut config.services, &mut places, &around.services, report);
+}
