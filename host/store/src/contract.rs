@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Outcome, StoreError, Txn, Watch};
 
-/// Called once with what became of a submitted transaction, on a thread of the engine: be quick, and hand over.
+/// Called once with what became of a submitted transaction, on a thread of the engine: be quick, hand over, and do not
+/// call the store from here (but for [`Store::submit`]): it would wait for itself.
 pub type Completion = Box<dyn FnOnce(Result<Outcome, StoreError>) + Send>;
 
 /// A store of the host. All calls block until they are answered, except [`Store::submit`].

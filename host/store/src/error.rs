@@ -107,11 +107,11 @@ impl StoreError {
 
 /// The commands that get a state directory going again without destroying anything.
 fn recovery(path: &Path) -> String {
-    let file = path.display();
+    let quoted = |suffix: &str| format!("'{}{suffix}'", path.display().to_string().replace('\'', r"'\''"));
+    let (file, log, index) = (quoted(""), quoted("-wal"), quoted("-shm"));
     format!(
-        "nothing was changed; with the host stopped, set the damaged files aside: for f in {file} {file}-wal {file}-shm; do \
-         [ -e \"$f\" ] && mv \"$f\" \"$f.broken\"; done; then go back to a snapshot: cp SNAPSHOT {file}; or copy nothing to \
-         start empty"
+        "nothing was changed; with the host stopped, set the files aside and go back to a snapshot (without the cp the host \
+         starts empty):\n  for f in {file} {log} {index}; do [ ! -e \"$f\" ] || mv \"$f\" \"$f.aside\"; done\n  cp SNAPSHOT {file}"
     )
 }
 

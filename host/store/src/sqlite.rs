@@ -164,6 +164,7 @@ impl Store for Sqlite {
 
 impl Drop for Sqlite {
     fn drop(&mut self) {
+        self.readers.close();
         self.requests = None;
         let writer = self.writer.take().expect("the writer is only taken here");
         // A completion may hold the last reference: the writer cannot wait for itself, and ends when it returns.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::read::{Counters, number, signed};
+use super::read::{Counters, digest, number, signed};
 use crate::contract::Retention;
 use crate::txn::{Compare, Expect, Fence, NewEvent, Op, Outcome, Txn, limits};
 use crate::watch::Change;
@@ -32,7 +32,7 @@ pub(super) fn apply(connection: &Connection, tally: &mut Tally, txn: &Txn, watch
     }
     tally.counters.revision += 1;
     let revision = tally.counters.revision;
-    let changes = write(connection, revision, &txn.ops, watched)?;
+    let changes = write(connection, &mut tally.counters, &txn.ops, watched)?;
     let first_event = (!txn.events.is_empty()).then_some(tally.counters.last_event + 1);
     for event in &txn.events {
         tally.counters.last_event += 1;
@@ -45,8 +45,8 @@ pub(super) fn apply(connection: &Connection, tally: &mut Tally, txn: &Txn, watch
 }
 
 pub(super) fn save_counters(connection: &Connection, counters: &Counters) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached("UPDATE meta SET revision = ?1, last_event = ?2, watch_floor = ?3 WHERE id = 1")?;
-    statement.execute(params![signed(counters.revision), signed(counters.last_event), signed(counters.watch_floor)])?;
+    let mut statement = connection.prepare_cached("UPDATE meta SET revision = ?1, last_event = ?2, watch_floor = ?3, digest = ?4 WHERE id = 1")?;
+    statement.execute(params![signed(counters.revision), signed(counters.last_event), signed(counters.watch_floor), counters.digest])?;
     Ok(())
 }
 
@@ -59,7 +59,15 @@ pub(super) fn compact(connection: &Connection, counters: &mut Counters, keep: Re
     connection.execute("DELETE FROM events WHERE seq <= ?1", [signed(newest_lost)])?;
     let floor = counters.revision.saturating_sub(keep.deletions);
     counters.watch_floor = counters.watch_floor.max(floor);
-    connection.execute("DELETE FROM entries WHERE value IS NULL AND revision <= ?1", [signed(floor)])?;
+    forget_deletions(connection, counters, floor)
+}
+
+/// Forgets what was deleted up to a revision.
+pub(super) fn forget_deletions(connection: &Connection, counters: &mut Counters, floor: u64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("DELETE FROM entries WHERE value IS NULL AND revision <= ?1 RETURNING digest")?;
+    for forgotten in statement.query_map([signed(floor)], |row| row.get::<_, i64>(0))? {
+        counters.digest = counters.digest.wrapping_sub(forgotten?);
+    }
     Ok(())
 }
 
@@ -105,24 +113,27 @@ fn holds(connection: &Connection, compare: &Compare) -> rusqlite::Result<bool> {
     Ok(compare.expect.holds(found.as_ref().map(|(revision, value)| (*revision, value.as_slice()))))
 }
 
-fn write(connection: &Connection, revision: u64, ops: &[Op], watched: bool) -> rusqlite::Result<Vec<Change>> {
+fn write(connection: &Connection, counters: &mut Counters, ops: &[Op], watched: bool) -> rusqlite::Result<Vec<Change>> {
+    let mut find = connection.prepare_cached("SELECT digest, value IS NOT NULL FROM entries WHERE key = ?1")?;
     let mut put = connection.prepare_cached(
-        "INSERT INTO entries (key, revision, value) VALUES (?1, ?2, ?3)
-         ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, value = excluded.value",
+        "INSERT INTO entries (key, revision, value, digest) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE
+         SET revision = excluded.revision, value = excluded.value, digest = excluded.digest",
     )?;
-    let mut delete = connection.prepare_cached("UPDATE entries SET revision = ?2, value = NULL WHERE key = ?1 AND value IS NOT NULL")?;
     let mut changes: BTreeMap<&String, Option<Arc<[u8]>>> = BTreeMap::new();
     for op in ops {
         let (key, value) = match op {
-            Op::Put { key, value } => {
-                put.execute(params![key, signed(revision), value])?;
-                (key, Some(value))
-            }
-            Op::Delete { key } if delete.execute(params![key, signed(revision)])? == 0 => continue,
+            Op::Put { key, value } => (key, Some(value.as_slice())),
             Op::Delete { key } => (key, None),
         };
+        let found = find.query_row([key], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))).optional()?;
+        if value.is_none() && !found.is_some_and(|(_, exists)| exists) {
+            continue;
+        }
+        let new = digest(key, counters.revision, value);
+        put.execute(params![key, signed(counters.revision), value, new])?;
+        counters.digest = counters.digest.wrapping_sub(found.map_or(0, |(old, _)| old)).wrapping_add(new);
         if watched {
-            changes.insert(key, value.map(|value| Arc::from(value.as_slice())));
+            changes.insert(key, value.map(Arc::from));
         }
     }
     Ok(changes.into_iter().map(|(key, value)| Change { key: key.clone(), value }).collect())

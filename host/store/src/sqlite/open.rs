@@ -17,13 +17,15 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY CHECK (id = 1),
         revision INTEGER NOT NULL,
         last_event INTEGER NOT NULL,
-        watch_floor INTEGER NOT NULL -- deletions up to this revision are forgotten
+        watch_floor INTEGER NOT NULL, -- deletions up to this revision are forgotten
+        digest INTEGER NOT NULL -- the sum of all entries' digests
     ) STRICT;
-    INSERT INTO meta VALUES (1, 0, 0, 0);
+    INSERT INTO meta VALUES (1, 0, 0, 0, 0);
     CREATE TABLE entries (
         key TEXT NOT NULL PRIMARY KEY,
         revision INTEGER NOT NULL,
-        value BLOB -- NULL: deleted by this revision
+        value BLOB, -- NULL: deleted by this revision
+        digest INTEGER NOT NULL -- of the three before it
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
@@ -46,6 +48,15 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
+/// Questions that only make sense when the schema is whole.
+const PROBES: [&str; 5] = [
+    "SELECT id, revision, last_event, watch_floor, digest FROM meta",
+    "SELECT key, revision, value, digest FROM entries",
+    "SELECT seq, revision, kind, subject, at_unix_ms, data FROM events",
+    "SELECT name, epoch, holder, expires_ms FROM leases",
+    "SELECT revision, key, first_event FROM replies",
+];
+
 /// The writing connection, and the lock that makes it the only one.
 pub(super) struct Opened {
     // Fields drop in this order: the lock goes last.
@@ -60,9 +71,9 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
         Err(error) if error.kind() == ErrorKind::NotFound => create(path)?,
         Err(error) => return Err(StoreError::io(path, "looking at", error)),
     }
+    make_private(path)?;
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_content(path, &connection)?;
-    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|error| StoreError::io(path, "changing the mode of", error))?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
     Ok(Opened { connection, _lock: lock })
 }
@@ -147,7 +158,18 @@ fn check_marks(path: &Path, application_id: u32, version: u32) -> Result<(), Sto
     }
 }
 
-/// Judges what SQLite reads, the write-ahead log included.
+/// A snapshot that was copied into place may be open to others; SQLite gives its companions the same mode.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let metadata = fs::metadata(path).map_err(|error| StoreError::io(path, "looking at", error))?;
+    let mode = metadata.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|error| StoreError::io(path, "changing the mode of", error))
+}
+
+/// Judges what SQLite reads, the write-ahead log included. SQLite's own check sees the structure; the digests see that no
+/// entry is missing or altered.
 fn check_content(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let failed = |error| fault(path, "checking", error);
     let mark = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0)).map_err(failed);
@@ -156,7 +178,12 @@ fn check_content(path: &Path, connection: &Connection) -> Result<(), StoreError>
     if verdict != "ok" {
         return Err(StoreError::Corrupt { path: path.to_owned(), reason: verdict });
     }
-    super::read::counters(connection).map(drop).map_err(failed)
+    PROBES.iter().try_for_each(|probe| connection.prepare(probe).map(drop)).map_err(failed)?;
+    let counters = super::read::counters(connection).map_err(failed)?;
+    if super::read::digest_of_all(connection).map_err(failed)? != counters.digest {
+        return Err(StoreError::Corrupt { path: path.to_owned(), reason: "some of its entries are missing or damaged".to_owned() });
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::types::Value;
+use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::fault;
@@ -29,11 +29,18 @@ pub(super) struct Counters {
     pub(super) revision: u64,
     pub(super) last_event: u64,
     pub(super) watch_floor: u64,
+    /// The sum of all entries' digests.
+    pub(super) digest: i64,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, idle: Mutex::default() }
+    }
+
+    /// Closes all connections, so that the writer's is the last one and can tidy up.
+    pub(super) fn close(&self) {
+        self.idle().clear();
     }
 
     /// Answers a question on a connection that nobody else uses meanwhile.
@@ -75,25 +82,26 @@ impl From<StoreError> for Failure {
 }
 
 pub(super) fn counters(connection: &Connection) -> rusqlite::Result<Counters> {
-    let mut statement = connection.prepare_cached("SELECT revision, last_event, watch_floor FROM meta WHERE id = 1")?;
-    statement.query_row([], |row| Ok(Counters { revision: number(row, 0)?, last_event: number(row, 1)?, watch_floor: number(row, 2)? }))
+    let mut statement = connection.prepare_cached("SELECT revision, last_event, watch_floor, digest FROM meta WHERE id = 1")?;
+    statement.query_row([], |row| {
+        Ok(Counters { revision: number(row, 0)?, last_event: number(row, 1)?, watch_floor: number(row, 2)?, digest: row.get(3)? })
+    })
 }
 
 pub(super) fn entry(connection: &Connection, key: &str) -> rusqlite::Result<Option<Entry>> {
-    let mut statement = connection.prepare_cached("SELECT revision, value FROM entries WHERE key = ?1 AND value IS NOT NULL")?;
-    statement.query_row([key], |row| Ok(Entry { revision: number(row, 0)?, value: row.get(1)? })).optional()
+    let mut statement = connection.prepare_cached("SELECT key, revision, value, digest FROM entries WHERE key = ?1 AND value IS NOT NULL")?;
+    let cell = statement.query_row([key], Cell::read).optional()?;
+    Ok(cell.map(|cell| Entry { value: cell.value.unwrap_or_default(), revision: cell.revision }))
 }
 
 pub(super) fn range(connection: &Connection, prefix: &str, after: Option<&str>, limit: usize) -> rusqlite::Result<Vec<(String, Entry)>> {
     // `key > ''` holds for every key: keys are not empty.
     let mut statement = connection.prepare_cached(
-        "SELECT key, revision, value FROM entries
+        "SELECT key, revision, value, digest FROM entries
          WHERE key >= ?1 AND key > ?2 AND key < ?3 AND value IS NOT NULL ORDER BY key LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![prefix, after.unwrap_or(""), end_of(prefix), signed(limit as u64)], |row| {
-        Ok((row.get(0)?, Entry { revision: number(row, 1)?, value: row.get(2)? }))
-    })?;
-    rows.collect()
+    let rows = statement.query_map(params![prefix, after.unwrap_or(""), end_of(prefix), signed(limit as u64)], Cell::read)?;
+    rows.map(|cell| cell.map(|cell| (cell.key, Entry { value: cell.value.unwrap_or_default(), revision: cell.revision }))).collect()
 }
 
 pub(super) fn events(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<EventPage> {
@@ -110,14 +118,46 @@ pub(super) fn events(connection: &Connection, after: u64, limit: usize) -> rusql
 /// What happened under a prefix before a watch begins.
 pub(super) fn replay(connection: &Connection, prefix: &str, start: &Start) -> rusqlite::Result<VecDeque<Batch>> {
     let mut statement = connection.prepare_cached(
-        "SELECT revision, key, value FROM entries
+        "SELECT key, revision, value, digest FROM entries
          WHERE key >= ?1 AND key < ?2 AND revision > ?3 AND (?4 OR value IS NOT NULL) ORDER BY revision, key",
     )?;
-    let rows = statement.query_map(params![prefix, end_of(prefix), signed(start.after), start.deletions], |row| {
-        let value: Option<Vec<u8>> = row.get(2)?;
-        Ok((number(row, 0)?, Change { key: row.get(1)?, value: value.map(Arc::from) }))
-    })?;
-    Ok(batches(rows.collect::<rusqlite::Result<Vec<_>>>()?))
+    let rows = statement.query_map(params![prefix, end_of(prefix), signed(start.after), start.deletions], Cell::read)?;
+    let cells = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(batches(cells.into_iter().map(|cell| (cell.revision, Change { key: cell.key, value: cell.value.map(Arc::from) }))))
+}
+
+/// The sum of the digests of what is really there.
+pub(super) fn digest_of_all(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare("SELECT key, revision, value, digest FROM entries")?;
+    let mut cells = statement.query_map([], Cell::read)?;
+    cells.try_fold(0_i64, |sum, cell| Ok(sum.wrapping_add(cell?.digest)))
+}
+
+/// What is stored of a key; no value: deleted.
+struct Cell {
+    key: String,
+    revision: u64,
+    value: Option<Vec<u8>>,
+    digest: i64,
+}
+
+impl Cell {
+    /// Reads `key, revision, value, digest`, and believes nothing that does not match its digest.
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let cell = Self { key: row.get(0)?, revision: number(row, 1)?, value: row.get(2)?, digest: row.get(3)? };
+        if digest(&cell.key, cell.revision, cell.value.as_deref()) == cell.digest {
+            return Ok(cell);
+        }
+        Err(rusqlite::Error::FromSqlConversionFailure(3, Type::Integer, "an entry does not match its digest".into()))
+    }
+}
+
+/// FNV-1a over an entry: it finds damage, not malice.
+pub(super) fn digest(key: &str, revision: u64, value: Option<&[u8]>) -> i64 {
+    let length = u64::try_from(key.len()).unwrap_or(u64::MAX);
+    let head = length.to_le_bytes().into_iter().chain(revision.to_le_bytes()).chain([u8::from(value.is_some())]);
+    let bytes = head.chain(key.bytes()).chain(value.unwrap_or_default().iter().copied());
+    bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)).cast_signed()
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::apply::{Tally, count_replies, save_counters};
+use super::apply::{Tally, count_replies, forget_deletions, save_counters};
 use super::fault::fault;
 use super::open::private;
-use super::read::{Counters, number, signed};
+use super::read::{Counters, number};
 use crate::StoreError;
 
 /// Writes a snapshot of the store at `store` into `file`.
@@ -38,19 +38,22 @@ pub(super) fn restore(connection: &Connection, tally: &Tally, file: &Path) -> Re
 
 fn copy(connection: &Connection, tally: &Tally) -> Result<Tally, rusqlite::Error> {
     let transaction = connection.unchecked_transaction()?;
-    let snapshot = transaction.query_row("SELECT revision, last_event FROM snapshot.meta WHERE id = 1", [], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+    let snapshot = transaction.query_row("SELECT revision, last_event, digest FROM snapshot.meta WHERE id = 1", [], |row| {
+        Ok(Counters { revision: number(row, 0)?, last_event: number(row, 1)?, watch_floor: 0, digest: row.get(2)? })
+    })?;
     transaction.execute_batch(
-        "DELETE FROM entries; INSERT INTO entries SELECT key, revision, value FROM snapshot.entries;
+        "DELETE FROM entries; INSERT INTO entries SELECT key, revision, value, digest FROM snapshot.entries;
          DELETE FROM events; INSERT INTO events SELECT seq, revision, kind, subject, at_unix_ms, data FROM snapshot.events;
          DELETE FROM replies; INSERT INTO replies SELECT revision, key, first_event FROM snapshot.replies;
          INSERT INTO leases SELECT name, epoch, NULL, expires_ms FROM snapshot.leases WHERE true
              ON CONFLICT (name) DO UPDATE SET epoch = max(epoch, excluded.epoch);",
     )?;
-    let revision = tally.counters.revision.max(snapshot.0) + 1;
-    let counters = Counters { revision, last_event: tally.counters.last_event.max(snapshot.1), watch_floor: revision };
-    save_counters(&transaction, &counters)?;
+    let revision = tally.counters.revision.max(snapshot.revision) + 1;
+    let last_event = tally.counters.last_event.max(snapshot.last_event);
+    let mut counters = Counters { revision, last_event, watch_floor: revision, digest: snapshot.digest };
     // A deletion is only told to watches that began before it, and none of them is left.
-    transaction.execute("DELETE FROM entries WHERE value IS NULL AND revision <= ?1", [signed(revision)])?;
+    forget_deletions(&transaction, &mut counters, revision)?;
+    save_counters(&transaction, &counters)?;
     let restored = Tally { counters, replies: count_replies(&transaction)? };
     transaction.commit()?;
     Ok(restored)

@@ -76,11 +76,11 @@ impl Writer {
 
     /// Works until the store is dropped and its queue is empty.
     pub(super) fn run(mut self, queue: &Receiver<Request>) {
-        let mut group: Vec<Box<Job>> = Vec::new();
+        let mut group: Vec<Job> = Vec::new();
         while let Ok(first) = queue.recv() {
             for request in std::iter::once(first).chain(std::iter::from_fn(|| queue.try_recv().ok())) {
                 match request {
-                    Request::Write(job) => group.push(job),
+                    Request::Write(job) => group.push(*job),
                     other => {
                         self.commit(std::mem::take(&mut group));
                         self.serve(other);
@@ -96,7 +96,7 @@ impl Writer {
 
     fn serve(&mut self, request: Request) {
         match request {
-            Request::Write(job) => self.commit(vec![job]),
+            Request::Write(job) => self.commit(vec![*job]),
             Request::Watch { prefix, after_revision, reply } => {
                 let watch = self.watch(&prefix, after_revision).map_err(|error| fault(&self.path, "reading", error));
                 tell(reply, watch);
@@ -126,7 +126,7 @@ impl Writer {
     }
 
     /// Commits jobs together. When that fails each gets its own chance, so that nobody pays for another's size.
-    fn commit(&mut self, jobs: Vec<Box<Job>>) {
+    fn commit(&mut self, jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
@@ -137,7 +137,7 @@ impl Writer {
         }
     }
 
-    fn attempt(&mut self, jobs: &[Box<Job>]) -> Result<Group, StoreError> {
+    fn attempt(&mut self, jobs: &[Job]) -> Result<Group, StoreError> {
         if self.gave_up {
             return Err(StoreError::Closed);
         }
@@ -165,7 +165,7 @@ impl Writer {
     }
 
     /// The commit is durable: now it counts, and everybody may know.
-    fn finish(&mut self, jobs: Vec<Box<Job>>, group: Group) {
+    fn finish(&mut self, jobs: Vec<Job>, group: Group) {
         self.tally = group.tally;
         for (revision, changes) in group.told {
             self.hub.publish(revision, &changes);
@@ -180,7 +180,7 @@ fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
     Ok(Tally { counters: read::counters(connection)?, replies: count_replies(connection)? })
 }
 
-fn perform(connection: &Connection, mut tally: Tally, jobs: &[Box<Job>], watched: bool) -> rusqlite::Result<Group> {
+fn perform(connection: &Connection, mut tally: Tally, jobs: &[Job], watched: bool) -> rusqlite::Result<Group> {
     let before = tally.counters;
     let mut answers = Vec::with_capacity(jobs.len());
     let mut told = Vec::new();
