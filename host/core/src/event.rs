@@ -200,6 +200,8 @@ pub enum Event {
         /// What it said of each life; or why it could not be asked.
         seen: Result<Vec<(Run, Phase)>, String>,
     },
+    /// Some lives were looked at beside [`Action::Look`], because something pointed at them.
+    Seen(Vec<(Run, Phase)>),
     /// The answer to [`Action::List`]: every life of ours that the engine has.
     Listed {
         /// Which backend.

@@ -276,7 +276,7 @@ impl Core {
     }
 
     /// A running life was looked at.
-    fn see(&mut self, run: Run, phase: Phase) {
+    pub(crate) fn see(&mut self, run: Run, phase: Phase) {
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Running(life) = &slot.state else { return };
         match phase {

@@ -212,6 +212,11 @@ impl Core {
         slot.state = State::Uncertain { life: Life { run, backend, digest, spec, since, restarts, follows }, intent, error: None };
     }
 
+    /// How many starts may be under way at once, from now on.
+    pub fn set_max_parallel(&mut self, starts: u32) {
+        self.config.max_parallel = starts.max(1);
+    }
+
     /// Hears what happened at `now`. A `now` before the last one is read as the last one.
     pub fn handle(&mut self, now: Time, event: Event) {
         self.now = self.now.max(now);
@@ -223,6 +228,7 @@ impl Core {
             Event::StopFailed { run, fault } => self.hear_stop_failed(run, &fault),
             Event::Destroyed { run, fault } => self.hear_destroyed(run, fault),
             Event::Looked { backend, seen } => self.hear_looked(&backend, seen),
+            Event::Seen(seen) => seen.into_iter().for_each(|(run, phase)| self.see(run, phase)),
             Event::Listed { backend, found } => self.hear_listed(&backend, found),
             Event::Hint { backend } => self.look(&backend),
             Event::Plugin { backend, missing } => self.hear_plugin(&backend, missing),

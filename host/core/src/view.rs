@@ -227,6 +227,47 @@ impl Core {
         order.into_iter().find(|status| has(*status)).unwrap_or_else(|| down_status(service))
     }
 
+    /// Does nothing more happen to it without news? It is as wanted and judged, or parked, or waits for something that is.
+    pub fn is_settled(&self, name: &str) -> bool {
+        let mut at = self.services.get(name);
+        // The graph has no cycles, and no chain is longer than there are services.
+        for _ in 0..=self.services.len() {
+            let Some(service) = at else { return true };
+            let status = self.status(service.spec.name.as_str());
+            if service.outlook.leaving || service.wanted.is_none() {
+                return false;
+            }
+            if status != Status::Pending {
+                return status.is_settled();
+            }
+            if service.slots.values().any(|slot| !matches!(slot.state, State::Down)) || service.slots.is_empty() {
+                return false;
+            }
+            if self.backends.get(&service.spec.backend.plugin).is_some_and(|backend| backend.missing.is_some()) {
+                return true;
+            }
+            let held = service.spec.dependencies.iter().filter(|edge| !edge.optional).filter_map(|edge| self.services.get(&edge.service));
+            let held = held.into_iter().find(|dependency| dependency.outlook.down.is_some() && !dependency.outlook.completed);
+            at = match (held, crate::registry::waits_for(service, &self.services)) {
+                (Some(dependency), _) => Some(dependency),
+                (None, Some(waiting)) => self.services.get(&waiting.service),
+                (None, None) => return false,
+            };
+        }
+        false
+    }
+
+    /// Is every critical service as wanted and well?
+    pub fn is_ready(&self) -> bool {
+        let critical = self.services.values().filter(|service| service.spec.critical && service.wanted.is_some());
+        critical.into_iter().all(|service| service.outlook.healthy || service.outlook.completed)
+    }
+
+    /// Is every life that an earlier host left accounted for?
+    pub fn is_initialized(&self) -> bool {
+        !self.services.values().flat_map(|service| service.slots.values()).any(|slot| matches!(slot.state, State::Uncertain { .. }))
+    }
+
     /// Health of all critical and uncritical services that have any data and are wanted up.
     pub fn composite_health(&self) -> Health {
         let judged = self.services.values().filter(|service| service.outlook.down.is_none() && !service.spec.checks.is_empty());
