@@ -1,5 +1,6 @@
 //! The role of a health check.
 
+use crate::host::{self, Error, commands::Output};
 use crate::{Description, Endpoint, Fault, Problem};
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
@@ -61,9 +62,40 @@ impl Report {
         self
     }
 
+    /// What the end of a command says: the expected exit code passes; another one, a signal or no end in time fails; a command
+    /// that could not be run is the checker's trouble, so unknown. Of its output, the first line of standard error is told.
+    pub fn of_command(name: &str, end: host::Result<Output>, expected: i32) -> Result<Self, Fault> {
+        Ok(match end {
+            Ok(output) => Self::of_output(name, &output, expected),
+            Err(Error::Timeout) => Self::fail(format!("{name} did not end in time")),
+            Err(Error::NotFound) => Self::unknown(format!("{name}: there is no such program")),
+            Err(Error::Invalid(why)) => Self::unknown(format!("{name} cannot be run: {why}")),
+            Err(Error::Unavailable(why)) => Self::unknown(format!("{name} could not be run now: {why}")),
+            Err(error) => return Err(error.into()),
+        })
+    }
+
+    fn of_output(name: &str, output: &Output, expected: i32) -> Self {
+        let Some(code) = output.code else {
+            let signal = output.signal.as_deref().unwrap_or("something unknown");
+            return Self::fail(format!("{name} was ended by {signal}"));
+        };
+        if code == expected {
+            return Self::pass(format!("{name} exited with {code}")).detail("exit-code", code);
+        }
+        let said = first_line(&output.err);
+        let colon = if said.is_empty() { "" } else { ": " };
+        Self::fail(format!("{name} exited with {code}, expected {expected}{colon}{said}")).detail("exit-code", code)
+    }
+
     fn new(verdict: Verdict, message: impl Into<String>) -> Self {
         Self { verdict, message: one_line(&message.into()), details: Vec::new() }
     }
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("").chars().take(200).collect()
 }
 
 /// The contract wants one line of at most 4 KiB; what comes from outside may be anything.
@@ -87,6 +119,32 @@ mod tests {
         let report = Report::fail(format!("a\nb\x1b[31m{}", "ü".repeat(5000)));
         assert!(report.message.starts_with("a b [31mü"));
         assert!(report.message.len() <= 4096 && !report.message.contains(char::is_control));
+    }
+
+    fn ended(code: Option<i32>, signal: Option<&str>, err: &str) -> host::Result<Output> {
+        Ok(Output { code, signal: signal.map(Into::into), out: b"secret".to_vec(), err: err.into(), truncated: false })
+    }
+
+    fn judged(end: host::Result<Output>, verdict: Verdict, message: &str) {
+        let report = Report::of_command("pg_isready", end, 0).expect("it is a report");
+        assert_eq!((report.verdict, report.message.as_str()), (verdict, message));
+    }
+
+    #[test]
+    fn the_end_of_a_command_is_a_verdict() {
+        judged(ended(Some(0), None, ""), Verdict::Pass, "pg_isready exited with 0");
+        judged(ended(Some(2), None, ""), Verdict::Fail, "pg_isready exited with 2, expected 0");
+        judged(ended(Some(2), None, "\n no answer \nmore"), Verdict::Fail, "pg_isready exited with 2, expected 0: no answer");
+        judged(ended(None, Some("SIGSEGV"), ""), Verdict::Fail, "pg_isready was ended by SIGSEGV");
+        judged(Err(Error::Timeout), Verdict::Fail, "pg_isready did not end in time");
+    }
+
+    #[test]
+    fn a_checker_in_trouble_knows_nothing_of_the_target() {
+        judged(Err(Error::NotFound), Verdict::Unknown, "pg_isready: there is no such program");
+        judged(Err(Error::Unavailable("busy".into())), Verdict::Unknown, "pg_isready could not be run now: busy");
+        let denied = Report::of_command("x", Err(Error::Denied("commands x".into())), 0);
+        assert_eq!(denied, Err(Fault::Denied("commands x".into())));
     }
 
     #[test]

@@ -43,6 +43,7 @@
 //! - Settings are plain serde types; [`settings`] turns each mistake into a [`Problem`] at its JSON pointer.
 //! - A backend's [`Handle`] is a serde type with a version; the SDK reads and writes it.
 //! - What goes wrong is a [`Fault`], named by what the host does next; a capability's error turns into one with `?`.
+//! - A plugin that waits on WASI itself (sockets, HTTP) turns on the feature `wasi`, for `deadline::Deadline`.
 //! - A panic costs one call; its message and place reach the host's log.
 //!
 //! `plugins/process` is the example of a backend with abilities, `plugins/README.md` says how guests are built.
@@ -50,6 +51,8 @@
 pub mod backend;
 #[doc(hidden)]
 pub mod bindings;
+#[cfg(feature = "wasi")]
+pub mod deadline;
 #[doc(hidden)]
 pub mod export;
 mod handle;

@@ -1,6 +1,6 @@
 /// Makes a component of a type: exports its role, and the abilities that are named.
 ///
-/// ```ignore
+/// ```text
 /// hostler_sdk::plugin!(backend: Process, abilities: [Logs, Stats, Signals]);
 /// hostler_sdk::plugin!(health_check: Http);
 /// ```

@@ -1,7 +1,7 @@
 //! Structured log lines of the plugin itself, kept with its name, its service and its revision.
 //!
-//! ```ignore
-//! log::info("started", &[("pid", &pid)]);
+//! ```no_run
+//! hostler_sdk::host::log::info("started", &[("pid", &4711), ("program", &"/usr/bin/redis-server")]);
 //! ```
 
 use crate::bindings::imports::hostler::host::log;

@@ -1,0 +1,67 @@
+//! What each built-in plugin may ever do is what its component imports; a new import shows here first.
+
+use hostler_componentize::{Build, Guest, Shape};
+use std::path::{Path, PathBuf};
+
+/// Builds the workspace into the place `make plugins` uses; nothing is compiled when nothing changed.
+fn guests() -> Vec<Guest> {
+    let root: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Build::new(root.join("plugins/Cargo.toml"), root.join("target/plugins"))
+        .run(&mut |line| println!("{line}"))
+        .expect("the built-in plugins build")
+}
+
+/// Imports with functions beside the ones every plugin has, and all exports; versions left out.
+fn check(guests: &[Guest], name: &str, imports: &[&str], exports: &[&str]) {
+    let guest = guests.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("there is no plugin {name}"));
+    let bytes = std::fs::read(&guest.path).expect("the component was written just now");
+    let shape = Shape::of(&bytes).expect("it is a component");
+    assert_eq!(plain(&shape.permissions()), [&["hostler:host/log"], imports].concat(), "imports of {name}");
+    assert_eq!(plain(&shape.abilities()), exports, "exports of {name}");
+}
+
+fn plain<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    names.iter().map(|name| name.split_once('@').map_or(*name, |(name, _)| name)).collect()
+}
+
+#[test]
+fn each_built_in_imports_what_it_needs_and_nothing_else() {
+    let guests = guests();
+    let check = |name, imports: &[&str], exports: &[&str]| check(&guests, name, imports, exports);
+    check(
+        "process",
+        &["hostler:host/processes"],
+        &["hostler:plugin/backend", "hostler:plugin/logs", "hostler:plugin/signals", "hostler:plugin/stats"],
+    );
+    check("command", &["hostler:host/commands", "hostler:host/task-exec"], &["hostler:plugin/health-check"]);
+    check("script", &["hostler:host/commands"], &["hostler:plugin/health-check"]);
+    check(
+        "http",
+        &["wasi:clocks/monotonic-clock", "wasi:http/outgoing-handler", "wasi:http/types", "wasi:io/poll", "wasi:io/streams"],
+        &["hostler:plugin/health-check"],
+    );
+    check(
+        "tcp",
+        &[
+            "wasi:clocks/monotonic-clock",
+            "wasi:io/poll",
+            "wasi:sockets/instance-network",
+            "wasi:sockets/ip-name-lookup",
+            "wasi:sockets/tcp",
+            "wasi:sockets/tcp-create-socket",
+        ],
+        &["hostler:plugin/health-check"],
+    );
+    let names: Vec<&str> = guests.iter().map(|guest| guest.name.as_str()).collect();
+    assert_eq!(names, ["command", "http", "process", "script", "tcp"], "a new plugin is checked here too");
+    building_again_touches_nothing(&guests);
+}
+
+/// A file with the same bytes keeps its time, so that the host is not rebuilt.
+fn building_again_touches_nothing(built: &[Guest]) {
+    let modified = |guest: &Guest| std::fs::metadata(&guest.path).and_then(|file| file.modified()).expect("the file is there");
+    let before: Vec<_> = built.iter().map(modified).collect();
+    let again = guests();
+    assert!(again.iter().all(|guest| !guest.changed), "{again:?}");
+    assert_eq!(before, again.iter().map(modified).collect::<Vec<_>>());
+}
