@@ -1,0 +1,51 @@
+# Hostler. `make` or `make help` says what there is; every target does all of its own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup plugins fixtures build test demo demo-keep demo-stop bench format clean-demo
+
+# A shell that was open while rustup was installed does not know it yet.
+export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
+
+# One profile for product, tests and benches: wasmtime is compiled once.
+CARGO_BUILD := cargo build --release
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: setup plugins ## target/release/hostler, with the built-in plugins inside
+	@$(CARGO_BUILD) --package hostler
+	@echo "built target/release/hostler"
+
+demo: build ## examples/shop as a story: starts, falls over, is taken up again, stops; installs what is missing
+	@scripts/setup.sh shop
+	@/usr/bin/python3 scripts/demo.py
+
+demo-keep: build ## the same, and leaves the shop running, with a note how to look and how to stop it
+	@scripts/setup.sh shop
+	@/usr/bin/python3 scripts/demo.py --keep
+
+demo-stop: ## stops what `make demo-keep` left running
+	@/usr/bin/python3 scripts/demo.py --stop
+
+test: setup ## everything: guests, unit, end-to-end and tidy tests, formatting, lints; with its own set-up
+	@scripts/setup.sh shop
+	@scripts/test.sh
+
+bench: build ## how fast: crash to restarted with its split, a thousand services, beside the machine's own limits
+	@cargo run --release --package hostler-bench
+
+plugins: setup ## only the built-in plugins, as components in target/plugins
+	@scripts/guests.sh plugins target/plugins
+
+fixtures: setup ## only the guests that tests load, as components in target/fixtures
+	@scripts/guests.sh tests/fixtures target/fixtures
+
+format: ## writes all Rust sources as rustfmt.toml says
+	@for manifest in Cargo.toml plugins/Cargo.toml tests/fixtures/Cargo.toml; do cargo fmt --all --manifest-path $$manifest; done
+
+setup: ## only what building needs: the compilers, for this machine and for WebAssembly
+	@scripts/setup.sh build
+
+clean-demo: demo-stop ## the same as demo-stop, and forgets what the shop's own Redis remembers
+	@rm -rf examples/shop/var/appendonlydir

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds every guest of a workspace as a component, and removes components whose guest is gone: what lies in the folder is
+# what the host gets.
+#
+#   scripts/guests.sh WORKSPACE OUT        e.g. scripts/guests.sh plugins target/plugins
+set -euo pipefail
+cd "$(dirname "$0")/.."
+workspace=$1 out=$2
+
+built=$(cargo run --release --package hostler-componentize -- build --manifest "$workspace/Cargo.toml" --out "$out")
+printf '%s\n' "$built"
+for component in "$out"/*.wasm; do
+    name=$(basename "$component" .wasm)
+    grep -q "^$name " <<<"$built" || { rm "$component"; echo "$name  removed: it has no guest any more"; }
+done
