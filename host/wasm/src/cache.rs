@@ -1,0 +1,204 @@
+//! Compiled components on disk, so that a plugin is compiled once per machine.
+//!
+//! Loading compiled code runs it. Therefore the directory must be the host's own and closed to everybody else (0700), every
+//! file is checked for owner, mode and checksum before it is trusted, and a file that fails a check is removed and written
+//! anew. No error of the cache ever fails a load.
+
+use std::hash::{Hash, Hasher};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use wasmtime::component::Component;
+
+mod trusted;
+
+const MAGIC: &[u8; 16] = b"hostler-cwasm-1\n";
+const HASH_BYTES: usize = blake3::OUT_LEN;
+
+/// A directory of compiled components.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    dir: PathBuf,
+}
+
+/// Where a component came from, for tests and logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Cached,
+    Compiled,
+}
+
+impl Cache {
+    /// Opens the directory, making it if need be; refuses one that others may write to or that is not ours.
+    pub(crate) fn open(dir: &Path) -> Result<Cache, String> {
+        let failed = |error: std::io::Error| format!("cache directory {}: {error}", dir.display());
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+        let metadata = std::fs::symlink_metadata(dir).map_err(failed)?;
+        if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o077 != 0 {
+            return Err(format!(
+                "cache directory {} must be a directory of the host's own user with mode 0700: compiled code in it is run",
+                dir.display()
+            ));
+        }
+        Ok(Cache { dir: dir.to_owned() })
+    }
+
+    /// The component, from the cache or compiled. Blocks for as long as compiling takes.
+    pub(crate) fn component(&self, engine: &wasmtime::Engine, digest: &str, bytes: &[u8]) -> wasmtime::Result<(Component, Origin)> {
+        let path = self.path(engine, digest);
+        match read(&path) {
+            Ok(Some(code)) => match trusted::load(engine, &code) {
+                Ok(component) => return Ok((component, Origin::Cached)),
+                Err(error) => self.discard(&path, &format!("{error:#}")),
+            },
+            Ok(None) => {}
+            Err(why) => self.discard(&path, &why),
+        }
+        let component = Component::new(engine, bytes)?;
+        if let Err(error) = component.serialize().and_then(|code| Ok(self.write(&path, &code)?)) {
+            tracing::warn!(file = %path.display(), %error, "compiled code could not be cached");
+        }
+        Ok((component, Origin::Compiled))
+    }
+
+    fn path(&self, engine: &wasmtime::Engine, digest: &str) -> PathBuf {
+        let mut hasher = Blake(blake3::Hasher::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        self.dir.join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
+    }
+
+    fn discard(&self, path: &Path, why: &str) {
+        tracing::warn!(file = %path.display(), why, "cached code is damaged or not trusted; compiling anew");
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::warn!(file = %path.display(), %error, "cached code could not be removed");
+        }
+    }
+
+    /// Writes beside and renames, so that a reader sees all or nothing.
+    fn write(&self, path: &Path, code: &[u8]) -> std::io::Result<()> {
+        static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let beside = self.dir.join(format!(".{}-{count}.part", std::process::id()));
+        let written = (|| {
+            let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+            file.write_all(MAGIC)?;
+            file.write_all(blake3::hash(code).as_bytes())?;
+            file.write_all(code)?;
+            std::fs::rename(&beside, path)
+        })();
+        if written.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        written
+    }
+}
+
+/// The checked payload; nothing when there is no such file.
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let mut file = match std::fs::OpenOptions::new().read(true).custom_flags(nofollow()).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+        return Err("not a file of the host's own, or writable by others".to_owned());
+    }
+    let mut head = [0; MAGIC.len() + HASH_BYTES];
+    file.read_exact(&mut head).map_err(|_| "shorter than its header".to_owned())?;
+    let mut code = Vec::new();
+    file.read_to_end(&mut code).map_err(|error| error.to_string())?;
+    if &head[..MAGIC.len()] != MAGIC {
+        return Err("not compiled code of this version".to_owned());
+    }
+    if blake3::hash(&code).as_bytes() != &head[MAGIC.len()..] {
+        return Err("its checksum does not match".to_owned());
+    }
+    Ok(Some(code))
+}
+
+fn nofollow() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).expect("flags of open fit its argument")
+}
+
+/// blake3 behind std's `Hasher`: the same on every machine and in every release, which std does not promise of its own.
+struct Blake(blake3::Hasher);
+
+impl Hasher for Blake {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let hash = self.0.finalize();
+        u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    fn engine() -> wasmtime::Engine {
+        crate::engine::Engine::new(crate::PoolOptions { instances: 4, ..Default::default() }).expect("an engine").wasmtime
+    }
+
+    fn only_file(dir: &Path) -> PathBuf {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.remove(0)
+    }
+
+    #[test]
+    fn what_was_compiled_once_is_not_compiled_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = Cache::open(&dir.path().join("cache")).expect("opens");
+        let engine = engine();
+        let origin = || cache.component(&engine, "d1", COMPONENT).expect("a component").1;
+        assert_eq!(origin(), Origin::Compiled);
+        assert_eq!(origin(), Origin::Cached);
+    }
+
+    #[test]
+    fn a_damaged_file_is_compiled_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = Cache::open(&dir.path().join("cache")).expect("opens");
+        let engine = engine();
+        let origin = || cache.component(&engine, "d1", COMPONENT).expect("a component").1;
+        assert_eq!(origin(), Origin::Compiled);
+        let file = only_file(&dir.path().join("cache"));
+        let whole = std::fs::read(&file).expect("readable");
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        for damaged in [&flipped[..], &whole[..20], &whole[..whole.len() - 1], b"", b"garbage that is longer than the header of a file of ours ........"] {
+            std::fs::write(&file, damaged).expect("writable");
+            assert_eq!(origin(), Origin::Compiled, "{} bytes", damaged.len());
+            assert_eq!(origin(), Origin::Cached);
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_not_trusted() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let cache = Cache::open(&dir.path().join("cache")).expect("opens");
+        let engine = engine();
+        let origin = || cache.component(&engine, "d1", COMPONENT).expect("a component").1;
+        assert_eq!(origin(), Origin::Compiled);
+        let file = only_file(&dir.path().join("cache"));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("chmod");
+        assert_eq!(origin(), Origin::Compiled);
+    }
+
+    #[test]
+    fn an_open_directory_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).expect("chmod");
+        let error = Cache::open(dir.path()).expect_err("open to others");
+        assert!(error.contains("0700"), "{error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! One call into a plugin: a fresh instance, a deadline around everything, limits inside, and an error by name.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use wasmtime::component::{ComponentNamedList, Lift, Lower};
+use wasmtime::{Store, StoreLimitsBuilder};
+
+use crate::capability::{CallState, Extras};
+use crate::error::{CallError, Failure};
+use crate::function::Function;
+use crate::plugin::Plugin;
+use crate::scope::{Counters, Scope};
+
+mod trap;
+
+/// How long a call may take, and what it is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    deadline: Duration,
+    subject: &'a str,
+}
+
+impl<'a> Call<'a> {
+    /// A call that answers within this time or is cut off, waiting for a free slot included.
+    pub fn within(deadline: Duration) -> Call<'a> {
+        Call { deadline, subject: "" }
+    }
+
+    /// How long it may take.
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// What it is about; empty when about nothing in particular.
+    pub fn subject(&self) -> &'a str {
+        self.subject
+    }
+
+    /// Names the task or service the call is about, for the plugin's log and the audit trail.
+    pub fn about(self, subject: &'a str) -> Call<'a> {
+        Call { subject, ..self }
+    }
+}
+
+/// The capabilities answer `timeout` at the deadline; the guest gets this long to make something of that.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// The permits of a running call. Given back when it is dropped, however the call ends.
+struct Slots {
+    _plugin: OwnedSemaphorePermit,
+    _pool: OwnedSemaphorePermit,
+}
+
+impl Plugin {
+    /// Calls one exported function in an instance of its own.
+    pub(crate) async fn call<P, R>(&self, function: Function, call: Call<'_>, extras: Extras, params: P) -> Result<R, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let until = Instant::now() + call.deadline;
+        let Some(export) = self.exports.get(function) else { return Err(self.error(function, Failure::Unsupported)) };
+        let _slots = self.slots(until).await.map_err(|why| self.error(function, why))?;
+        let scope = Scope::new(&self.identity, function, call.subject, until, self.limits.log_lines);
+        Counters::add(&self.identity.counters.calls);
+        let answer = tokio::time::timeout_at(until + LAST_WORDS, self.run(&scope, extras, export, params)).await;
+        scope.close();
+        let why = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => trap::explain(&error, &scope),
+            Err(_) => Failure::Deadline { after: call.deadline },
+        };
+        Err(self.broken(function, call.subject, why))
+    }
+
+    async fn run<P, R>(&self, scope: &Scope, extras: Extras, export: &wasmtime::component::ComponentExportIndex, params: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let _running = self.runtime.engine.running();
+        let mut store = self.store(scope, extras);
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let function = instance.get_typed_func::<P, R>(&mut store, export)?;
+        function.call_async(&mut store, params).await
+    }
+
+    /// A store as every call gets it.
+    pub(crate) fn store(&self, scope: &Scope, extras: Extras) -> Store<CallState> {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(usize::try_from(self.limits.memory).unwrap_or(usize::MAX))
+            .table_elements(30_000)
+            .instances(64)
+            .tables(64)
+            .memories(16)
+            .trap_on_grow_failure(true)
+            .build();
+        let state = CallState::build(limits, &self.capabilities, scope, extras, self.limits.handles);
+        let mut store = Store::new(&self.runtime.engine.wasmtime, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(usize::try_from(self.limits.transfer).unwrap_or(usize::MAX));
+        store.set_max_component_handles(self.limits.handles as usize);
+        // a loop yields to the executor with every tick, where the timeout around the call ends it
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+
+    async fn slots(&self, until: Instant) -> Result<Slots, Failure> {
+        let pool = &self.runtime.engine.slots;
+        match (Arc::clone(&self.slots).try_acquire_owned(), Arc::clone(pool).try_acquire_owned()) {
+            (Ok(plugin), Ok(pool)) => Ok(Slots { _plugin: plugin, _pool: pool }),
+            (plugin, pool_permit) => {
+                drop((plugin, pool_permit));
+                let plugin = wait(&self.slots, until).await?;
+                Ok(Slots { _plugin: plugin, _pool: wait(pool, until).await? })
+            }
+        }
+    }
+
+    /// An error of this plugin.
+    pub(crate) fn error(&self, function: Function, why: Failure) -> CallError {
+        CallError { plugin: self.identity.name.clone(), function: function.name(), changes: function.changes(), why }
+    }
+
+    /// An error that is the plugin's own doing: counted and told.
+    pub(crate) fn broken(&self, function: Function, subject: &str, why: Failure) -> CallError {
+        let counters = &self.identity.counters;
+        match &why {
+            Failure::Trapped { .. } => Counters::add(&counters.traps),
+            Failure::Deadline { .. } => Counters::add(&counters.timeouts),
+            Failure::Limit(_) => Counters::add(&counters.limits),
+            Failure::Malformed(_) => Counters::add(&counters.malformed),
+            Failure::Fault(_) => Counters::add(&counters.faults),
+            Failure::Unsupported | Failure::Busy => {}
+        }
+        let error = self.error(function, why);
+        if error.is_plugins_fault() {
+            self.identity.sink.failed(&self.identity.name, &self.identity.revision, subject, &error);
+        }
+        error
+    }
+}
+
+async fn wait(slots: &Arc<Semaphore>, until: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+    match tokio::time::timeout_at(until, Arc::clone(slots).acquire_owned()).await {
+        Ok(permit) => Ok(permit.expect("the semaphores are never closed")),
+        Err(_) => Err(Failure::Busy),
+    }
+}

@@ -1,0 +1,140 @@
+//! What a plugin may call. Each capability has a file and three moments:
+//!
+//! - **link**: its functions enter the linker of a plugin that was granted it, and of no other;
+//! - **settle**: the operator's grant is read once per load: patterns compiled, names of programs resolved;
+//! - **build**: each call gets its own small value, which knows the call's deadline and reports refusals.
+
+use std::sync::Arc;
+
+use wasmtime::StoreLimits;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::grant::Grants;
+use crate::hooks::{StateStore, TaskExec};
+use crate::runtime::Shared;
+use crate::scope::Scope;
+
+pub(crate) mod commands;
+mod context;
+pub(crate) mod http;
+mod log;
+pub(crate) mod processes;
+mod sockets;
+mod state;
+mod task_exec;
+mod wasi;
+
+/// Every capability of one plugin, its grant read. What is absent was not granted.
+pub(crate) struct Capabilities {
+    processes: Option<Arc<processes::Settled>>,
+    commands: Option<Arc<commands::Settled>>,
+    http: Option<Arc<http::Settled>>,
+    sockets: Option<Arc<sockets::Settled>>,
+    state: Option<Arc<state::Settled>>,
+    task_exec: bool,
+}
+
+/// What a single call brings along.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// How a check reaches into its task.
+    pub(crate) task_exec: Option<Arc<dyn TaskExec>>,
+}
+
+/// The data of one call's store.
+pub(crate) struct CallState {
+    pub(crate) limits: StoreLimits,
+    scope: Scope,
+    table: ResourceTable,
+    /// Made when the guest first asks for anything of WASI; most guests never do.
+    wasi: Option<WasiCtx>,
+    http_ctx: WasiHttpCtx,
+    log: log::Log,
+    context: context::Context,
+    processes: Option<processes::Processes>,
+    commands: Option<commands::Commands>,
+    http: http::Http,
+    sockets: Option<Arc<sockets::Settled>>,
+    state: Option<state::State>,
+    task_exec: Option<task_exec::TaskExecutor>,
+}
+
+impl Capabilities {
+    /// Reads the grants. An error names the grant and what is wrong with it.
+    pub(crate) fn settle(grants: &Grants, shared: &Shared) -> Result<Capabilities, String> {
+        let in_grant = |name: &'static str| move |why: String| format!("grant `{name}`: {why}");
+        Ok(Capabilities {
+            processes: grants.processes.as_ref().map(|grant| processes::settle(grant, shared)).transpose().map_err(in_grant("processes"))?.map(Arc::new),
+            commands: grants.commands.as_ref().map(|grant| commands::settle(grant)).transpose().map_err(in_grant("commands"))?.map(Arc::new),
+            http: grants.http.as_ref().map(|grant| http::settle(grant, shared)).transpose().map_err(in_grant("http"))?.map(Arc::new),
+            sockets: grants.tcp.as_ref().map(|grant| sockets::settle(grant, shared)).transpose().map_err(in_grant("tcp"))?.map(Arc::new),
+            state: grants.state.map(|grant| state::settle(grant, shared)).transpose().map_err(in_grant("state"))?.map(Arc::new),
+            task_exec: grants.task_exec,
+        })
+    }
+
+    /// Links what is granted, and the baseline that everybody has.
+    pub(crate) fn link(&self, linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+        log::link(linker)?;
+        context::link(linker)?;
+        wasi::link(linker)?;
+        if self.processes.is_some() {
+            processes::link(linker)?;
+        }
+        if self.commands.is_some() {
+            commands::link(linker)?;
+        }
+        if self.http.is_some() {
+            http::link(linker)?;
+        }
+        if self.state.is_some() {
+            state::link(linker)?;
+        }
+        if self.task_exec {
+            task_exec::link(linker)?;
+        }
+        Ok(())
+    }
+}
+
+impl CallState {
+    pub(crate) fn build(limits: StoreLimits, capabilities: &Capabilities, scope: &Scope, extras: Extras, handles: u32) -> CallState {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(handles as usize);
+        CallState {
+            limits,
+            scope: scope.clone(),
+            table,
+            wasi: None,
+            http_ctx: WasiHttpCtx::new(),
+            log: log::build(scope),
+            context: context::build(scope),
+            processes: capabilities.processes.as_ref().map(|settled| processes::build(settled, scope)),
+            commands: capabilities.commands.as_ref().map(|settled| commands::build(settled, scope)),
+            http: http::build(capabilities.http.as_ref(), scope),
+            sockets: capabilities.sockets.clone(),
+            state: capabilities.state.as_ref().map(|settled| state::build(settled, scope)),
+            task_exec: capabilities.task_exec.then(|| task_exec::build(extras.task_exec, scope)),
+        }
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| wasi::build(&self.scope, self.sockets.as_ref()));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for CallState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http_ctx, table: &mut self.table, hooks: &mut self.http }
+    }
+}
+
+/// The store that a plugin's state goes to, or why there is none.
+pub(crate) fn state_store(shared: &Shared) -> Result<Arc<dyn StateStore>, String> {
+    shared.state.clone().ok_or_else(|| "this host keeps no state for plugins".to_owned())
+}

@@ -1,0 +1,213 @@
+//! `hostler:host/commands`: short-lived commands, argv only, each in a process group that does not outlive the call.
+
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command as Process};
+use wasmtime::component::{HasSelf, Linker};
+
+use super::CallState;
+use super::processes::{check_directory, check_env};
+use crate::bindings::hostler::host::commands::{self, Command, Output};
+use crate::bindings::hostler::host::errors::Error;
+use crate::grant::CommandsGrant;
+use crate::grant::program::{Programs, Refused};
+use crate::limits::MAX_OUTPUT_BYTES;
+use crate::scope::Scope;
+
+/// What a command finds programs in, when neither it nor the host has a search path.
+const FALLBACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// How long outputs may stay open after the command and its group are gone: somebody escaped and holds them.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// The grant, read.
+pub(super) struct Settled {
+    programs: Programs,
+    path: String,
+}
+
+/// One call's way to run commands.
+pub(super) struct Commands {
+    settled: Arc<Settled>,
+    scope: Scope,
+}
+
+pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    commands::add_to_linker::<_, HasSelf<Commands>>(linker, |call| call.commands.as_mut().expect("linked only where granted"))
+}
+
+pub(super) fn settle(grant: &CommandsGrant) -> Result<Settled, String> {
+    let path = std::env::var("PATH").unwrap_or_else(|_| FALLBACK_PATH.to_owned());
+    Ok(Settled { programs: Programs::settle(&grant.programs, Some(path.as_ref()))?, path })
+}
+
+pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> Commands {
+    Commands { settled: Arc::clone(settled), scope: scope.clone() }
+}
+
+impl commands::Host for Commands {
+    async fn run(&mut self, command: Command) -> Result<Output, Error> {
+        let mut process = self.admit(&command)?;
+        let child = process.spawn().map_err(|error| spawn_error(&command.program, &error))?;
+        let most = usize::try_from(command.max_output).unwrap_or(usize::MAX).min(MAX_OUTPUT_BYTES);
+        let group = Group::of(&child)?;
+        match tokio::time::timeout_at(self.scope.until(), finish(child, group, command.stdin, most)).await {
+            Ok(output) => output,
+            Err(_) => Err(Error::Timeout),
+        }
+    }
+}
+
+impl Commands {
+    fn admit(&self, command: &Command) -> Result<Process, Error> {
+        let program = self.settled.programs.admit(&command.program, &command.args).map_err(|refused| self.refuse(refused))?;
+        let mut process = Process::new(program);
+        process.args(&command.args).env_clear().env("PATH", &self.settled.path);
+        for (name, value) in &command.env {
+            check_env(name, value)?;
+            process.env(name, value);
+        }
+        let directory = command.directory.as_deref().unwrap_or("/");
+        check_directory(directory)?;
+        if !std::path::Path::new(directory).is_dir() {
+            return Err(Error::Invalid(format!("there is no working directory `{directory}`")));
+        }
+        process.current_dir(directory).process_group(0).kill_on_drop(true);
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Ok(process)
+    }
+
+    fn refuse(&self, refused: Refused) -> Error {
+        match refused {
+            Refused::Denied(what) => Error::Denied(self.scope.denied("commands", &what)),
+            Refused::NotFound(_) => Error::NotFound,
+            Refused::Invalid(text) => Error::Invalid(text),
+        }
+    }
+}
+
+fn spawn_error(program: &str, error: &std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound,
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::InvalidInput | std::io::ErrorKind::ArgumentListTooLong => {
+            Error::Invalid(format!("`{program}` cannot be executed: {error}"))
+        }
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => Error::Invalid(format!("`{program}` is no program: {error}")),
+        _ => Error::Unavailable(format!("`{program}` could not be started: {error}")),
+    }
+}
+
+/// A process group that is killed when nobody waits for it any more.
+///
+/// The leader is watched through a pidfd and only reaped after its group was killed: until then no stranger can have its id.
+struct Group {
+    leader: Pid,
+    ended: AsyncFd<OwnedFd>,
+    reaped: bool,
+}
+
+impl Group {
+    fn of(child: &Child) -> Result<Group, Error> {
+        let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("a child that was not waited for has an id");
+        let watching = pidfd_open(leader, PidfdFlags::empty()).map_err(std::io::Error::from).and_then(|fd| Ok(AsyncFd::register(fd)?));
+        let ended = watching.map_err(|error| {
+            let _ = kill_process_group(leader, Signal::KILL);
+            Error::Unavailable(format!("the command cannot be watched: {error}"))
+        })?;
+        Ok(Group { leader, ended, reaped: false })
+    }
+
+    fn kill(&self) {
+        if !self.reaped {
+            let _ = kill_process_group(self.leader, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn finish(mut child: Child, mut group: Group, stdin: Vec<u8>, most: usize) -> Result<Output, Error> {
+    let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feeding = async move {
+        if let Some(mut input) = input {
+            // a command that does not read its input is none of our business
+            let _ = input.write_all(&stdin).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let mut out_kept = Kept::default();
+    let mut err_kept = Kept::default();
+    {
+        let mut reading = std::pin::pin!(async { tokio::join!(out_kept.read(out, most), err_kept.read(err, most)) });
+        let mut feeding = std::pin::pin!(feeding);
+        let mut all_read = false;
+        // 1 both outputs closed  2 the leader ended  3 never: feeds the input meanwhile. Each arm may be dropped at any time.
+        loop {
+            tokio::select! {
+                _ = &mut reading, if !all_read => all_read = true,
+                _ = group.ended.readable() => break,
+                () = &mut feeding => {}
+            }
+        }
+        group.kill();
+        if !all_read {
+            let _ = tokio::time::timeout(DRAIN, reading).await;
+        }
+    }
+    let status = child.wait().await.map_err(|error| Error::Other(error.to_string()))?;
+    group.reaped = true;
+    Ok(Output {
+        code: status.code(),
+        signal: std::os::unix::process::ExitStatusExt::signal(&status).map(signal_name),
+        truncated: out_kept.truncated | err_kept.truncated,
+        out: out_kept.bytes,
+        err: err_kept.bytes,
+    })
+}
+
+/// What is kept of one output; the rest is read and dropped, so that the command never blocks on it.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    truncated: bool,
+}
+
+impl Kept {
+    async fn read(&mut self, from: Option<impl AsyncRead + Unpin>, most: usize) {
+        let Some(mut from) = from else { return };
+        let mut buffer = vec![0; 16 << 10];
+        while let Ok(length) = from.read(&mut buffer).await {
+            if length == 0 {
+                return;
+            }
+            let room = most - self.bytes.len();
+            self.bytes.extend_from_slice(&buffer[..length.min(room)]);
+            self.truncated |= length > room;
+        }
+    }
+}
+
+/// Cuts `bytes` at `most`; the answer is whether anything was lost.
+pub(super) fn cut(bytes: &mut Vec<u8>, most: usize) -> bool {
+    let longer = bytes.len() > most;
+    bytes.truncate(most);
+    longer
+}
+
+fn signal_name(number: i32) -> String {
+    let names = [
+        (1, "SIGHUP"), (2, "SIGINT"), (3, "SIGQUIT"), (4, "SIGILL"), (5, "SIGTRAP"), (6, "SIGABRT"), (7, "SIGBUS"), (8, "SIGFPE"),
+        (9, "SIGKILL"), (10, "SIGUSR1"), (11, "SIGSEGV"), (12, "SIGUSR2"), (13, "SIGPIPE"), (14, "SIGALRM"), (15, "SIGTERM"), (24, "SIGXCPU"),
+        (25, "SIGXFSZ"), (31, "SIGSYS"),
+    ];
+    names.iter().find(|(known, _)| *known == number).map_or_else(|| format!("SIG{number}"), |(_, name)| (*name).to_owned())
+}

@@ -1,0 +1,181 @@
+//! Connections: opened to judged addresses only, kept while they are good.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{IpAddr, ServerName};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::grant::host::Host;
+use crate::grant::url::Destination;
+
+const IDLE: Duration = Duration::from_secs(75);
+const MAX_KEPT: usize = 2_048;
+const MAX_HEADER_BYTES: usize = 64 << 10;
+const MAX_HEADERS: usize = 128;
+
+/// Whom a kept connection may serve: never another plugin, never another task.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) plugin: String,
+    pub(super) subject: String,
+    pub(super) target: String,
+}
+
+/// Where to connect: the addresses are judged already.
+pub(super) struct Target {
+    pub(super) destination: Destination,
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+/// All connections of the host's plugins.
+pub(crate) struct Transport {
+    kept: Mutex<HashMap<Key, (Instant, SendRequest<WasiBody>)>>,
+    tls: OnceLock<tokio_rustls::TlsConnector>,
+}
+
+/// A connection on loan; given back when the answer was read to its end.
+pub(super) struct Lease {
+    transport: Arc<Transport>,
+    key: Key,
+    sender: SendRequest<WasiBody>,
+}
+
+impl Lease {
+    pub(super) fn give_back(self) {
+        if !self.sender.is_closed() {
+            self.transport.keep(self.key, self.sender);
+        }
+    }
+}
+
+impl Transport {
+    pub(crate) fn new() -> Transport {
+        Transport { kept: Mutex::default(), tls: OnceLock::new() }
+    }
+
+    /// Sends one request over a kept connection, or over a new one when there is none or it turns out to be dead.
+    pub(super) async fn exchange(
+        self: &Arc<Self>,
+        key: Key,
+        target: impl Future<Output = Result<Target, Error>>,
+        connect_by: Instant,
+        request: Request<WasiBody>,
+    ) -> Result<(Response<Incoming>, Lease), Error> {
+        let mut request = request;
+        if let Some(mut sender) = self.take(&key) {
+            let again = repeatable(&request);
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Lease { transport: Arc::clone(self), key, sender })),
+                Err(mut error) => match (error.take_message(), again) {
+                    // it was not sent, or it changes nothing and may be sent twice
+                    (Some(unsent), _) => request = unsent,
+                    (None, Some(again)) => request = again,
+                    (None, None) => return Err(Error::Hyper(error.into_error())),
+                },
+            }
+        }
+        let connecting = async { self.connect(target.await?).await };
+        let mut sender = tokio::time::timeout_at(connect_by, connecting).await.map_err(|_| Error::ConnectionTimeout)??;
+        let response = sender.send_request(request).await.map_err(Error::Hyper)?;
+        Ok((response, Lease { transport: Arc::clone(self), key, sender }))
+    }
+
+    fn take(&self, key: &Key) -> Option<SendRequest<WasiBody>> {
+        let (since, sender) = self.kept.lock().expect("no code panics while it holds this lock").remove(key)?;
+        (since.elapsed() < IDLE && sender.is_ready()).then_some(sender)
+    }
+
+    fn keep(&self, key: Key, sender: SendRequest<WasiBody>) {
+        let mut kept = self.kept.lock().expect("no code panics while it holds this lock");
+        if kept.len() >= MAX_KEPT {
+            kept.retain(|_, (since, sender)| since.elapsed() < IDLE && !sender.is_closed());
+        }
+        if kept.len() < MAX_KEPT {
+            kept.insert(key, (Instant::now(), sender));
+        }
+    }
+
+    async fn connect(&self, target: Target) -> Result<SendRequest<WasiBody>, Error> {
+        let stream = reach(&target.addresses).await?;
+        let _ = stream.set_nodelay(true);
+        if !target.destination.https {
+            return shake_hands(TokioIo::new(stream)).await;
+        }
+        let name = match &target.destination.host {
+            Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
+            Host::Address(address) => ServerName::IpAddress(IpAddr::from(*address)),
+        };
+        let stream = self.tls().connect(name, stream).await.map_err(Error::Tls)?;
+        shake_hands(TokioIo::new(stream)).await
+    }
+
+    /// The machine's own certificates, read when the first TLS connection is made.
+    fn tls(&self) -> &tokio_rustls::TlsConnector {
+        self.tls.get_or_init(|| {
+            let mut roots = rustls::RootCertStore::empty();
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                tracing::warn!(%error, "some of the machine's certificates cannot be read");
+            }
+            roots.add_parsable_certificates(found.certs);
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let mut config = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .expect("the provider supports the default versions")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Arc::new(config).into()
+        })
+    }
+}
+
+/// Connects to the first address that answers.
+async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
+    let mut last = Error::DestinationNotFound;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Error::Connect(error),
+        }
+    }
+    Err(last)
+}
+
+async fn shake_hands<T>(io: TokioIo<T>) -> Result<SendRequest<WasiBody>, Error>
+where
+    TokioIo<T>: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    let (sender, connection) =
+        http1::Builder::new().max_buf_size(MAX_HEADER_BYTES).max_headers(MAX_HEADERS).handshake(io).await.map_err(Error::Hyper)?;
+    // ends when its sender is dropped, or when the other side hangs up
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection of a plugin ended");
+        }
+    });
+    Ok(sender)
+}
+
+/// A copy of a request that may be sent twice: a looking method and no body.
+fn repeatable(request: &Request<WasiBody>) -> Option<Request<WasiBody>> {
+    let looks = request.method() == Method::GET || request.method() == Method::HEAD;
+    if !looks || !request.body().is_end_stream() {
+        return None;
+    }
+    let empty = http_body_util::BodyExt::boxed_unsync(http_body_util::BodyExt::map_err(http_body_util::Empty::new(), |never| match never {}));
+    let mut again = Request::new(empty);
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}

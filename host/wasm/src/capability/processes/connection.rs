@@ -1,0 +1,157 @@
+//! One connection to the keeper: requests out, answers and events in, all pipelined.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hostler_keeper::protocol::{Decoder, EVENT_ID, Event, Frame, Request, Response, encode};
+use tokio::net::UnixStream;
+use tokio::sync::{Notify, oneshot};
+
+use super::link::KeeperError;
+
+type Answer = Result<(Response, Vec<u8>), KeeperError>;
+
+/// A connected socket and who waits for what. [`Connection::pump`] must run for anything to move.
+pub(super) struct Connection {
+    stream: UnixStream,
+    next_id: AtomicU64,
+    waiting: Mutex<Waiting>,
+    /// Bytes that the socket did not take at once.
+    backlog: Mutex<Vec<u8>>,
+    unsent: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    by_id: HashMap<u64, oneshot::Sender<Answer>>,
+    closed: bool,
+}
+
+/// Forgets a question whose asker is gone.
+struct Asked<'a> {
+    connection: &'a Connection,
+    id: u64,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.connection.lock_waiting().by_id.remove(&self.id);
+    }
+}
+
+impl Connection {
+    pub(super) async fn open(path: &Path) -> std::io::Result<Connection> {
+        Ok(Connection {
+            stream: UnixStream::connect(path).await?,
+            next_id: AtomicU64::new(EVENT_ID + 1),
+            waiting: Mutex::default(),
+            backlog: Mutex::default(),
+            unsent: Notify::new(),
+        })
+    }
+
+    /// Sends a request and waits for its answer. Dropping the wait does not take the request back.
+    pub(super) async fn request(&self, request: &Request) -> Answer {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (tell, answer) = oneshot::channel();
+        {
+            let mut waiting = self.lock_waiting();
+            if waiting.closed {
+                return Err(KeeperError::Unavailable("the keeper cannot be reached".to_owned()));
+            }
+            waiting.by_id.insert(id, tell);
+        }
+        let _asked = Asked { connection: self, id };
+        self.send(&encode(id, request, &[]));
+        answer.await.unwrap_or(Err(KeeperError::Lost))
+    }
+
+    /// Moves bytes in both directions until the connection ends; the answer says why it did. Everybody who still waits is
+    /// told that the answer is lost.
+    pub(super) async fn pump(&self, mut on_event: impl FnMut(Event)) -> String {
+        let why = tokio::select! {
+            why = self.read(&mut on_event) => why,
+            why = self.write() => why,
+        };
+        let mut waiting = self.lock_waiting();
+        waiting.closed = true;
+        for (_, tell) in waiting.by_id.drain() {
+            let _ = tell.send(Err(KeeperError::Lost));
+        }
+        why
+    }
+
+    async fn read(&self, on_event: &mut impl FnMut(Event)) -> String {
+        let mut decoder = Decoder::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            if let Err(error) = self.stream.readable().await {
+                return error.to_string();
+            }
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return "the keeper closed the connection".to_owned(),
+                Ok(length) => decoder.push(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => return error.to_string(),
+            }
+            loop {
+                match decoder.next_frame() {
+                    Ok(Some(frame)) => self.hear(frame, on_event),
+                    Ok(None) => break,
+                    Err(error) => return error.to_string(),
+                }
+            }
+        }
+    }
+
+    fn hear(&self, frame: Frame, on_event: &mut impl FnMut(Event)) {
+        if frame.id == EVENT_ID {
+            match frame.message() {
+                Ok(event) => on_event(event),
+                Err(error) => tracing::debug!(%error, "an event of the keeper that this host does not know"),
+            }
+            return;
+        }
+        let Some(tell) = self.lock_waiting().by_id.remove(&frame.id) else { return };
+        let answer = match frame.message::<Response>() {
+            Ok(Response::Error(refusal)) => Err(KeeperError::Refused(refusal)),
+            Ok(response) => Ok((response, frame.body)),
+            Err(error) => Err(KeeperError::Protocol(error.to_string())),
+        };
+        let _ = tell.send(answer);
+    }
+
+    /// Writes at once what the socket takes; the rest waits for [`Connection::write`].
+    fn send(&self, bytes: &[u8]) {
+        let mut backlog = self.backlog.lock().expect("no code panics while it holds this lock");
+        let sent = if backlog.is_empty() { self.stream.try_write(bytes).unwrap_or(0) } else { 0 };
+        if sent < bytes.len() {
+            backlog.extend_from_slice(&bytes[sent..]);
+            self.unsent.notify_one();
+        }
+    }
+
+    async fn write(&self) -> String {
+        loop {
+            self.unsent.notified().await;
+            while !self.backlog.lock().expect("no code panics while it holds this lock").is_empty() {
+                if let Err(error) = self.stream.writable().await {
+                    return error.to_string();
+                }
+                let mut backlog = self.backlog.lock().expect("no code panics while it holds this lock");
+                match self.stream.try_write(&backlog) {
+                    Ok(sent) => drop(backlog.drain(..sent)),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    Err(error) => return error.to_string(),
+                }
+            }
+        }
+    }
+
+    fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().expect("no code panics while it holds this lock")
+    }
+}

@@ -1,0 +1,329 @@
+//! What the operator grants a plugin: the one place where policy lives.
+//!
+//! [`Grants`] is the `grants` table of a plugin, read with unknown keys refused. What a plugin imports decides what it must
+//! be granted ([`needed`]); the modules below decide each single use of a grant:
+//! `program` for commands and processes, `url` and `address` for HTTP and TCP.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) mod address;
+pub(crate) mod host;
+pub(crate) mod pattern;
+pub(crate) mod program;
+mod stanza;
+pub(crate) mod url;
+
+pub use stanza::stanza_for;
+
+/// Everything one plugin may do. What is absent is refused.
+///
+/// ```
+/// let grants: hostler_wasm::Grants = serde_json::from_str(r#"{
+///     "processes": { "programs": ["/usr/bin/redis-server"] },
+///     "http": { "hosts": ["http://127.0.0.1:*"], "private": "allow" }
+/// }"#).unwrap();
+/// assert!(grants.commands.is_none());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Grants {
+    /// Long-lived processes on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<ProcessesGrant>,
+    /// Short-lived commands on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<CommandsGrant>,
+    /// HTTP requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpGrant>,
+    /// TCP connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpGrant>,
+    /// A small durable memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateGrant>,
+    /// Commands inside the task that is being checked, through its backend.
+    #[serde(skip_serializing_if = "std::ops::Not::not", alias = "task_exec")]
+    pub task_exec: bool,
+}
+
+/// Which processes may be held.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessesGrant {
+    /// `"*"`, an absolute path, or a bare name that the host resolves on its own search path.
+    pub programs: Vec<ProgramRule>,
+    /// Users a process may run as, beside the host's own; `"*"` for any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+}
+
+/// Which commands may be run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandsGrant {
+    /// As for processes.
+    pub programs: Vec<ProgramRule>,
+}
+
+/// One program, with patterns for its arguments where they matter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ProgramRule {
+    /// With any arguments.
+    Any(String),
+    /// With these arguments only.
+    Exact(ProgramArgs),
+}
+
+/// A program and what each of its arguments may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramArgs {
+    /// As for a program without patterns.
+    pub program: String,
+    /// One pattern per position, `*` standing for any text; a last `"..."` allows any further arguments.
+    pub args: Vec<String>,
+}
+
+/// Which HTTP requests may be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpGrant {
+    /// URL prefixes: `"http://127.0.0.1:*"`, `"https://*.example.com/health"`, `"*"`.
+    pub hosts: Vec<String>,
+    /// Methods; `GET` and `HEAD` when absent, `"*"` for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub methods: Option<Vec<String>>,
+    /// May loopback and private addresses be reached that no pattern names?
+    #[serde(default)]
+    pub private: Private,
+    /// Bytes of one response that are read before it is cut off; 4 MiB when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_response_bytes: Option<u64>,
+}
+
+/// Whether addresses of one's own machine and network may be reached.
+///
+/// Link-local addresses, where clouds keep their credentials, are refused in either case, unless a pattern names the address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Private {
+    /// Loopback, private and shared ranges may be reached.
+    Allow,
+    /// Only public addresses, and those that a pattern names.
+    #[default]
+    Deny,
+}
+
+/// Which TCP connections may be opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpGrant {
+    /// `"127.0.0.1:*"`, `"*:5432"`, `"db.internal:5432"`, `"[::1]:6379"`.
+    pub connect: Vec<String>,
+}
+
+/// How much may be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StateGrant {
+    /// Of keys and values together: bytes, or text such as `"1Mi"`.
+    #[serde(deserialize_with = "crate::limits::bytes")]
+    pub bytes: u64,
+    /// Number of keys.
+    pub keys: u32,
+}
+
+impl Default for StateGrant {
+    fn default() -> Self {
+        StateGrant { bytes: 1 << 20, keys: 256 }
+    }
+}
+
+/// A capability that has to be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// `hostler:host/processes`
+    Processes,
+    /// `hostler:host/commands`
+    Commands,
+    /// `wasi:http`
+    Http,
+    /// `wasi:sockets`
+    Tcp,
+    /// `hostler:host/state`
+    State,
+    /// `hostler:host/task-exec`
+    TaskExec,
+}
+
+impl Capability {
+    /// The key of its grant.
+    pub fn name(self) -> &'static str {
+        match self {
+            Capability::Processes => "processes",
+            Capability::Commands => "commands",
+            Capability::Http => "http",
+            Capability::Tcp => "tcp",
+            Capability::State => "state",
+            Capability::TaskExec => "task-exec",
+        }
+    }
+}
+
+impl std::fmt::Display for Capability {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// What an import means for permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Import {
+    /// Types only, or always given and harmless.
+    Baseline,
+    /// Has to be granted.
+    Needs(Capability),
+    /// This host has no such thing.
+    Unknown,
+}
+
+/// Reads one import's name, `package:namespace/interface@version`.
+pub(crate) fn import(name: &str) -> Import {
+    let (bare, version) = name.split_once('@').unwrap_or((name, ""));
+    let ours = version.starts_with("0.1.");
+    let wasi = version.starts_with("0.2.");
+    match bare {
+        "hostler:host/log" | "hostler:host/context" | "hostler:host/errors" | "hostler:plugin/types" if ours => Import::Baseline,
+        "hostler:host/processes" if ours => Import::Needs(Capability::Processes),
+        "hostler:host/commands" if ours => Import::Needs(Capability::Commands),
+        "hostler:host/task-exec" if ours => Import::Needs(Capability::TaskExec),
+        "hostler:host/state" if ours => Import::Needs(Capability::State),
+        "wasi:http/types" | "wasi:http/outgoing-handler" if wasi => Import::Needs(Capability::Http),
+        "wasi:sockets/network" | "wasi:sockets/udp" | "wasi:sockets/udp-create-socket" if wasi => Import::Baseline,
+        _ if !wasi => Import::Unknown,
+        _ if bare.starts_with("wasi:sockets/") => Import::Needs(Capability::Tcp),
+        _ if ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/"].iter().any(|package| bare.starts_with(package)) => {
+            Import::Baseline
+        }
+        _ => Import::Unknown,
+    }
+}
+
+/// What has to be granted for these imports.
+///
+/// `task-exec` and `processes` use the words of other interfaces, whose types appear among the imports without a function in
+/// them; the caller passes only names of imports that have functions.
+pub(crate) fn needed<'a>(imports: impl IntoIterator<Item = &'a str>) -> BTreeSet<Capability> {
+    imports
+        .into_iter()
+        .filter_map(|name| match import(name) {
+            Import::Needs(capability) => Some(capability),
+            Import::Baseline | Import::Unknown => None,
+        })
+        .collect()
+}
+
+impl Grants {
+    /// Is anything of this capability granted?
+    pub fn has(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::Processes => self.processes.is_some(),
+            Capability::Commands => self.commands.is_some(),
+            Capability::Http => self.http.is_some(),
+            Capability::Tcp => self.tcp.is_some(),
+            Capability::State => self.state.is_some(),
+            Capability::TaskExec => self.task_exec,
+        }
+    }
+
+    /// Identifies these grants: the same text for the same grants.
+    pub fn digest(&self) -> String {
+        let text = serde_json::to_vec(self).expect("grants are plain data");
+        blake3::hash(&text).to_hex().to_string()
+    }
+
+    /// One line per capability, for people.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(grant) = &self.processes {
+            let users = if grant.users.is_empty() { "the host's own".to_owned() } else { grant.users.join(", ") };
+            lines.push(format!("processes: programs {}; users {users}", programs(&grant.programs)));
+        }
+        if let Some(grant) = &self.commands {
+            lines.push(format!("commands: programs {}", programs(&grant.programs)));
+        }
+        if let Some(grant) = &self.http {
+            let methods = grant.methods.as_ref().map_or_else(|| "GET, HEAD".to_owned(), |methods| methods.join(", "));
+            let private = if grant.private == Private::Allow { "; private addresses too" } else { "" };
+            lines.push(format!("http: {methods} {}{private}", grant.hosts.join(", ")));
+        }
+        if let Some(grant) = &self.tcp {
+            lines.push(format!("tcp: connect {}", grant.connect.join(", ")));
+        }
+        if let Some(grant) = &self.state {
+            lines.push(format!("state: {} bytes in {} keys", grant.bytes, grant.keys));
+        }
+        if self.task_exec {
+            lines.push("task-exec: commands inside the checked task".to_owned());
+        }
+        lines
+    }
+}
+
+fn programs(rules: &[ProgramRule]) -> String {
+    let names: Vec<String> = rules
+        .iter()
+        .map(|rule| match rule {
+            ProgramRule::Any(program) => program.clone(),
+            ProgramRule::Exact(exact) => format!("{} {}", exact.program, exact.args.join(" ")),
+        })
+        .collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typos_in_grants_are_refused_by_name() {
+        let check = |text: &str, word: &str| {
+            let error = serde_json::from_str::<Grants>(text).expect_err(word);
+            assert!(error.to_string().contains(word), "{error}");
+        };
+        check(r#"{"proceses": {}}"#, "proceses");
+        check(r#"{"processes": {"programs": [], "user": []}}"#, "user");
+        check(r#"{"http": {"hosts": [], "private": "yes"}}"#, "yes");
+        check(r#"{"http": {"methods": []}}"#, "hosts");
+    }
+
+    #[test]
+    fn imports_are_read_by_what_they_allow() {
+        let check = |name: &str, expected: Import| assert_eq!(import(name), expected, "{name}");
+        check("hostler:host/log@0.1.0", Import::Baseline);
+        check("hostler:host/processes@0.1.0", Import::Needs(Capability::Processes));
+        check("hostler:host/processes@0.1.7", Import::Needs(Capability::Processes));
+        check("hostler:host/processes@0.2.0", Import::Unknown);
+        check("hostler:host/containers@0.1.0", Import::Unknown);
+        check("wasi:http/outgoing-handler@0.2.0", Import::Needs(Capability::Http));
+        check("wasi:http/incoming-handler@0.2.0", Import::Unknown);
+        check("wasi:sockets/tcp@0.2.3", Import::Needs(Capability::Tcp));
+        check("wasi:sockets/ip-name-lookup@0.2.3", Import::Needs(Capability::Tcp));
+        check("wasi:io/streams@0.2.0", Import::Baseline);
+        check("wasi:io/streams@0.3.0", Import::Unknown);
+        check("evil:corp/everything", Import::Unknown);
+    }
+
+    #[test]
+    fn the_digest_changes_with_any_grant() {
+        let none = Grants::default();
+        let exec = Grants { task_exec: true, ..Grants::default() };
+        assert_ne!(none.digest(), exec.digest());
+        assert_eq!(none.digest(), Grants::default().digest());
+    }
+}

@@ -1,0 +1,139 @@
+//! Which IP addresses may be reached, decided after names are resolved.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// What kind of place an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The internet.
+    Public,
+    /// This machine or this network: loopback, private and shared ranges.
+    Private,
+    /// Where nobody has business by accident: link-local (cloud metadata), multicast, reserved.
+    Forbidden,
+}
+
+/// Looks through every way to write an IPv4 address as an IPv6 one, then classifies.
+pub(crate) fn place(address: IpAddr) -> Place {
+    match address {
+        IpAddr::V4(v4) => place_v4(v4),
+        IpAddr::V6(v6) => match embedded(v6) {
+            Some(v4) => place_v4(v4),
+            None => place_v6(v6),
+        },
+    }
+}
+
+fn place_v4(address: Ipv4Addr) -> Place {
+    let [a, b, c, _] = address.octets();
+    if address.is_loopback() || address.is_private() || (a == 100 && (64..128).contains(&b)) {
+        return Place::Private;
+    }
+    let reserved = a == 0
+        || address.is_link_local()
+        || address.is_multicast()
+        || a >= 240
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && (18..20).contains(&b))
+        || address.is_documentation();
+    if reserved { Place::Forbidden } else { Place::Public }
+}
+
+fn place_v6(address: Ipv6Addr) -> Place {
+    let first = address.segments()[0];
+    if address.is_loopback() || (first & 0xfe00) == 0xfc00 {
+        // fd00:ec2::254 is a cloud's metadata service inside the private range
+        return if address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254) { Place::Forbidden } else { Place::Private };
+    }
+    let global = (first & 0xe000) == 0x2000 && !(first == 0x2001 && address.segments()[1] == 0xdb8);
+    if global { Place::Public } else { Place::Forbidden }
+}
+
+/// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64, 6to4, Teredo.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let segments = address.segments();
+    let pair = |high: u16, low: u16| {
+        let [a, b] = high.to_be_bytes();
+        let [c, d] = low.to_be_bytes();
+        Ipv4Addr::new(a, b, c, d)
+    };
+    match segments {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => Some(pair(high, low)),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(pair(high, low)),
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
+        [0, 0, 0, 0, 0, 0, high, low] => Some(pair(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(pair(high, low)),
+        [0x2002, high, low, ..] => Some(pair(high, low)),
+        [0x2001, 0, .., high, low] => Some(pair(!high, !low)),
+        _ => None,
+    }
+}
+
+/// The same address without a disguise, for comparing.
+pub(crate) fn plain(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// Is `target` one of the host's own `listeners`? A listener on the wildcard address is reached through any address of this
+/// machine, so that its port is refused on everything that is not public.
+pub(crate) fn is_own(target: SocketAddr, listeners: &[SocketAddr]) -> bool {
+    let ip = plain(target.ip());
+    listeners.iter().any(|own| {
+        let own_ip = plain(own.ip());
+        own.port() == target.port()
+            && (own_ip == ip
+                || (own_ip.is_unspecified() && place(ip) != Place::Public)
+                || (own_ip.is_loopback() && (ip.is_loopback() || ip.is_unspecified())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_seen_through_their_disguises() {
+        let check = |text: &str, expected: Place| {
+            let address: IpAddr = text.parse().expect("an address");
+            assert_eq!(place(address), expected, "{text}");
+        };
+        check("93.184.216.34", Place::Public);
+        check("2606:4700::1111", Place::Public);
+        check("127.0.0.1", Place::Private);
+        check("127.8.9.1", Place::Private);
+        check("10.1.2.3", Place::Private);
+        check("172.16.0.1", Place::Private);
+        check("192.168.1.1", Place::Private);
+        check("100.64.0.1", Place::Private);
+        check("::1", Place::Private);
+        check("fd12::1", Place::Private);
+        check("169.254.169.254", Place::Forbidden);
+        check("fd00:ec2::254", Place::Forbidden);
+        check("fe80::1", Place::Forbidden);
+        check("0.0.0.0", Place::Forbidden);
+        check("::", Place::Forbidden);
+        check("224.0.0.1", Place::Forbidden);
+        check("255.255.255.255", Place::Forbidden);
+        check("::ffff:127.0.0.1", Place::Private);
+        check("::ffff:169.254.169.254", Place::Forbidden);
+        check("::ffff:0:169.254.169.254", Place::Forbidden);
+        check("::169.254.169.254", Place::Forbidden);
+        check("64:ff9b::a9fe:a9fe", Place::Forbidden);
+        check("2002:a9fe:a9fe::1", Place::Forbidden);
+        check("2002:7f00:1::", Place::Private);
+        check("2001:0:1:2:3:4:5601:5601", Place::Forbidden);
+        check("::ffff:8.8.8.8", Place::Public);
+    }
+
+    #[test]
+    fn the_hosts_own_listeners_are_recognised() {
+        let target = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let loopback = [target("127.0.0.1:7070")];
+        assert!(is_own(target("127.0.0.1:7070"), &loopback));
+        assert!(is_own(target("[::ffff:127.0.0.1]:7070"), &loopback));
+        assert!(!is_own(target("127.0.0.1:7071"), &loopback));
+        let wildcard = [target("0.0.0.0:7070")];
+        assert!(is_own(target("10.0.0.5:7070"), &wildcard));
+        assert!(!is_own(target("93.184.216.34:7070"), &wildcard));
+    }
+}

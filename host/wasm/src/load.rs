@@ -1,0 +1,353 @@
+//! From bytes to a plugin that works: every doubt is raised here, before the first task depends on it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::capability::{CallState, Capabilities};
+use crate::error::{CallError, ProblemText};
+use crate::grant::{Capability, Grants, Import, import, needed, stanza_for};
+use crate::limits::{Limits, MAX_COMPONENT_BYTES, MAX_JSON_BYTES};
+use crate::plugin::{Exports, Plugin};
+use crate::runtime::Runtime;
+use crate::schema::Schema;
+use crate::scope::{Counters, Identity};
+use crate::words::{Ability, Problem, Role};
+
+mod trial;
+
+/// A component to load, and under which conditions.
+#[derive(Debug, Clone)]
+pub struct PluginSource {
+    /// The operator's name for it: `[a-z0-9-]`, at most 39 bytes.
+    pub name: String,
+    /// The component itself.
+    pub bytes: Vec<u8>,
+    /// For people: `built-in`, or where the file is.
+    pub origin: String,
+    /// Its configuration: an object, checked against its `config-schema`; null means `{}`.
+    pub config: Value,
+    /// What the operator grants it.
+    pub grants: Grants,
+    /// How much it may use.
+    pub limits: Limits,
+    /// When given, the only digest (`blake3:…` or plain hexadecimal blake3) that loads.
+    pub expected_digest: Option<String>,
+}
+
+/// Why a plugin does not load. Every text names the plugin and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Not a name that the host can write onto logs and processes.
+    #[error("plugin `{name}`: a plugin's name is [a-z0-9-], 1 to 39 bytes, and starts with a letter")]
+    Name {
+        /// As given.
+        name: String,
+    },
+    /// The file is far too large for a component.
+    #[error("plugin `{name}`: {bytes} bytes are over the limit of {max} for a component")]
+    TooLarge {
+        /// Whose.
+        name: String,
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The bytes are no WebAssembly at all.
+    #[error("plugin `{name}`: {origin} is not a WebAssembly file; a component starts with the bytes 00 61 73 6d 0d 00 01 00")]
+    NotWasm {
+        /// Whose.
+        name: String,
+        /// Where it came from.
+        origin: String,
+    },
+    /// A core module, which has no typed imports and exports.
+    #[error("plugin `{name}`: {origin} is a core module, not a component; turn it into one (`wasm-tools component new`, or the SDK's build)")]
+    CoreModule {
+        /// Whose.
+        name: String,
+        /// Where it came from.
+        origin: String,
+    },
+    /// Other bytes than the operator expects.
+    #[error("plugin `{name}`: {origin} has the digest {actual}, and {expected} was expected; if the change is wanted, put the new digest into [plugins.{name}]")]
+    Digest {
+        /// Whose.
+        name: String,
+        /// Where it came from.
+        origin: String,
+        /// What was expected.
+        expected: String,
+        /// What it is.
+        actual: String,
+    },
+    /// Damaged, or uses features that the engine does not have.
+    #[error("plugin `{name}`: {origin} does not compile: {why}")]
+    Compile {
+        /// Whose.
+        name: String,
+        /// Where it came from.
+        origin: String,
+        /// The engine's reason.
+        why: String,
+    },
+    /// Neither a backend nor a health check, or both.
+    #[error("plugin `{name}`: {why}; it exports: {}", list(.exports))]
+    WrongWorld {
+        /// Whose.
+        name: String,
+        /// What is wrong.
+        why: String,
+        /// What it has instead.
+        exports: Vec<String>,
+    },
+    /// It imports what this host does not offer.
+    #[error("plugin `{name}`: this host does not offer {}; the plugin was built for another contract", list(.imports))]
+    UnknownImports {
+        /// Whose.
+        name: String,
+        /// What is unknown.
+        imports: Vec<String>,
+    },
+    /// It imports what it was not granted.
+    #[error("plugin `{name}`: it needs {}, which it was not granted; if you trust it, add this and make it as narrow as you can:\n\n{stanza}", list(.missing))]
+    NotGranted {
+        /// Whose.
+        name: String,
+        /// Which capabilities.
+        missing: Vec<Capability>,
+        /// The configuration to paste.
+        stanza: String,
+    },
+    /// A grant that cannot be read, or that this host cannot give.
+    #[error("plugin `{name}`: {why}")]
+    Grant {
+        /// Whose.
+        name: String,
+        /// Which one, and what is wrong.
+        why: String,
+    },
+    /// Its functions have other shapes than the contract's, or it cannot even start.
+    #[error("plugin `{name}`: the trial instance failed: {why}")]
+    Trial {
+        /// Whose.
+        name: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// It could not say what it is.
+    #[error(transparent)]
+    Describe(#[from] CallError),
+    /// A schema of its own is unusable.
+    #[error("plugin `{name}`: its {which} is unusable: {why}")]
+    Schema {
+        /// Whose.
+        name: String,
+        /// Which schema.
+        which: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The operator's configuration does not fit its schema.
+    #[error("plugin `{name}`: its configuration does not fit: {}", every(.problems))]
+    Config {
+        /// Whose.
+        name: String,
+        /// Everything that is wrong.
+        problems: Vec<Problem>,
+    },
+}
+
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "nothing".to_owned();
+    }
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn every(problems: &[Problem]) -> String {
+    list(&problems.iter().map(ProblemText).collect::<Vec<_>>())
+}
+
+/// Compiling takes as long as it takes on its own thread; nobody waits longer than this for it.
+const COMPILE_DEADLINE: Duration = Duration::from_secs(120);
+
+/// What a component's type says.
+struct Shape {
+    role: Role,
+    abilities: BTreeSet<Ability>,
+    /// Imports that have functions, by full name.
+    imports: Vec<String>,
+}
+
+pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
+    check_bytes(&source)?;
+    let digest = check_digest(&source)?;
+    let name = source.name.clone();
+    let component = compile(runtime, &source, &digest).await?;
+    let shape = shape(runtime, &component, &name)?;
+    check_grants(&name, &shape.imports, &source.grants)?;
+    let grant_error = |why| LoadError::Grant { name: name.clone(), why };
+    if source.limits.memory > runtime.engine.pool.max_memory_bytes {
+        let most = runtime.engine.pool.max_memory_bytes;
+        return Err(grant_error(format!("limits.memory is over the {most} bytes that this host's pool was made for")));
+    }
+    let capabilities = Capabilities::settle(&source.grants, &runtime.shared).map_err(grant_error)?;
+    let pre = link(runtime, &component, &capabilities).map_err(|why| LoadError::Trial { name: name.clone(), why })?;
+    let config = if source.config.is_null() { Value::Object(serde_json::Map::new()) } else { source.config.clone() };
+    let revision = revision(&digest, &source.grants, &config);
+    let exports = Exports::find(&component);
+    let identity = Identity {
+        name: name.clone(),
+        revision,
+        owner: runtime.shared.owner.clone(),
+        config: config.to_string(),
+        sink: Arc::clone(&runtime.shared.sink),
+        counters: Counters::default(),
+    };
+    let mut plugin = Plugin {
+        runtime: Arc::clone(runtime),
+        identity: Arc::new(identity),
+        origin: source.origin,
+        digest,
+        role: shape.role,
+        abilities: shape.abilities,
+        imports: shape.imports,
+        slots: Arc::new(Semaphore::new(source.limits.concurrency.max(1) as usize)),
+        grants: source.grants,
+        limits: source.limits,
+        exports,
+        pre,
+        capabilities,
+        description: None,
+        settings: None,
+    };
+    trial::run(&mut plugin, &config).await?;
+    Ok(Arc::new(plugin))
+}
+
+fn check_bytes(source: &PluginSource) -> Result<(), LoadError> {
+    let PluginSource { name, bytes, origin, .. } = source;
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.len() > 39 || !name.bytes().all(fine) || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        return Err(LoadError::Name { name: name.clone() });
+    }
+    if bytes.len() as u64 > MAX_COMPONENT_BYTES {
+        return Err(LoadError::TooLarge { name: name.clone(), bytes: bytes.len() as u64, max: MAX_COMPONENT_BYTES });
+    }
+    match bytes.first_chunk::<8>() {
+        Some(b"\0asm\x0d\0\x01\0") => Ok(()),
+        Some([b'\0', b'a', b's', b'm', _, _, 0, 0]) => Err(LoadError::CoreModule { name: name.clone(), origin: origin.clone() }),
+        _ => Err(LoadError::NotWasm { name: name.clone(), origin: origin.clone() }),
+    }
+}
+
+fn check_digest(source: &PluginSource) -> Result<String, LoadError> {
+    let actual = blake3::hash(&source.bytes).to_hex().to_string();
+    match &source.expected_digest {
+        Some(expected) if !expected.strip_prefix("blake3:").unwrap_or(expected).eq_ignore_ascii_case(&actual) => Err(LoadError::Digest {
+            name: source.name.clone(),
+            origin: source.origin.clone(),
+            expected: expected.clone(),
+            actual: format!("blake3:{actual}"),
+        }),
+        _ => Ok(actual),
+    }
+}
+
+/// Which component under which conditions: what is equal is interchangeable.
+fn revision(digest: &str, grants: &Grants, config: &Value) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [digest, "hostler:plugin@0.1.0", &grants.digest(), &config.to_string()] {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\0");
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}
+
+async fn compile(runtime: &Arc<Runtime>, source: &PluginSource, digest: &str) -> Result<Component, LoadError> {
+    let (on_thread, bytes, digest) = (Arc::clone(runtime), source.bytes.clone(), digest.to_owned());
+    let compiling = tokio::task::spawn_blocking(move || {
+        on_thread.cache.component(&on_thread.engine.wasmtime, &digest, &bytes).map(|(component, _)| component)
+    });
+    let why = match tokio::time::timeout(COMPILE_DEADLINE, compiling).await {
+        Ok(Ok(Ok(component))) => return Ok(component),
+        Ok(Ok(Err(error))) => format!("{error:#}"),
+        Ok(Err(_)) => "the compiler gave up".to_owned(),
+        Err(_) => format!("not done after {COMPILE_DEADLINE:?}"),
+    };
+    Err(LoadError::Compile { name: source.name.clone(), origin: source.origin.clone(), why })
+}
+
+fn shape(runtime: &Runtime, component: &Component, name: &str) -> Result<Shape, LoadError> {
+    let engine = &runtime.engine.wasmtime;
+    let ty = component.component_type();
+    let has = |interface: &str| component.get_export_index(None, interface).is_some();
+    let backend = has(&crate::function::interface("backend"));
+    let check = has(&crate::function::interface("health-check"));
+    let role = match (backend, check) {
+        (true, false) => Role::Backend,
+        (false, true) => Role::HealthCheck,
+        (true, true) | (false, false) => {
+            let both = backend && check;
+            return Err(LoadError::WrongWorld {
+                name: name.to_owned(),
+                why: if both { "it is a backend and a health check at once" } else { "it is neither a backend nor a health check of contract 0.1" }.to_owned(),
+                exports: ty.exports(engine).map(|(export, _)| export.to_owned()).collect(),
+            });
+        }
+    };
+    let abilities = Ability::ALL.into_iter().filter(|ability| has(&crate::function::ability_interface(*ability))).collect();
+    let imports = ty.imports(engine).filter(|(_, item)| acts(&item.ty, engine)).map(|(import, _)| import.to_owned()).collect::<Vec<_>>();
+    let unknown: Vec<String> = imports.iter().filter(|name| import(name) == Import::Unknown).cloned().collect();
+    if !unknown.is_empty() {
+        return Err(LoadError::UnknownImports { name: name.to_owned(), imports: unknown });
+    }
+    Ok(Shape { role, abilities, imports })
+}
+
+/// Is there anything to call behind an import, or is it types only?
+fn acts(item: &ComponentItem, engine: &wasmtime::Engine) -> bool {
+    match item {
+        ComponentItem::ComponentInstance(instance) => {
+            instance.exports(engine).any(|(_, inner)| matches!(inner.ty, ComponentItem::ComponentFunc(_) | ComponentItem::Resource(_)))
+        }
+        ComponentItem::Type(_) => false,
+        _ => true,
+    }
+}
+
+fn check_grants(name: &str, imports: &[String], grants: &Grants) -> Result<(), LoadError> {
+    let missing: Vec<Capability> = needed(imports.iter().map(String::as_str)).into_iter().filter(|capability| !grants.has(*capability)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let asking: Vec<String> = imports
+        .iter()
+        .filter(|import| matches!(crate::grant::import(import), Import::Needs(capability) if missing.contains(&capability)))
+        .cloned()
+        .collect();
+    Err(LoadError::NotGranted { name: name.to_owned(), missing, stanza: stanza_for(&asking, name) })
+}
+
+fn link(runtime: &Runtime, component: &Component, capabilities: &Capabilities) -> Result<InstancePre<CallState>, String> {
+    let mut linker = Linker::new(&runtime.engine.wasmtime);
+    let linked = capabilities.link(&mut linker).and_then(|()| linker.instantiate_pre(component));
+    linked.map_err(|error| format!("{error:#}"))
+}
+
+/// Reads a schema that a plugin handed over as text.
+fn read_schema(name: &str, which: &'static str, text: &str) -> Result<Schema, LoadError> {
+    let wrong = |why: String| LoadError::Schema { name: name.to_owned(), which, why };
+    if text.len() > MAX_JSON_BYTES {
+        return Err(wrong(format!("{} bytes are over the limit of {MAX_JSON_BYTES}", text.len())));
+    }
+    let document = serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    Schema::compile(document).map_err(wrong)
+}

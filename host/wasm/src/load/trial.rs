@@ -1,0 +1,131 @@
+//! The trial: one instance, every function's shape, `describe`, and the operator's configuration.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{LoadError, read_schema};
+use crate::bindings::exports::hostler::plugin as export;
+use crate::call::Call;
+use crate::capability::Extras;
+use crate::error::Failure;
+use crate::function::Function;
+use crate::limits::MAX_TEXT_BYTES;
+use crate::plugin::Plugin;
+use crate::scope::Scope;
+use crate::words::{Ability, Description, Role};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(plugin: &mut Plugin, config: &Value) -> Result<(), LoadError> {
+    check_shapes(plugin).await?;
+    let described = describe(plugin).await?;
+    let name = plugin.name().to_owned();
+    let config_schema = read_schema(&name, "config-schema", &described.config)?;
+    let which = if plugin.role() == Role::Backend { "task-schema" } else { "check-schema" };
+    let settings_schema = read_schema(&name, which, &described.settings)?;
+    let problems = config_schema.problems(config);
+    if !problems.is_empty() {
+        return Err(LoadError::Config { name, problems });
+    }
+    plugin.description = Some(Description {
+        name: described.name,
+        version: described.version,
+        summary: described.summary,
+        config_schema: config_schema.document().clone(),
+        settings_schema: settings_schema.document().clone(),
+        handle_versions: described.handle_versions,
+        needs: described.needs,
+    });
+    plugin.settings = Some(settings_schema);
+    Ok(())
+}
+
+/// wasmtime compares shapes only with an instance at hand: link time knows names alone.
+async fn check_shapes(plugin: &Plugin) -> Result<(), LoadError> {
+    let trial = |why: String| LoadError::Trial { name: plugin.name().to_owned(), why };
+    let until = Instant::now() + DEADLINE;
+    let scope = Scope::new(&plugin.identity, describing(plugin.role()), "", until, plugin.limits.log_lines);
+    let checking = async {
+        let _running = plugin.runtime.engine.running();
+        let mut store = plugin.store(&scope, Extras::default());
+        let instance = plugin.pre.instantiate_async(&mut store).await?;
+        let pre = &plugin.pre;
+        match plugin.role() {
+            Role::Backend => drop(export::backend::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+            Role::HealthCheck => drop(export::health_check::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+        }
+        for ability in &plugin.abilities {
+            match ability {
+                Ability::Logs => drop(export::logs::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Stats => drop(export::stats::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Exec => drop(export::exec::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Signals => drop(export::signals::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Scale => drop(export::scale::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Update => drop(export::update::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Handles => drop(export::handles::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+            }
+        }
+        Ok::<(), wasmtime::Error>(())
+    };
+    match tokio::time::timeout_at(until, checking).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(trial(format!("{error:#}"))),
+        Err(_) => Err(trial(format!("no instance after {DEADLINE:?}"))),
+    }
+}
+
+fn describing(role: Role) -> Function {
+    match role {
+        Role::Backend => Function::BackendDescribe,
+        Role::HealthCheck => Function::CheckDescribe,
+    }
+}
+
+/// What both roles say, their schemas still text.
+struct Described {
+    name: String,
+    version: String,
+    summary: String,
+    config: String,
+    settings: String,
+    handle_versions: Vec<u32>,
+    needs: Vec<(String, String)>,
+}
+
+async fn describe(plugin: &Plugin) -> Result<Described, LoadError> {
+    let function = describing(plugin.role());
+    let call = Call::within(DEADLINE);
+    let described = match plugin.role() {
+        Role::Backend => {
+            let (said,): (export::backend::Description,) = plugin.call(function, call, Extras::default(), ()).await?;
+            Described {
+                name: said.name,
+                version: said.version,
+                summary: said.summary,
+                config: said.config_schema,
+                settings: said.task_schema,
+                handle_versions: said.handle_versions,
+                needs: said.needs,
+            }
+        }
+        Role::HealthCheck => {
+            let (said,): (export::health_check::Description,) = plugin.call(function, call, Extras::default(), ()).await?;
+            Described {
+                name: said.name,
+                version: said.version,
+                summary: said.summary,
+                config: said.config_schema,
+                settings: said.check_schema,
+                handle_versions: Vec::new(),
+                needs: said.needs,
+            }
+        }
+    };
+    let texts = [&described.name, &described.version, &described.summary];
+    if texts.iter().any(|text| text.len() > MAX_TEXT_BYTES) || described.needs.len() > 64 || described.handle_versions.len() > 1_024 {
+        return Err(plugin.error(function, Failure::Malformed("its description is far too long".to_owned())).into());
+    }
+    Ok(described)
+}

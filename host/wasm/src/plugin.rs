@@ -1,0 +1,146 @@
+//! A loaded plugin: one immutable revision of a component, ready to be called.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+
+use crate::capability::{CallState, Capabilities};
+use crate::function::Function;
+use crate::grant::{Grants, Import, import};
+use crate::limits::Limits;
+use crate::role::{Backend, HealthCheck};
+use crate::runtime::Runtime;
+use crate::schema::Schema;
+use crate::scope::{Counts, Identity};
+use crate::words::{Ability, Description, Problem, Role};
+
+/// One revision of one plugin. Calls run in parallel, each in an instance of its own.
+pub struct Plugin {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) origin: String,
+    pub(crate) digest: String,
+    pub(crate) role: Role,
+    pub(crate) abilities: BTreeSet<Ability>,
+    pub(crate) imports: Vec<String>,
+    pub(crate) grants: Grants,
+    pub(crate) limits: Limits,
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) exports: Exports,
+    pub(crate) pre: InstancePre<CallState>,
+    pub(crate) capabilities: Capabilities,
+    /// Both are set by the trial, the last step of loading.
+    pub(crate) description: Option<Description>,
+    pub(crate) settings: Option<Schema>,
+}
+
+/// Where each function of the contract is in the component; absent where it is not.
+pub(crate) struct Exports([Option<ComponentExportIndex>; Function::COUNT]);
+
+impl Exports {
+    pub(crate) fn find(component: &Component) -> Exports {
+        Exports(Function::ALL.map(|function| {
+            let interface = component.get_export_index(None, function.interface().as_str())?;
+            component.get_export_index(Some(&interface), function.export())
+        }))
+    }
+
+    pub(crate) fn get(&self, function: Function) -> Option<&ComponentExportIndex> {
+        self.0[function as usize].as_ref()
+    }
+}
+
+impl Plugin {
+    /// The operator's name for it.
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// `built-in`, or where the file is.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// blake3 of the component, in hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Identifies component, contract, grants and configuration together; 16 hexadecimal digits.
+    pub fn revision(&self) -> &str {
+        &self.identity.revision
+    }
+
+    /// What it is to the host.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it says of itself.
+    pub fn description(&self) -> &Description {
+        self.description.as_ref().expect("a plugin is only handed out once it has described itself")
+    }
+
+    /// What it can do beside its role.
+    pub fn abilities(&self) -> &BTreeSet<Ability> {
+        &self.abilities
+    }
+
+    /// Every interface with functions that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// The imports that mean something: without the baseline that everybody has and that reaches nothing.
+    pub fn permissions(&self) -> Vec<String> {
+        self.imports.iter().filter(|name| import(name) != Import::Baseline).cloned().collect()
+    }
+
+    /// What it was granted.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// How much it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What happened since it was loaded.
+    pub fn counts(&self) -> Counts {
+        self.identity.counters.read()
+    }
+
+    /// Holds settings of a task or a check against the plugin's schema. No instance is made.
+    pub fn validate_settings(&self, settings: &Value) -> Vec<Problem> {
+        self.schema().problems(settings)
+    }
+
+    /// The settings with the schema's defaults filled in, as calls must pass them.
+    pub fn with_defaults(&self, settings: &Value) -> Value {
+        self.schema().with_defaults(settings)
+    }
+
+    /// Its calls as a backend, when it is one.
+    pub fn backend(&self) -> Option<Backend<'_>> {
+        (self.role == Role::Backend).then_some(Backend::new(self))
+    }
+
+    /// Its calls as a health check, when it is one.
+    pub fn health_check(&self) -> Option<HealthCheck<'_>> {
+        (self.role == Role::HealthCheck).then_some(HealthCheck::new(self))
+    }
+
+    fn schema(&self) -> &Schema {
+        self.settings.as_ref().expect("a plugin is only handed out once its schemas are read")
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Plugin").field("name", &self.name()).field("revision", &self.revision()).field("role", &self.role).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,8 @@
+//! What a plugin may be: a file per role, with every call the host makes to it and what an honest answer looks like.
+
+mod backend;
+mod health_check;
+mod honest;
+
+pub use backend::Backend;
+pub use health_check::HealthCheck;

@@ -1,0 +1,121 @@
+//! One runtime per host: the engine, the cache, and everything that plugins share.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use crate::cache::Cache;
+use crate::capability::http::Transport;
+use crate::capability::processes::KeeperLink;
+use crate::engine::{Engine, PoolOptions};
+use crate::hooks::{PluginSink, StateStore};
+use crate::load::{LoadError, PluginSource};
+use crate::plugin::Plugin;
+
+/// What a runtime is made of.
+pub struct RuntimeOptions {
+    /// Where compiled components are kept: a directory of the host's own, mode 0700, made when absent.
+    pub cache_dir: PathBuf,
+    /// The tag that everything this host owns must carry: `[a-z0-9-]`, at most 32 bytes.
+    pub owner: String,
+    /// The keeper of local processes; without one, a plugin that is granted `processes` does not load.
+    pub keeper: Option<Arc<KeeperLink>>,
+    /// Where plugins' state goes; without one, a plugin that is granted `state` does not load.
+    pub state: Option<Arc<dyn StateStore>>,
+    /// Hears plugins' log lines and refusals.
+    pub sink: Arc<dyn PluginSink>,
+    /// How many calls at a time, and how large.
+    pub pool: PoolOptions,
+}
+
+/// Why there is no runtime.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The machine cannot give the engine what it needs.
+    #[error("the WebAssembly engine could not be set up: {0}")]
+    Engine(String),
+    /// The cache directory cannot be used, or not be trusted.
+    #[error("{0}")]
+    Cache(String),
+    /// The owner tag cannot be written onto real things.
+    #[error("owner tag `{0}` is not [a-z0-9-] of 1 to 32 bytes")]
+    Owner(String),
+}
+
+/// Loads plugins. One per host.
+pub struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) cache: Cache,
+    pub(crate) shared: Shared,
+}
+
+/// What capabilities share over all plugins.
+pub(crate) struct Shared {
+    pub(crate) owner: String,
+    pub(crate) keeper: Option<Arc<KeeperLink>>,
+    pub(crate) state: Option<Arc<dyn StateStore>>,
+    pub(crate) sink: Arc<dyn PluginSink>,
+    pub(crate) own: Arc<OwnAddresses>,
+    pub(crate) transport: Arc<Transport>,
+}
+
+/// Where the host itself listens: no plugin connects there.
+#[derive(Debug, Default)]
+pub(crate) struct OwnAddresses(RwLock<Vec<SocketAddr>>);
+
+impl OwnAddresses {
+    pub(crate) fn add(&self, address: SocketAddr) {
+        self.0.write().expect("no code panics while it holds this lock").push(address);
+    }
+
+    pub(crate) fn read(&self) -> Vec<SocketAddr> {
+        self.0.read().expect("no code panics while it holds this lock").clone()
+    }
+}
+
+impl Runtime {
+    /// Sets up the engine and opens the cache.
+    ///
+    /// Reserves address space for the pool (none of it is touched yet) and starts one thread, which sleeps while no call runs.
+    pub fn new(options: RuntimeOptions) -> Result<Arc<Runtime>, Error> {
+        let RuntimeOptions { cache_dir, owner, keeper, state, sink, pool } = options;
+        let tag = !owner.is_empty() && owner.len() <= 32 && owner.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !tag {
+            return Err(Error::Owner(owner));
+        }
+        Ok(Arc::new(Runtime {
+            engine: Engine::new(pool).map_err(Error::Engine)?,
+            cache: Cache::open(&cache_dir).map_err(Error::Cache)?,
+            shared: Shared { owner, keeper, state, sink, own: Arc::default(), transport: Arc::new(Transport::new()) },
+        }))
+    }
+
+    /// Loads a plugin: verified, compiled (or taken from the cache), its grants held against its imports, instantiated
+    /// once on trial, described, and its configuration checked. What loads works.
+    pub async fn load(self: &Arc<Self>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
+        crate::load::load(self, source).await
+    }
+
+    /// Tells where the host itself listens. No plugin reaches that address, whatever it is granted.
+    pub fn forbid_address(&self, address: SocketAddr) {
+        self.shared.own.add(address);
+    }
+
+    /// The link to the keeper, when there is one.
+    pub fn keeper(&self) -> Option<&Arc<KeeperLink>> {
+        self.shared.keeper.as_ref()
+    }
+}
+
+#[cfg(test)]
+impl Shared {
+    pub(crate) fn for_tests(own: Arc<OwnAddresses>) -> Shared {
+        struct Silent;
+        impl PluginSink for Silent {
+            fn line(&self, _: crate::PluginLine) {}
+            fn denied(&self, _: crate::Denial) {}
+            fn failed(&self, _: &str, _: &str, _: &str, _: &crate::CallError) {}
+        }
+        Shared { owner: "test".to_owned(), keeper: None, state: None, sink: Arc::new(Silent), own, transport: Arc::new(Transport::new()) }
+    }
+}

@@ -1,0 +1,208 @@
+//! JSON Schemas of plugins, applied to what people wrote: every problem at its place, with a hint.
+
+use serde_json::Value;
+
+use crate::words::Problem;
+
+/// One compiled schema.
+pub(crate) struct Schema {
+    document: Value,
+    validator: jsonschema::Validator,
+}
+
+/// Most problems reported of one document.
+const MAX_PROBLEMS: usize = 64;
+
+impl Schema {
+    /// Compiles a schema. It must describe an object, and may refer only to itself.
+    pub(crate) fn compile(document: Value) -> Result<Schema, String> {
+        if !document.is_object() {
+            return Err("it is not a JSON object".to_owned());
+        }
+        let validator = jsonschema::validator_for(&document).map_err(|error| error.to_string())?;
+        Ok(Schema { document, validator })
+    }
+
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// Every problem of `value`, in the document's order.
+    pub(crate) fn problems(&self, value: &Value) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for error in self.validator.iter_errors(value).take(MAX_PROBLEMS) {
+            self.report(&error, &mut problems);
+        }
+        problems
+    }
+
+    /// `value` with the schema's defaults where it says nothing.
+    pub(crate) fn with_defaults(&self, value: &Value) -> Value {
+        let mut filled = value.clone();
+        fill(&self.document, &mut filled);
+        filled
+    }
+
+    fn report(&self, error: &jsonschema::ValidationError<'_>, problems: &mut Vec<Problem>) {
+        use jsonschema::error::ValidationErrorKind as Kind;
+        let at = error.instance_path().as_str().to_owned();
+        match error.kind() {
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                let known = self.known_keys(error.schema_path().as_str());
+                for key in unexpected {
+                    problems.push(Problem {
+                        at: format!("{at}/{}", escape(key)),
+                        message: format!("unknown key `{key}`"),
+                        hint: hint(key, &known),
+                    });
+                }
+            }
+            Kind::Required { property } => {
+                let key = property.as_str().unwrap_or_default();
+                problems.push(Problem { at, message: format!("`{key}` is missing"), hint: None });
+            }
+            _ => {
+                let secret = self.is_secret(error.schema_path().as_str());
+                // an object or a list may hold secrets further down
+                let whole = error.instance().is_object() || error.instance().is_array();
+                let message = match (secret, whole) {
+                    (true, _) => "the value does not fit (not shown: it is a secret)".to_owned(),
+                    (false, true) => error.masked().to_string(),
+                    (false, false) => error.to_string(),
+                };
+                problems.push(Problem { at, message, hint: None });
+            }
+        }
+    }
+
+    /// The keys that the object schema around a keyword knows.
+    fn known_keys(&self, keyword: &str) -> Vec<String> {
+        let parent = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let properties = self.document.pointer(&format!("{parent}/properties"));
+        properties.and_then(Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn is_secret(&self, keyword: &str) -> bool {
+        let parent = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
+        self.document.pointer(parent).and_then(|schema| schema.get("x-secret")).and_then(Value::as_bool).unwrap_or(false)
+    }
+}
+
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+fn hint(key: &str, known: &[String]) -> Option<String> {
+    let nearest = known.iter().map(|other| (distance(key, other), other)).min()?;
+    if nearest.0 <= 1 + key.chars().count() / 3 {
+        return Some(format!("did you mean `{}`?", nearest.1));
+    }
+    Some(format!("known keys: {}", known.join(", ")))
+}
+
+/// Edits between two words, a swap of neighbours counting once.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=b.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+fn fill(schema: &Value, value: &mut Value) {
+    if let (Some(properties), Some(object)) = (schema.get("properties").and_then(Value::as_object), value.as_object_mut()) {
+        for (key, property) in properties {
+            match object.get_mut(key) {
+                Some(inner) => fill(property, inner),
+                None => {
+                    if let Some(default) = property.get("default") {
+                        object.insert(key.clone(), default.clone());
+                    }
+                }
+            }
+        }
+    }
+    if let (Some(items), Some(array)) = (schema.get("items"), value.as_array_mut()) {
+        for inner in array {
+            fill(items, inner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schema() -> Schema {
+        Schema::compile(json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "required": ["binary"],
+            "additionalProperties": false,
+            "properties": {
+                "binary": { "type": "string", "minLength": 1 },
+                "args": { "type": "array", "items": { "type": "string" }, "default": [] },
+                "token": { "type": "string", "pattern": "^[a-z]+$", "x-secret": true },
+                "limits": { "type": "object", "additionalProperties": false, "properties": { "soft": { "type": "integer", "default": 3 } } }
+            }
+        }))
+        .expect("compiles")
+    }
+
+    fn check(value: &Value, expected: &[(&str, &str, Option<&str>)]) {
+        let problems = schema().problems(value);
+        let found: Vec<_> = problems.iter().map(|p| (p.at.as_str(), p.message.as_str(), p.hint.as_deref())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn every_problem_has_its_place() {
+        check(&json!({"binary": "x"}), &[]);
+        check(&json!({}), &[("", "`binary` is missing", None)]);
+        check(&json!({"binary": "x", "agrs": []}), &[("/agrs", "unknown key `agrs`", Some("did you mean `args`?"))]);
+        check(
+            &json!({"binary": "x", "limits": {"so/ft": 1}}),
+            &[("/limits/so~1ft", "unknown key `so/ft`", Some("did you mean `soft`?"))],
+        );
+        check(&json!({"binary": 7}), &[("/binary", "7 is not of type \"string\"", None)]);
+        check(
+            &json!({"binary": "x", "completely-else": 1}),
+            &[("/completely-else", "unknown key `completely-else`", Some("known keys: args, binary, limits, token"))],
+        );
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let problems = schema().problems(&json!({"binary": "x", "token": "CANARY-1"}));
+        assert_eq!(problems.len(), 1);
+        assert!(!problems[0].message.contains("CANARY"), "{}", problems[0].message);
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let filled = schema().with_defaults(&json!({"binary": "x", "limits": {}}));
+        assert_eq!(filled, json!({"binary": "x", "limits": {"soft": 3}, "args": []}));
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_refused() {
+        assert!(Schema::compile(json!(true)).is_err());
+        assert!(Schema::compile(json!({"type": 7})).is_err());
+        assert!(Schema::compile(json!({"$ref": "https://example.com/other.json"})).is_err());
+    }
+}
