@@ -86,7 +86,9 @@ impl StoreError {
             Self::Corrupt { path, .. } => Some(recovery(path)),
             Self::TooNew { path, .. } => Some(format!("start the newer Hostler again, or go back to a snapshot of this version: {}", recovery(path))),
             Self::Locked { path, .. } => Some(format!("stop the other host, or use another state directory than {}", parent(path).display())),
-            Self::Unwritable { path, .. } => Some(format!("give this user the right to write in {} (ls -ld it), or use another state directory", parent(path).display())),
+            Self::Unwritable { path, .. } => {
+                Some(format!("give this user the right to write in {} (ls -ld it), or use another state directory", parent(path).display()))
+            }
             Self::Closed => Some("start the host again: it continues from the last acknowledged commit".to_owned()),
             Self::Snapshot { .. } => Some("nothing was changed; choose another snapshot".to_owned()),
             Self::Busy => Some("try again in a moment".to_owned()),
@@ -98,8 +100,12 @@ impl StoreError {
     pub(crate) fn io(path: &Path, doing: &'static str, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Self::Full { path, reason: source.to_string() },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => Self::Unwritable { path, reason: source.to_string() },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { path, reason: source.to_string() }
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
+                Self::Unwritable { path, reason: source.to_string() }
+            }
             _ => Self::Engine { path, doing, source: source.into() },
         }
     }

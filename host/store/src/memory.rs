@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::StoreError;
 use crate::contract::{Completion, Entry, Event, EventPage, Lease, LeaseAnswer, Retention, Store, expiry};
 use crate::txn::{Fence, Op, Outcome, Txn, check_name, limits};
 use crate::watch::{Change, Hub, Start, Watch, batches};
-use crate::StoreError;
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -152,8 +152,7 @@ impl Store for Memory {
 
     fn restore(&self, file: &Path) -> Result<(), StoreError> {
         let json = std::fs::read(file).map_err(|error| StoreError::io(file, "reading", error))?;
-        let snapshot = serde_json::from_slice(&json)
-            .map_err(|error| StoreError::Snapshot { path: file.to_owned(), reason: error.to_string() })?;
+        let snapshot = serde_json::from_slice(&json).map_err(|error| StoreError::Snapshot { path: file.to_owned(), reason: error.to_string() })?;
         let Inner { state, hub } = &mut *self.lock();
         state.restore(snapshot);
         hub.end();

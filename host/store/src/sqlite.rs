@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 
+use crate::StoreError;
 use crate::contract::{Completion, Entry, EventPage, Lease, LeaseAnswer, Retention, Store};
 use crate::txn::{Txn, check_name};
 use crate::watch::Watch;
-use crate::StoreError;
 use read::Readers;
 pub(crate) use snapshot::replace_file;
 use writer::{Answer, Done, Job, Request, Write, Writer};

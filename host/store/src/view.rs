@@ -80,8 +80,8 @@ impl View {
     /// The view of an existing state directory.
     pub fn new(state_dir: impl AsRef<Path>) -> Result<Self, ViewError> {
         let place = state_dir.as_ref().to_owned();
-        let state_dir = open(&place, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| failed(&place, "opening", error))?;
+        let state_dir =
+            open(&place, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|error| failed(&place, "opening", error))?;
         Ok(Self { place, state_dir, written: Mutex::default() })
     }
 

@@ -36,9 +36,7 @@ fn pages_through_a_prefix(store: &dyn Store) {
     let names = ["s/a", "s/b", "s/c", "s/d", "s/e"];
     commit(store, names.iter().fold(Txn::new().put("r", *b"").put("s", *b"").put("s0", *b""), |txn, name| txn.put(*name, *b"x")));
     commit(store, Txn::new().delete("s/c"));
-    let page = |after: Option<&str>, limit| -> Vec<String> {
-        store.range("s/", after, limit).unwrap().into_iter().map(|(key, _)| key).collect()
-    };
+    let page = |after: Option<&str>, limit| -> Vec<String> { store.range("s/", after, limit).unwrap().into_iter().map(|(key, _)| key).collect() };
     assert_eq!(page(None, 2), ["s/a", "s/b"]);
     assert_eq!(page(Some("s/b"), 2), ["s/d", "s/e"]);
     assert_eq!(page(Some("s/e"), 2), [""; 0]);

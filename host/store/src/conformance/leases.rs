@@ -3,12 +3,8 @@
 use super::{Story, commit};
 use crate::{Lease, LeaseAnswer, Outcome, Store, Txn};
 
-pub(super) const STORIES: &[Story] = &[
-    grants_a_lease_to_one_at_a_time,
-    raises_the_epoch_with_every_grant,
-    renews_until_somebody_takes_over,
-    fences_out_who_lost_the_lease,
-];
+pub(super) const STORIES: &[Story] =
+    &[grants_a_lease_to_one_at_a_time, raises_the_epoch_with_every_grant, renews_until_somebody_takes_over, fences_out_who_lost_the_lease];
 
 fn granted(answer: LeaseAnswer) -> Lease {
     match answer {

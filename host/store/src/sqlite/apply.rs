@@ -79,7 +79,9 @@ fn judge(connection: &Connection, txn: &Txn) -> rusqlite::Result<Option<Outcome>
             return Ok(known);
         }
     }
-    if let Some(fence) = &txn.fence && !is_held(connection, fence)? {
+    if let Some(fence) = &txn.fence
+        && !is_held(connection, fence)?
+    {
         return Ok(Some(Outcome::Fenced));
     }
     for compare in &txn.compare {
@@ -140,9 +142,8 @@ fn write(connection: &Connection, counters: &mut Counters, ops: &[Op], watched: 
 }
 
 fn append(connection: &Connection, seq: u64, revision: u64, event: &NewEvent) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO events (seq, revision, kind, subject, at_unix_ms, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
+    let mut statement =
+        connection.prepare_cached("INSERT INTO events (seq, revision, kind, subject, at_unix_ms, data) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     statement.execute(params![signed(seq), signed(revision), event.kind, event.subject, signed(event.at_unix_ms), event.data])?;
     Ok(())
 }

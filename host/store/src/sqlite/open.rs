@@ -61,7 +61,17 @@ const PROBES: [&str; 5] = [
 pub(super) struct Opened {
     // Fields drop in this order: the lock goes last.
     pub(super) connection: Connection,
-    pub(super) _lock: File,
+    pub(super) _lock: Lock,
+}
+
+/// The right to be the one process that has the store open.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would not do: a child that is just being forked has the file open for another moment.
+        let _released = self.0.unlock();
+    }
 }
 
 pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> {
@@ -92,7 +102,7 @@ pub(super) fn check_snapshot(file: &Path) -> Result<(), StoreError> {
     })
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let lock_path = path.with_extension("lock");
     let failed = |error| StoreError::io(&lock_path, "locking", error);
     let mut file = private(OpenOptions::new().read(true).write(true).create(true)).open(&lock_path).map_err(failed)?;
@@ -103,7 +113,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
     // The pid is a courtesy to people; a full disk is no reason to refuse reading.
     let _courtesy = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn pid_in(file: &mut File) -> Option<u32> {

@@ -108,9 +108,8 @@ pub(super) fn events(connection: &Connection, after: u64, limit: usize) -> rusql
     // One read transaction: the newest number and the events belong together.
     let view = connection.unchecked_transaction()?;
     let last = counters(&view)?.last_event;
-    let mut statement = view.prepare_cached(
-        "SELECT seq, revision, kind, subject, at_unix_ms, data FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-    )?;
+    let mut statement =
+        view.prepare_cached("SELECT seq, revision, kind, subject, at_unix_ms, data FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
     let rows = statement.query_map(params![signed(after), signed(limit as u64)], event)?;
     Ok(EventPage::new(after, last, rows.collect::<rusqlite::Result<_>>()?))
 }

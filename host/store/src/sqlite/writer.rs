@@ -10,10 +10,10 @@ use super::apply::{Tally, apply, compact, count_replies, save_counters};
 use super::fault::{fault, is_failed_sync};
 use super::open::Opened;
 use super::{leases, read, snapshot};
+use crate::StoreError;
 use crate::contract::{Lease, LeaseAnswer, Retention};
 use crate::txn::{Outcome, Txn};
 use crate::watch::{Change, Hub, Start, Watch};
-use crate::StoreError;
 
 /// How many jobs share one commit at most.
 const GROUP: usize = 1024;

@@ -68,7 +68,8 @@ fn check(damage: impl Fn(&Path), reason: &str) {
 /// Names and contents, but for the lock.
 fn files(state: &TempDir) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     let paths = fs::read_dir(state).unwrap().map(|file| file.unwrap().path());
-    let mut files: Vec<_> = paths.filter(|path| path.extension().is_none_or(|name| name != "lock")).map(|path| (path.clone(), fs::read(&path).ok())).collect();
+    let mut files: Vec<_> =
+        paths.filter(|path| path.extension().is_none_or(|name| name != "lock")).map(|path| (path.clone(), fs::read(&path).ok())).collect();
     files.sort();
     files
 }
@@ -212,7 +213,6 @@ fn says_what_cannot_be_written() {
     assert!(told.contains("read-only/store.lock cannot be written: Permission denied"), "{told}");
     assert!(told.contains("read-only-file/store.db cannot be written: the file is read-only"), "{told}");
 }
-
 
 /// A child, without the right to write.
 #[test]
