@@ -25,7 +25,7 @@ pub(crate) struct Identity {
 
 /// What happened since the plugin was loaded.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     pub(crate) calls: AtomicU64,
     pub(crate) faults: AtomicU64,
     pub(crate) traps: AtomicU64,

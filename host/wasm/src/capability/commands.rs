@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::process::{Child, Command as Process};
 use wasmtime::component::{HasSelf, Linker};
 
@@ -114,7 +114,7 @@ struct Group {
 impl Group {
     fn of(child: &Child) -> Result<Group, Error> {
         let leader = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("a child that was not waited for has an id");
-        let watching = pidfd_open(leader, PidfdFlags::empty()).map_err(std::io::Error::from).and_then(|fd| Ok(AsyncFd::register(fd)?));
+        let watching = pidfd_open(leader, PidfdFlags::empty()).map_err(std::io::Error::from).and_then(watch);
         let ended = watching.map_err(|error| {
             let _ = kill_process_group(leader, Signal::KILL);
             Error::Unavailable(format!("the command cannot be watched: {error}"))
@@ -127,6 +127,11 @@ impl Group {
             let _ = kill_process_group(self.leader, Signal::KILL);
         }
     }
+}
+
+#[expect(deprecated, reason = "its replacement is unsafe, for types that may swap their descriptor; an OwnedFd keeps the one it owns")]
+fn watch(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
 impl Drop for Group {
