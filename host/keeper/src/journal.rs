@@ -1,0 +1,313 @@
+//! The keeper's memory: an append-only file of what happened to each key.
+//!
+//! A record is *written* before the thing it announces happens, and survives `kill -9` of the keeper from then on. Only
+//! what ended is also *synced*, once per turn of the loop, before anybody is told: a power cut ends every process with the
+//! machine, so a spawn that it un-writes leaves nothing behind, but a completed process must stay completed.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, fdatasync, fsync, ftruncate, openat, renameat};
+use rustix::io::pwrite;
+
+mod record;
+
+pub(crate) use record::{Header, Intent, Record};
+
+const NAME: &str = "journal";
+const NEW_NAME: &str = "journal.new";
+const TORN_NAME: &str = "journal.torn";
+const VERSION: u32 = 1;
+
+/// Why a journal cannot be used. None of these is repaired silently.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Reading, writing or syncing failed.
+    #[error("keeper journal {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Bytes before the end are damaged.
+    #[error(
+        "keeper journal {} is damaged at byte {offset}, with good records after it; nothing was changed. Its processes still run. \
+         Restore the file from a backup, or move it away to start with an empty one: what it held is then no longer known",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: usize,
+    },
+    /// Written by a newer keeper.
+    #[error("keeper journal {} was written by a newer version (format {found}, this one knows {VERSION}); run that version", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+    },
+}
+
+/// An open journal.
+pub(crate) struct Journal {
+    dir: OwnedFd,
+    path: PathBuf,
+    file: OwnedFd,
+    header: Header,
+    /// Bytes of whole records in the file.
+    len: u64,
+    /// Records that are not in the file yet: the disk was full.
+    pending: Vec<u8>,
+    needs_sync: bool,
+    compacted_len: u64,
+}
+
+impl Journal {
+    /// Opens or creates the journal in `dir`; answers it with all its records, oldest first.
+    ///
+    /// A torn last record, as a crash in mid-write leaves it, is cut off and kept beside the journal as `journal.torn`.
+    pub(crate) fn open(dir: &Path, instance: impl FnOnce() -> io::Result<String>) -> Result<(Journal, Vec<Record>), JournalError> {
+        let path = dir.join(NAME);
+        let fault = |source: io::Error| JournalError::Io { path: path.clone(), source };
+        let dir_fd = OwnedFd::from(File::open(dir).map_err(fault)?);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(fault(error)),
+        };
+        let Parsed { header, records, good } = parse(&path, &bytes)?;
+        if good < bytes.len() {
+            std::fs::write(dir.join(TORN_NAME), &bytes[good..]).map_err(fault)?;
+            eprintln!("hostler keeper: the last record of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}", path.display(), bytes.len() - good);
+        }
+        let file = openat(&dir_fd, NAME, OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600));
+        let file = file.map_err(|error| fault(error.into()))?;
+        ftruncate(&file, good as u64).map_err(|error| fault(error.into()))?;
+        let fresh = header.is_none();
+        let header = match header {
+            Some(header) => header,
+            None => Header { version: VERSION, instance: instance().map_err(fault)?, next_run: 1 },
+        };
+        let len = good as u64;
+        let mut journal = Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compacted_len: len };
+        if fresh {
+            journal.pending = record::line(&journal.header);
+            journal.needs_sync = true;
+            journal.settle()?;
+        }
+        Ok((journal, records))
+    }
+
+    /// The random name of this state directory.
+    pub(crate) fn instance(&self) -> &str {
+        &self.header.instance
+    }
+
+    /// A run number at or above which none was ever given out, as far as compaction dropped its record.
+    pub(crate) fn next_run(&self) -> u64 {
+        self.header.next_run
+    }
+
+    /// Writes a record, or leaves no trace of it. For what may simply not happen when the disk is full.
+    pub(crate) fn write(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.flush()?;
+        self.pending = record::line(record);
+        self.flush().inspect_err(|_| self.pending.clear())
+    }
+
+    /// Writes a record now or, when the disk is full, later: for what has happened already.
+    pub(crate) fn note(&mut self, record: &Record) {
+        self.pending.extend(record::line(record));
+        if let Err(error) = self.flush() {
+            eprintln!("hostler keeper: {error}; kept in memory until it can be written");
+        }
+    }
+
+    /// As [`Journal::note`], and synced before [`Journal::settle`] returns.
+    pub(crate) fn note_durably(&mut self, record: &Record) {
+        self.note(record);
+        self.needs_sync = true;
+    }
+
+    /// Makes durable what asked to be. Called once per turn, before anybody hears of it.
+    pub(crate) fn settle(&mut self) -> Result<(), JournalError> {
+        self.flush()?;
+        if self.needs_sync {
+            fdatasync(&self.file).map_err(|error| self.fault(error))?;
+            self.needs_sync = false;
+        }
+        Ok(())
+    }
+
+    /// Are records waiting for space on the disk?
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Has enough been appended since the last compaction to make one worth it?
+    pub(crate) fn wants_compaction(&self) -> bool {
+        self.len > 256 * 1024 && self.len > 4 * self.compacted_len
+    }
+
+    /// Replaces the file by one that holds only `records`. The old one stays in force until the new one is on disk.
+    pub(crate) fn compact(&mut self, next_run: u64, records: &[Record]) -> Result<(), JournalError> {
+        let header = Header { next_run, ..self.header.clone() };
+        let mut bytes = record::line(&header);
+        records.iter().for_each(|record| bytes.extend(record::line(record)));
+        let file = self.replace(&bytes).map_err(|error| self.fault(error))?;
+        self.file = file;
+        self.header = header;
+        self.len = bytes.len() as u64;
+        self.compacted_len = self.len;
+        self.pending.clear();
+        self.needs_sync = false;
+        Ok(())
+    }
+
+    fn replace(&self, bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = openat(&self.dir, NEW_NAME, flags, Mode::from_raw_mode(0o600))?;
+        write_all_at(&file, bytes, 0)?;
+        fsync(&file)?;
+        renameat(&self.dir, NEW_NAME, &self.dir, NAME)?;
+        fsync(&self.dir)?;
+        Ok(file)
+    }
+
+    /// Moves pending records to the file, all or none of them.
+    fn flush(&mut self) -> Result<(), JournalError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = write_all_at(&self.file, &self.pending, self.len) {
+            // a part of it may be there: the next flush overwrites it from the same place
+            let _ = ftruncate(&self.file, self.len);
+            return Err(self.fault(error));
+        }
+        self.len += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn fault(&self, error: rustix::io::Errno) -> JournalError {
+        JournalError::Io { path: self.path.clone(), source: error.into() }
+    }
+}
+
+fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        let written = pwrite(file, bytes, offset)?;
+        if written == 0 {
+            return Err(rustix::io::Errno::NOSPC);
+        }
+        bytes = &bytes[written..];
+        offset += written as u64;
+    }
+    Ok(())
+}
+
+struct Parsed {
+    header: Option<Header>,
+    records: Vec<Record>,
+    /// Bytes of whole records.
+    good: usize,
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, JournalError> {
+    let mut parsed = Parsed { header: None, records: Vec::new(), good: 0 };
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    for line in lines.by_ref() {
+        let Some(text) = line.strip_suffix(b"\n").filter(|text| record::is_whole(text)) else { break };
+        if parsed.header.is_none() {
+            let header = record::parse::<Header>(text).ok_or_else(|| damaged(path, 0))?;
+            if header.version != VERSION {
+                return Err(JournalError::TooNew { path: path.to_owned(), found: header.version });
+            }
+            parsed.header = Some(header);
+        } else {
+            // a whole record that says nothing we know was written by a newer keeper
+            let record = record::parse::<Record>(text);
+            parsed.records.push(record.ok_or_else(|| JournalError::TooNew { path: path.to_owned(), found: VERSION + 1 })?);
+        }
+        parsed.good += line.len();
+    }
+    let good_follows = lines.any(|line| line.strip_suffix(b"\n").is_some_and(record::is_whole));
+    // a first record that is damaged is no torn tail: there would be nothing left
+    let headless = parsed.header.is_none() && bytes.contains(&b'\n');
+    if good_follows || headless { Err(damaged(path, parsed.good)) } else { Ok(parsed) }
+}
+
+fn damaged(path: &Path, offset: usize) -> JournalError {
+    JournalError::Damaged { path: path.to_owned(), offset }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(dir: &Path) -> Result<(Journal, Vec<Record>), JournalError> {
+        Journal::open(dir, || Ok("test".into()))
+    }
+
+    fn gone(key: &str) -> Record {
+        Record::Gone { key: key.into() }
+    }
+
+    fn written(dir: &Path, keys: &[&str]) -> Vec<u8> {
+        let (mut journal, _) = open(dir).expect("opens");
+        keys.iter().for_each(|key| journal.write(&gone(key)).expect("writes"));
+        std::fs::read(dir.join(NAME)).expect("reads")
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_in_its_last_record_keeps_the_others() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let bytes = written(dir.path(), &["a", "b", "c"]);
+        let last = record::line(&gone("c")).len();
+        for cut in bytes.len() - last..bytes.len() {
+            std::fs::write(dir.path().join(NAME), &bytes[..cut]).expect("writes");
+            let (mut journal, records) = open(dir.path()).expect("tolerates a torn tail");
+            assert_eq!(records, [gone("a"), gone("b")], "cut at {cut}");
+            journal.write(&gone("d")).expect("writes on");
+            assert_eq!(open(dir.path()).expect("opens").1, [gone("a"), gone("b"), gone("d")]);
+        }
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_refused_and_nothing_is_changed() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mut bytes = written(dir.path(), &["a", "b", "c"]);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x20;
+        std::fs::write(dir.path().join(NAME), &bytes).expect("writes");
+        let error = open(dir.path()).err().expect("refuses");
+        assert!(matches!(error, JournalError::Damaged { .. }), "{error}");
+        assert_eq!(std::fs::read(dir.path().join(NAME)).expect("reads"), bytes);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_name() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let newer = record::line(&Header { version: 9, instance: "x".into(), next_run: 1 });
+        std::fs::write(dir.path().join(NAME), newer).expect("writes");
+        assert!(matches!(open(dir.path()), Err(JournalError::TooNew { found: 9, .. })));
+    }
+
+    #[test]
+    fn compaction_keeps_what_it_is_given_and_the_instance() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        written(dir.path(), &["a", "b"]);
+        let (mut journal, _) = open(dir.path()).expect("opens");
+        journal.compact(7, &[gone("b")]).expect("compacts");
+        journal.write(&gone("c")).expect("writes on");
+        let (journal, records) = Journal::open(dir.path(), || Ok("other".into())).expect("opens");
+        assert_eq!((journal.instance(), journal.next_run()), ("test", 7));
+        assert_eq!(records, [gone("b"), gone("c")]);
+    }
+}

@@ -1,0 +1,290 @@
+//! The keeper process itself: one thread, one loop, and everything it holds.
+//!
+//! A turn of the loop hears (signals, requests, output), looks (stops that run), makes what happened durable with at most one sync, and only
+//! then answers. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
+//!
+//! SIGTERM ends a keeper that holds nothing; one that holds processes ignores it, so that in a shutdown of the machine it still
+//! records how each of them ended. SIGHUP, SIGINT and SIGQUIT are ignored. SIGKILL costs the exit codes of what ends before the next
+//! keeper runs, and of what runs on; nothing else.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use rustix::event::epoll;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::Rlimit;
+
+use crate::cgroup::{Cgroups, Group};
+use crate::clock;
+use crate::journal::{Journal, JournalError};
+use crate::log::{Limits, Writer};
+use crate::pipes::{Peephole, Pipe};
+use crate::protocol::{Event, Response};
+use crate::task::Task;
+use crate::tree::Snapshot;
+
+mod answers;
+mod connection;
+mod ends;
+mod household;
+mod logs;
+mod recover;
+mod spawn;
+mod stops;
+mod turn;
+
+use connection::Connection;
+
+/// Where and how a keeper keeps.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its directory; made with mode 0700 when it is not there.
+    pub dir: PathBuf,
+    /// Size at which a log goes on in a new file.
+    pub log_segment_bytes: u64,
+    /// How many files of each log are kept, the current one included.
+    pub log_segments: usize,
+    /// Use cgroups where they are writable.
+    pub cgroups: bool,
+}
+
+impl Options {
+    /// The defaults: 10 MiB times 5 of each log, cgroups where they can be used.
+    pub fn new(dir: impl Into<PathBuf>) -> Options {
+        Options { dir: dir.into(), log_segment_bytes: 10 * 1024 * 1024, log_segments: 5, cgroups: true }
+    }
+}
+
+/// Why a keeper ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitReason {
+    /// A client asked it to.
+    Shutdown,
+    /// SIGTERM came while it held nothing.
+    Terminated,
+}
+
+/// Why a keeper did not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another keeper has the directory.
+    #[error("{} is kept by another keeper, process {pid}", dir.display())]
+    Held {
+        /// The directory.
+        dir: PathBuf,
+        /// Whose it is, as far as the lock file says.
+        pid: String,
+    },
+    /// The directory is not ours alone.
+    #[error("{}: {why}", dir.display())]
+    BadDirectory {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The memory of earlier keepers cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The system refused something that a keeper cannot do without.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    fn system<E: Into<io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Error {
+        |source| Error::System { what: what.into(), source: source.into() }
+    }
+}
+
+/// Is the keeper, until it is told to end. The whole body of a process of its own, which must not have a second thread: it changes the process's
+/// session, working directory and signal handlers, and forks.
+pub fn run(options: Options) -> Result<ExitReason, Error> {
+    let mut keeper = Keeper::open(options)?;
+    keeper.recover()?;
+    keeper.listen()?;
+    keeper.turn_until_told()
+}
+
+/// Everything the keeper holds.
+struct Keeper {
+    options: Options,
+    /// Locked for as long as we live.
+    _lock: OwnedFd,
+    logs_dir: OwnedFd,
+    pipes_dir: OwnedFd,
+    journal: Journal,
+    boot_id: String,
+    started_at: u64,
+    next_run: u64,
+    cgroups: Cgroups,
+    /// What we were started with, for the children; ours is raised.
+    open_files: Rlimit,
+    epoll: OwnedFd,
+    listener: Option<UnixListener>,
+    signals: Signals,
+    /// Numbers connections, pipes and watches; used once each.
+    next_id: u64,
+    connections: BTreeMap<u64, Connection>,
+    /// Connections with requests that were read and not yet looked at.
+    hungry: BTreeSet<u64>,
+    tasks: BTreeMap<String, Task>,
+    /// Pids of our own children that lead a task.
+    leaders: HashMap<i32, String>,
+    /// Keys of adopted leaders, by the number their pidfd is watched under.
+    watches: HashMap<u64, String>,
+    pipes: BTreeMap<u64, Pipe>,
+    /// Pipes that may have more, in turn.
+    busy: VecDeque<u64>,
+    writers: HashMap<String, OpenLog>,
+    peephole: Peephole,
+    timers: BTreeSet<(u64, Timer)>,
+    /// The machine's processes as seen in that turn.
+    snapshot: Option<(u64, Rc<Snapshot>)>,
+    turn: u64,
+    /// Cgroups that the kernel was not ready to part with.
+    litter: Vec<Group>,
+    /// What subscribers hear at the end of this turn.
+    events: Vec<Event>,
+    leaving: Option<Leaving>,
+}
+
+/// Ends of pipes that signal handlers write to.
+struct Signals {
+    child: UnixStream,
+    terminate: UnixStream,
+}
+
+/// A log that at least one open pipe goes to.
+struct OpenLog {
+    writer: Writer,
+    pipes: usize,
+}
+
+/// A reason to wake up by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    /// Look how far a stop is.
+    Stop(String),
+    /// A half line of this size has waited in a pipe.
+    HalfLine(u64, usize),
+    /// Try again to write what the disk had no space for, and to remove cgroups.
+    Chores,
+}
+
+/// The keeper is about to end.
+struct Leaving {
+    reason: ExitReason,
+    /// Whom to tell: connection and request.
+    waiters: Vec<(u64, u64)>,
+}
+
+/// What an epoll event is about; the low bits are a number from `next_id`.
+mod token {
+    pub(super) const KIND: u64 = 0xff << 56;
+    pub(super) const LISTENER: u64 = 1 << 56;
+    pub(super) const CHILD: u64 = 2 << 56;
+    pub(super) const TERMINATE: u64 = 3 << 56;
+    pub(super) const CONNECTION: u64 = 4 << 56;
+    pub(super) const PIPE: u64 = 5 << 56;
+    pub(super) const WATCH: u64 = 6 << 56;
+}
+
+impl Keeper {
+    fn open(options: Options) -> Result<Keeper, Error> {
+        let dir = household::prepare(&options.dir)?;
+        let options = Options { dir, ..options };
+        let lock = household::lock(&options.dir)?;
+        let open_files = household::settle_process()?;
+        let (journal, records) = household::open_journal(&options.dir)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("epoll"))?;
+        let signals = household::hear_signals(&epoll)?;
+        let cgroups = if options.cgroups { Cgroups::find(journal.instance()) } else { Cgroups::none("cgroups are switched off") };
+        let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
+        let mut keeper = Keeper {
+            logs_dir: household::subdirectory(&options.dir, "logs")?,
+            pipes_dir: household::subdirectory(&options.dir, "pipes")?,
+            next_run: journal.next_run(),
+            options,
+            _lock: lock,
+            journal,
+            boot_id,
+            started_at: clock::unix_ms(),
+            cgroups,
+            open_files,
+            epoll,
+            listener: None,
+            signals,
+            next_id: 1,
+            connections: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            tasks: BTreeMap::new(),
+            leaders: HashMap::new(),
+            watches: HashMap::new(),
+            pipes: BTreeMap::new(),
+            busy: VecDeque::new(),
+            writers: HashMap::new(),
+            peephole: Peephole::new().map_err(Error::system("pipe"))?,
+            timers: BTreeSet::new(),
+            snapshot: None,
+            turn: 0,
+            litter: Vec::new(),
+            events: Vec::new(),
+            leaving: None,
+        };
+        keeper.replay(records);
+        Ok(keeper)
+    }
+
+    fn listen(&mut self) -> Result<(), Error> {
+        let listener = household::bind(&self.options.dir)?;
+        self.watch(&listener, token::LISTENER, epoll::EventFlags::IN).map_err(Error::system("epoll"))?;
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    fn watch(&self, fd: impl AsFd, token: u64, flags: epoll::EventFlags) -> rustix::io::Result<()> {
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), flags)
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { segment_bytes: self.options.log_segment_bytes, segments: self.options.log_segments }
+    }
+
+    /// The machine's processes, looked at no earlier than in this turn.
+    fn look(&mut self) -> Rc<Snapshot> {
+        match &self.snapshot {
+            Some((turn, snapshot)) if *turn == self.turn => Rc::clone(snapshot),
+            _ => {
+                let snapshot = Rc::new(Snapshot::take());
+                self.snapshot = Some((self.turn, Rc::clone(&snapshot)));
+                snapshot
+            }
+        }
+    }
+
+    fn answer(&mut self, (connection, id): (u64, u64), response: &Response, body: &[u8]) {
+        // whoever asked may have gone since
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.send(id, response, body);
+        }
+    }
+}
+
+/// The socket's path in a keeper's directory.
+pub(crate) fn socket_path(dir: &Path) -> PathBuf {
+    dir.join("keeper.sock")
+}

@@ -1,0 +1,120 @@
+//! Bringing a process to life: once for each key and command, whatever is repeated or lost.
+
+use rustix::fd::OwnedFd;
+
+use super::answers::refuse;
+use super::Keeper;
+use crate::clock;
+use crate::identity::Identity;
+use crate::journal::{Intent, Record};
+use crate::launch::{self, Surroundings, check_key, check_log_name};
+use crate::pipes;
+use crate::protocol::{Command, ErrorKind, Origin, Process, Refusal, State};
+use crate::task::{self, Parentage, Task};
+use crate::user::User;
+
+impl Keeper {
+    /// Starts it, or finds it.
+    pub(super) fn spawn(&mut self, key: String, owner: String, command: &Command) -> Result<Process, Refusal> {
+        check_key(&key)?;
+        let log_name = command.log_name.clone().unwrap_or_else(|| key.clone());
+        check_log_name(&log_name)?;
+        let digest = digest(&owner, command);
+        if let Some(task) = self.tasks.get(&key) {
+            return if task.intent.digest == digest { Ok(task.view()) } else { Err(conflict(task)) };
+        }
+        if self.leaving.is_some() {
+            return Err(refuse(ErrorKind::Unavailable, "the keeper is shutting down"));
+        }
+        let user = launch::check(command)?;
+        let intent = Intent {
+            key,
+            owner,
+            digest,
+            log_name,
+            run: self.next_run,
+            boot_id: self.boot_id.clone(),
+            at: clock::unix_ms(),
+            memory_bytes: command.memory_bytes,
+        };
+        self.next_run += 1;
+        self.start(intent, command, user)
+    }
+
+    fn start(&mut self, intent: Intent, command: &Command, user: Option<User>) -> Result<Process, Refusal> {
+        let tag = task::tag(&intent);
+        let unavailable = |what: &str, error: &dyn std::fmt::Display| refuse(ErrorKind::Unavailable, format!("{what}: {error}"));
+        let mut ids = Vec::new();
+        let ends = [Origin::Out, Origin::Err].map(|origin| self.make_pipe(&tag, origin, &intent.log_name, user.as_ref(), &mut ids));
+        let [Ok(out), Ok(err)] = ends else {
+            let error = ends.into_iter().find_map(Result::err).expect("one of them failed");
+            self.abandon(&ids);
+            return Err(unavailable("output pipe", &error));
+        };
+        // from here on a later keeper would look for it
+        if let Err(error) = self.journal.write(&Record::Intent(intent.clone())) {
+            self.abandon(&ids);
+            return Err(unavailable("not started", &error));
+        }
+        let (group, mut notes) = self.cgroups.create(&tag, command);
+        let entrances = group.as_ref().map(crate::cgroup::Group::entrances).transpose().unwrap_or_else(|error| {
+            notes.push(format!("cgroups not used: {error}"));
+            None
+        });
+        let marker = task::marker(self.journal.instance(), &intent);
+        let with = Surroundings { marker, out, err, cgroups: entrances.unwrap_or_default(), open_files: self.open_files, user };
+        match launch::start(command, with) {
+            Ok(pid) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, pid)),
+            Err(error) => {
+                self.abandon(&ids);
+                self.journal.note(&Record::Gone { key: intent.key });
+                self.discard_group(group);
+                Err(launch::failure(command, &error))
+            }
+        }
+    }
+
+    fn started(&mut self, mut task: Task, pid: i32) -> Process {
+        // a child that has ended already is a zombie until it is reaped, and still has its start time
+        let identity = Identity::of(pid).unwrap_or(Identity { pid, start_time: 0 });
+        task.identity = Some(identity);
+        task.started_at = clock::unix_ms();
+        task.state = State::Running;
+        task.parentage = Parentage::Ours;
+        let key = task.intent.key.clone();
+        self.journal.note(&Record::Started { key: key.clone(), identity, at: task.started_at, notes: task.notes.clone() });
+        let view = task.view();
+        self.leaders.insert(pid, key.clone());
+        self.tasks.insert(key, task);
+        view
+    }
+
+    /// Makes one output pipe and takes its end into the loop; answers the child's end.
+    fn make_pipe(&mut self, tag: &str, origin: Origin, log_name: &str, user: Option<&User>, ids: &mut Vec<u64>) -> rustix::io::Result<OwnedFd> {
+        let name = pipes::name(tag, origin);
+        let (own, childs) = pipes::create(&self.pipes_dir, &name, user).inspect_err(|_| pipes::remove(&self.pipes_dir, &name))?;
+        match self.add_pipe(own, origin, log_name, name.clone()) {
+            Ok(id) => ids.push(id),
+            Err(error) => {
+                pipes::remove(&self.pipes_dir, &name);
+                return Err(error);
+            }
+        }
+        Ok(childs)
+    }
+
+    fn abandon(&mut self, pipes: &[u64]) {
+        pipes.iter().for_each(|id| self.drop_pipe(*id));
+    }
+}
+
+/// Same digest, same process: the owner and every part of the command.
+fn digest(owner: &str, command: &Command) -> String {
+    let bytes = serde_json::to_vec(&(owner, command)).expect("a command is plain data");
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
+fn conflict(task: &Task) -> Refusal {
+    let state = if task.is_running() { "runs" } else { "has ended" };
+    refuse(ErrorKind::Conflict, format!("{} {state} with another command or owner", task.intent.key))
+}

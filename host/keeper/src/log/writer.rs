@@ -1,0 +1,165 @@
+//! The writing end of a log: appends, rotates, and survives a full disk.
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, Mode, ftruncate, mkdirat, unlinkat};
+use rustix::io::{Errno, Result, pread, pwrite};
+
+use super::segment::{self, PREFIX_BYTES, Prefix, Segment};
+use super::Limits;
+use crate::clock;
+use crate::protocol::Origin;
+
+/// A log that is being written to.
+pub(crate) struct Writer {
+    dir: OwnedFd,
+    limits: Limits,
+    segment: Segment,
+    file: OwnedFd,
+    /// Bytes of the current segment that are on disk.
+    len: u64,
+    /// Whole lines that are not.
+    waiting: Vec<u8>,
+    waiting_lines: u64,
+    lost: Lost,
+}
+
+/// What a full disk swallowed since the last note about it.
+#[derive(Default)]
+struct Lost {
+    lines: u64,
+    why: String,
+}
+
+impl Writer {
+    /// Opens or creates the log of that name below `logs`.
+    pub(crate) fn open(logs: &OwnedFd, name: &str, limits: Limits) -> Result<Writer> {
+        match mkdirat(logs, name, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+        let dir = segment::open_dir(logs, name)?.ok_or(Errno::NOENT)?;
+        let segment = match segment::list(&dir)?.pop() {
+            Some(newest) => newest,
+            None => Segment { epoch: random()?, start: 0 },
+        };
+        let file = segment.open_to_write(&dir)?;
+        let len = mend(&file)?;
+        Ok(Writer { dir, limits, segment, file, len, waiting: Vec::new(), waiting_lines: 0, lost: Lost::default() })
+    }
+
+    /// Adds a line, to be on disk after the next [`Writer::flush`].
+    pub(crate) fn push(&mut self, origin: Origin, continued: bool, text: &[u8]) {
+        let stored = (PREFIX_BYTES + text.len() + 1) as u64;
+        let filled = self.len + self.waiting.len() as u64;
+        if filled > 0 && filled + stored > self.limits.segment_bytes {
+            self.flush();
+            self.rotate();
+        }
+        segment::encode(&mut self.waiting, Prefix { at: clock::unix_ms(), origin, continued }, text);
+        self.waiting_lines += 1;
+    }
+
+    /// Writes what waits. What cannot be written is dropped and counted, and the count becomes a line once there is space again.
+    pub(crate) fn flush(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        if self.lost.lines > 0 {
+            let note = format!("hostler: {} lines were lost here: {}", self.lost.lines, self.lost.why);
+            let mut noted = Vec::new();
+            segment::encode(&mut noted, Prefix { at: clock::unix_ms(), origin: Origin::Err, continued: false }, note.as_bytes());
+            noted.append(&mut self.waiting);
+            self.waiting = noted;
+        }
+        match self.write() {
+            Ok(()) => self.lost = Lost::default(),
+            Err(error) => {
+                self.lost.lines += self.waiting_lines;
+                self.lost.why = std::io::Error::from(error).to_string();
+            }
+        }
+        self.waiting.clear();
+        self.waiting_lines = 0;
+    }
+
+    #[cfg(test)]
+    pub(super) fn exchange_file(&mut self, file: OwnedFd) -> OwnedFd {
+        std::mem::replace(&mut self.file, file)
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let mut rest = self.waiting.as_slice();
+        let mut at = self.len;
+        while !rest.is_empty() {
+            match pwrite(&self.file, rest, at) {
+                Ok(0) => return self.take_back(Errno::NOSPC),
+                Ok(written) => {
+                    rest = &rest[written..];
+                    at += written as u64;
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return self.take_back(error),
+            }
+        }
+        self.len = at;
+        Ok(())
+    }
+
+    /// Leaves no half line behind.
+    fn take_back(&self, error: Errno) -> Result<()> {
+        let _ = ftruncate(&self.file, self.len);
+        Err(error)
+    }
+
+    /// Goes on in a new file and removes the oldest; when that cannot be, goes on in this one.
+    fn rotate(&mut self) {
+        let next = Segment { start: self.segment.start + self.len, ..self.segment };
+        if self.len == 0 || next == self.segment {
+            return;
+        }
+        let Ok(file) = next.open_to_write(&self.dir) else { return };
+        self.file = file;
+        self.segment = next;
+        self.len = 0;
+        let segments = segment::list(&self.dir).unwrap_or_default();
+        let surplus = segments.len().saturating_sub(self.limits.segments.max(1));
+        for old in &segments[..surplus] {
+            let _ = old.remove(&self.dir);
+        }
+    }
+}
+
+/// Deletes a log; of what is not there it succeeds.
+pub(crate) fn remove(logs: &OwnedFd, name: &str) -> Result<()> {
+    let Some(dir) = segment::open_dir(logs, name)? else { return Ok(()) };
+    for segment in segment::list(&dir)? {
+        segment.remove(&dir)?;
+    }
+    unlinkat(logs, name, AtFlags::REMOVEDIR)
+}
+
+/// Closes the half line that a crash in mid-write left at the end; answers the length.
+fn mend(file: &OwnedFd) -> Result<u64> {
+    let len = segment::length(file)?;
+    let reach = len.min((super::MAX_LINE_BYTES + PREFIX_BYTES + 1) as u64);
+    let mut tail = vec![0; usize::try_from(reach).expect("a line's length")];
+    let read = pread(file, &mut tail[..], len - reach)?;
+    let half = tail[..read].iter().rev().take_while(|byte| **byte != b'\n').count();
+    if half == 0 {
+        return Ok(len);
+    }
+    let half_line = &tail[read - half..read];
+    if segment::decode(half_line).is_some() {
+        pwrite(file, b"\n", len)?;
+        return Ok(len + 1);
+    }
+    let whole = len - half as u64;
+    ftruncate(file, whole)?;
+    Ok(whole)
+}
+
+fn random() -> Result<u32> {
+    let mut bytes = [0; 4];
+    rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
+    Ok(u32::from_le_bytes(bytes))
+}

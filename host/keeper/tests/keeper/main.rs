@@ -1,0 +1,9 @@
+//! The keeper's binary with real processes: each test has a keeper and a directory of its own.
+
+mod house;
+mod lifecycle;
+mod limits;
+mod logs;
+mod recovery;
+mod stopping;
+mod wire;
