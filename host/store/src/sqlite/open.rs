@@ -229,3 +229,18 @@ fn companion(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     PathBuf::from(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Killing a process cannot show this, only a power cut could.
+    #[test]
+    fn syncs_the_log_at_every_commit() {
+        let state = tempfile::tempdir().unwrap();
+        let opened = open(&state.path().join("store.db"), Options::default()).unwrap();
+        let setting = |name: &str| opened.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+        assert_eq!(setting("synchronous"), rusqlite::types::Value::Integer(2), "FULL");
+        assert_eq!(setting("journal_mode"), rusqlite::types::Value::Text("wal".to_owned()));
+    }
+}
