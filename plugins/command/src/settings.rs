@@ -74,12 +74,7 @@ impl Settings {
         env.extend(self.env.into_iter().map(|(name, value)| (name, value.0)));
         let mut line = line.into_iter();
         let program = line.next().unwrap_or_default();
-        commands::Command {
-            args: line.collect(),
-            env: env.into_iter().collect(),
-            directory: self.working_dir,
-            ..commands::Command::new(program)
-        }
+        commands::Command { args: line.collect(), env: env.into_iter().collect(), directory: self.working_dir, ..commands::Command::new(program) }
     }
 }
 

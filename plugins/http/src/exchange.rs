@@ -4,8 +4,7 @@ use crate::settings::Settings;
 use hostler_sdk::deadline::{Deadline, nanos};
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, HeaderError, IncomingBody, IncomingResponse, Method, OutgoingRequest, RequestOptions, Scheme,
-    http_error_code,
+    ErrorCode, Fields, HeaderError, IncomingBody, IncomingResponse, Method, OutgoingRequest, RequestOptions, Scheme, http_error_code,
 };
 use wasip2::io::streams::{InputStream, StreamError};
 
@@ -125,10 +124,9 @@ fn next(stream: &InputStream, deadline: &Deadline) -> Result<Option<Vec<u8>>, Tr
     match stream.read(64 * 1024) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(StreamError::Closed) => Ok(None),
-        Err(StreamError::LastOperationFailed(error)) => Err(http_error_code(&error).map_or_else(
-            || Trouble::Target("the connection broke off inside the answer".into()),
-            trouble,
-        )),
+        Err(StreamError::LastOperationFailed(error)) => {
+            Err(http_error_code(&error).map_or_else(|| Trouble::Target("the connection broke off inside the answer".into()), trouble))
+        }
     }
 }
 
@@ -155,12 +153,8 @@ fn trouble(code: ErrorCode) -> Trouble {
         E::HttpProtocolError => Trouble::Target("it does not speak HTTP".into()),
         E::HttpResponseHeaderSectionSize(_) | E::HttpResponseHeaderSize(_) => Trouble::Target("the headers of its answer are too big".into()),
         E::HttpResponseBodySize(_) => Trouble::Target("its answer is too big".into()),
-        E::HttpResponseTransferCoding(_) | E::HttpResponseContentCoding(_) => {
-            Trouble::Target("its answer is coded in a way nobody knows".into())
-        }
-        E::HttpResponseTrailerSectionSize(_) | E::HttpResponseTrailerSize(_) => {
-            Trouble::Target("the trailers of its answer are too big".into())
-        }
+        E::HttpResponseTransferCoding(_) | E::HttpResponseContentCoding(_) => Trouble::Target("its answer is coded in a way nobody knows".into()),
+        E::HttpResponseTrailerSectionSize(_) | E::HttpResponseTrailerSize(_) => Trouble::Target("the trailers of its answer are too big".into()),
         E::HttpUpgradeFailed => Trouble::Target("it wanted another protocol".into()),
         E::LoopDetected => Trouble::Target("it found a loop".into()),
         E::HttpRequestDenied => Trouble::Denied("the grants do not cover it".into()),

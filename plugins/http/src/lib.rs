@@ -22,7 +22,7 @@ impl HealthCheck for Http {
     fn describe() -> Description {
         Description::new("http", env!("CARGO_PKG_VERSION"), "Sends one HTTP request, and judges by status and body.")
             .settings(include_str!("../check.json"))
-            .needs("wasi:http", "asks the urls that checks name")
+            .needs("http", "asks the urls that checks name")
     }
 
     fn validate(settings: Settings) -> Result<(), Vec<Problem>> {

@@ -155,8 +155,7 @@ mod tests {
     #[test]
     fn what_no_system_takes_is_refused_at_its_place() {
         let settings: Settings =
-            settings::parse(r#"{"binary": "", "args": ["ok", "a\u0000b"], "env": {"A=B": "x", "C/D": "\u0000"}}"#)
-                .expect("the shapes are right");
+            settings::parse(r#"{"binary": "", "args": ["ok", "a\u0000b"], "env": {"A=B": "x", "C/D": "\u0000"}}"#).expect("the shapes are right");
         let problems = settings.check().expect_err("four mistakes");
         let places: Vec<&str> = problems.iter().map(|problem| problem.at.as_str()).collect();
         assert_eq!(places, ["/binary", "/args/1", "/env/C~1D", "/env/A=B"]);

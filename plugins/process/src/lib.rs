@@ -10,9 +10,7 @@ mod status;
 use command::{DIGEST, LOG, Settings};
 use hostler_sdk::backend::{Chunk, Usage};
 use hostler_sdk::host::{Error, processes};
-use hostler_sdk::{
-    Backend, Description, Engine, Fault, Found, Handle, Logs, Page, Problem, Signals, Stats, Status, Task,
-};
+use hostler_sdk::{Backend, Description, Engine, Fault, Found, Handle, Logs, Page, Problem, Signals, Stats, Status, Task};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -122,9 +120,8 @@ impl Stats for Process {
 }
 
 impl Signals for Process {
-    const SUPPORTED: &'static [&'static str] = &[
-        "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT", "SIGALRM", "SIGWINCH",
-    ];
+    const SUPPORTED: &'static [&'static str] =
+        &["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT", "SIGALRM", "SIGWINCH"];
 
     fn send(handle: Held, signal: &str) -> Result<(), Fault> {
         Ok(processes::signal(&handle.key, signal)?)

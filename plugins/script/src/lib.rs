@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn a_script_knows_whom_it_checks() {
         let settings = hostler_sdk::settings::parse(r#"{"path": "/x/check.sh", "args": ["-p", 80], "env": {"A": "b"}}"#);
-        let target =
-            Target { workspace: "main".into(), service: "web".into(), replica: 2, endpoints: vec![], attributes: vec![] };
+        let target = Target { workspace: "main".into(), service: "web".into(), replica: 2, endpoints: vec![], attributes: vec![] };
         let command = command(&target, settings.expect("the settings are readable"));
         let env: Vec<_> = command.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(env, ["A=b", "HOSTLER_REPLICA=2", "HOSTLER_SERVICE=web", "HOSTLER_WORKSPACE=main"]);

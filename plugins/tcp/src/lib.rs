@@ -62,7 +62,7 @@ impl HealthCheck for Tcp {
     fn describe() -> Description {
         Description::new("tcp", env!("CARGO_PKG_VERSION"), "Passes when a TCP connection can be made.")
             .settings(include_str!("../check.json"))
-            .needs("wasi:sockets", "connects to the hosts and ports that checks name")
+            .needs("tcp", "connects to the hosts and ports that checks name")
     }
 
     fn validate(settings: Settings) -> Result<(), Vec<Problem>> {

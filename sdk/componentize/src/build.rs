@@ -114,9 +114,7 @@ impl Build {
 
     /// Panic messages carry source paths; they should read the same on every machine, and tell nothing of it.
     fn anonymous_paths(&self) -> String {
-        let home = std::env::var_os("CARGO_HOME")
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
         let root = source_root(&self.manifest);
         [(home, "/cargo"), (root, "/src")]
             .into_iter()

@@ -39,10 +39,7 @@ pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>, Error> {
     if !claims_a_world(core_wasm)? {
         return Err(Error::NoWorld);
     }
-    ComponentEncoder::default()
-        .module(core_wasm)
-        .and_then(|encoder| encoder.validate(true).encode())
-        .map_err(mismatch)
+    ComponentEncoder::default().module(core_wasm).and_then(|encoder| encoder.validate(true).encode()).map_err(mismatch)
 }
 
 /// Bindings leave their world in custom sections; the decoder hands the module back stripped of them, or not at all.

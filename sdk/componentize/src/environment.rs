@@ -3,16 +3,8 @@
 use std::process::Command;
 
 /// Cargo settings of a user or a company that a guest build needs: where crates come from and how to reach them.
-const KEPT: [&str; 8] = [
-    "CARGO_HOME",
-    "CARGO_HTTP_",
-    "CARGO_NET_",
-    "CARGO_REGISTRIES_",
-    "CARGO_REGISTRY_",
-    "CARGO_SOURCE_",
-    "CARGO_TERM_",
-    "RUSTUP_",
-];
+const KEPT: [&str; 8] =
+    ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_SOURCE_", "CARGO_TERM_", "RUSTUP_"];
 
 /// Removes what an outer cargo, rustup or clippy leaves in the environment and what would break or slow a build for another
 /// target: `RUSTC`, `RUSTFLAGS`, `CARGO_TARGET_DIR` (a deadlock on its lock), `LD_LIBRARY_PATH`, `RUSTC_WORKSPACE_WRAPPER`, …

@@ -35,8 +35,7 @@ impl Shape {
 
     /// The names of the imports that can do something: those with functions, sorted.
     pub fn permissions(&self) -> Vec<&str> {
-        let mut names: Vec<&str> =
-            self.imports.iter().filter(|import| !import.functions.is_empty()).map(|import| import.name.as_str()).collect();
+        let mut names: Vec<&str> = self.imports.iter().filter(|import| !import.functions.is_empty()).map(|import| import.name.as_str()).collect();
         names.sort_unstable();
         names
     }
@@ -49,10 +48,7 @@ impl Shape {
     }
 }
 
-fn interfaces<'a>(
-    resolve: &Resolve,
-    items: impl IntoIterator<Item = (&'a WorldKey, &'a WorldItem)>,
-) -> Vec<Interface> {
+fn interfaces<'a>(resolve: &Resolve, items: impl IntoIterator<Item = (&'a WorldKey, &'a WorldItem)>) -> Vec<Interface> {
     items.into_iter().filter_map(|(key, item)| interface(resolve, key, item)).collect()
 }
 

@@ -37,18 +37,12 @@ pub struct Missing;
 impl Toolchain {
     /// The first that works of: what is on the search path, the same after `rustup target add`, Debian's.
     pub fn find(say: &mut dyn FnMut(&str)) -> Result<Self, Missing> {
-        Self::ready()
-            .or_else(|| Self::after_rustup(say))
-            .or_else(|| Self::from_source(Path::new("/usr/bin")))
-            .ok_or(Missing)
+        Self::ready().or_else(|| Self::after_rustup(say)).or_else(|| Self::from_source(Path::new("/usr/bin"))).ok_or(Missing)
     }
 
     /// A toolchain on the search path, or in rustup's own directory, that has the target installed.
     pub fn ready() -> Option<Self> {
-        program_dirs()
-            .into_iter()
-            .find(|bin| bin.join("cargo").is_file() && has_standard_library(bin))
-            .map(|bin| Self::Ready { bin })
+        program_dirs().into_iter().find(|bin| bin.join("cargo").is_file() && has_standard_library(bin)).map(|bin| Self::Ready { bin })
     }
 
     /// As [`Toolchain::ready`], once rustup, where there is one, has been asked for the target. Silent when that fails.
@@ -73,15 +67,10 @@ impl Toolchain {
     pub fn cargo_build(&self) -> Command {
         let (Self::Ready { bin } | Self::FromSource { bin, .. }) = self;
         let mut command = Command::new(bin.join("cargo"));
-        environment::clean(&mut command)
-            .env("RUSTC", bin.join("rustc"))
-            .args(["build", "--release", "--target", TARGET]);
+        environment::clean(&mut command).env("RUSTC", bin.join("rustc")).args(["build", "--release", "--target", TARGET]);
         if let Self::FromSource { linker, .. } = self {
             // building std is unstable for years, and works; Debian's compiler is told to allow it
-            command
-                .env("RUSTC_BOOTSTRAP", "1")
-                .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker)
-                .arg("-Zbuild-std=std,panic_abort");
+            command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker).arg("-Zbuild-std=std,panic_abort");
         }
         command
     }
@@ -118,12 +107,7 @@ fn wasm_linker(bin: &Path) -> Option<PathBuf> {
         let name = path.file_name()?.to_str()?.strip_prefix("wasm-ld")?;
         if name.is_empty() { Some(0) } else { name.strip_prefix('-')?.parse::<u32>().ok() }
     };
-    std::fs::read_dir(bin)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| version(path).is_some())
-        .max_by_key(version)
+    std::fs::read_dir(bin).ok()?.flatten().map(|entry| entry.path()).filter(|path| version(path).is_some()).max_by_key(version)
 }
 
 /// The trimmed standard output of a program, or nothing when it does not exist or fails.

@@ -4,7 +4,7 @@
 //! one world for everything a plugin may import: what is never called does not reach the component.
 
 /// Every capability, and the words that all interfaces share.
-#[allow(missing_docs, unreachable_pub, clippy::all)]
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the contract in wit/ documents it")]
 pub mod imports {
     wit_bindgen::generate!({
         path: ["../../wit/host", "../../wit/plugin"],
@@ -28,7 +28,7 @@ pub mod imports {
 /// One exported interface: a module with its traits, its types and its export macro.
 macro_rules! exported {
     ($module:ident, $world:tt) => {
-        #[allow(missing_docs, unreachable_pub, clippy::all)]
+        #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; the contract in wit/ documents it")]
         #[doc(hidden)]
         pub mod $module {
             wit_bindgen::generate!({

@@ -66,6 +66,4 @@ mod words;
 pub use backend::{Backend, Engine, Exec, Found, Handles, Logs, Page, Scale, Signals, Stats, Update};
 pub use handle::Handle;
 pub use health_check::{HealthCheck, Report, Target, Verdict};
-pub use words::{
-    Description, Endpoint, Exit, Fault, Phase, Problem, Resources, Retry, Status, Task, TaskId,
-};
+pub use words::{Description, Endpoint, Exit, Fault, Phase, Problem, Resources, Retry, Status, Task, TaskId};

@@ -161,20 +161,13 @@ mod tests {
     fn every_unknown_key_is_named_at_its_place() {
         check(
             r#"{"binary": "x", "ars": [], "limits": {"file/s": 3}, "~": 1}"#,
-            &[
-                ("/ars", "unknown key `ars`"),
-                ("/limits/file~1s", "unknown key `file/s`"),
-                ("/~0", "unknown key `~`"),
-            ],
+            &[("/ars", "unknown key `ars`"), ("/limits/file~1s", "unknown key `file/s`"), ("/~0", "unknown key `~`")],
         );
     }
 
     #[test]
     fn an_unknown_key_does_not_hide_a_wrong_value() {
-        check(
-            r#"{"a": 1, "binary": 7}"#,
-            &[("/a", "unknown key `a`"), ("/binary", "invalid type: integer `7`, expected a string")],
-        );
+        check(r#"{"a": 1, "binary": 7}"#, &[("/a", "unknown key `a`"), ("/binary", "invalid type: integer `7`, expected a string")]);
     }
 
     #[test]
@@ -184,10 +177,7 @@ mod tests {
 
     #[test]
     fn a_fraction_is_refused_where_text_is_meant() {
-        check(
-            r#"{"binary": "x", "args": ["a", 1.10]}"#,
-            &[("/args/1", "invalid type: floating point `1.1`, expected a string (put it in quotes)")],
-        );
+        check(r#"{"binary": "x", "args": ["a", 1.10]}"#, &[("/args/1", "invalid type: floating point `1.1`, expected a string (put it in quotes)")]);
     }
 
     #[test]
@@ -198,8 +188,7 @@ mod tests {
 
     #[test]
     fn numbers_and_flags_read_as_text() {
-        let settings: Settings =
-            parse(r#"{"binary": "x", "args": [8080, true, "-v"], "env": {"PORT": 80}}"#).expect("all of it is text");
+        let settings: Settings = parse(r#"{"binary": "x", "args": [8080, true, "-v"], "env": {"PORT": 80}}"#).expect("all of it is text");
         assert_eq!(settings.args, [Text("8080".into()), Text("true".into()), Text("-v".into())]);
         assert_eq!(settings.env["PORT"], Text("80".into()));
     }

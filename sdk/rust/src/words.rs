@@ -3,9 +3,7 @@
 use crate::host;
 use std::fmt;
 
-pub use crate::bindings::imports::hostler::plugin::types::{
-    Endpoint, Exit, Fault, Phase, Problem, Resources, Retry, Status, TaskId,
-};
+pub use crate::bindings::imports::hostler::plugin::types::{Endpoint, Exit, Fault, Phase, Problem, Resources, Retry, Status, TaskId};
 
 /// One thing to run, with its settings already read.
 #[derive(Debug, Clone, PartialEq)]

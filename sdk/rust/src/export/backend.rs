@@ -27,12 +27,7 @@ impl<T: Backend> wit::Guest for Export<T> {
     fn fingerprint() -> Result<wit::Engine, Fault> {
         panic::report();
         let engine = T::fingerprint()?;
-        Ok(wit::Engine {
-            ready: engine.ready,
-            reachable: engine.reachable,
-            message: engine.message,
-            attributes: engine.attributes,
-        })
+        Ok(wit::Engine { ready: engine.ready, reachable: engine.reachable, message: engine.message, attributes: engine.attributes })
     }
 
     fn start(task: types::Task) -> Result<types::Handle, Fault> {
@@ -83,12 +78,7 @@ pub(super) fn readable<S: serde::de::DeserializeOwned>(task: types::Task) -> Res
 }
 
 fn found<H: Handle>(found: Found<H>) -> Result<wit::Found, Fault> {
-    Ok(wit::Found {
-        id: found.id,
-        handle: handle::write(&found.handle)?,
-        status: found.status,
-        spec_digest: found.spec_digest,
-    })
+    Ok(wit::Found { id: found.id, handle: handle::write(&found.handle)?, status: found.status, spec_digest: found.spec_digest })
 }
 
 fn unreadable() -> Status {

@@ -8,14 +8,7 @@ pub use commands::{Command, Output};
 impl Command {
     /// A program by its absolute path, or by a bare name when the grant lets the host resolve it. Keeps 64 KiB of each output.
     pub fn new(program: impl Into<String>) -> Self {
-        Self {
-            program: program.into(),
-            args: Vec::new(),
-            env: Vec::new(),
-            stdin: Vec::new(),
-            directory: None,
-            max_output: 64 * 1024,
-        }
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), stdin: Vec::new(), directory: None, max_output: 64 * 1024 }
     }
 }
 
