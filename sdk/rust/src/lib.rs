@@ -66,4 +66,5 @@ mod words;
 pub use backend::{Backend, Engine, Exec, Found, Handles, Logs, Page, Scale, Signals, Stats, Update};
 pub use handle::Handle;
 pub use health_check::{HealthCheck, Report, Target, Verdict};
+pub use serde_json::Value;
 pub use words::{Description, Endpoint, Exit, Fault, Phase, Problem, Resources, Retry, Status, Task, TaskId};
