@@ -1,5 +1,6 @@
 //! One call into a plugin: a fresh instance, a deadline around everything, limits inside, and an error by name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use wasmtime::{Store, StoreLimitsBuilder};
 use crate::capability::{CallState, Extras};
 use crate::error::{CallError, Failure};
 use crate::function::Function;
+use crate::hooks::{Level, PluginLine};
 use crate::plugin::Plugin;
 use crate::scope::{Counters, Scope};
 
@@ -124,6 +126,19 @@ impl Plugin {
     /// An error of this plugin.
     pub(crate) fn error(&self, function: Function, why: Failure) -> CallError {
         CallError { plugin: self.identity.name.clone(), function: function.name(), changes: function.changes(), why }
+    }
+
+    /// Tells the host something about a call, in the plugin's log.
+    pub(crate) fn warn(&self, function: Function, subject: &str, message: String) {
+        self.identity.sink.line(PluginLine {
+            plugin: self.identity.name.clone(),
+            revision: self.identity.revision.clone(),
+            function: function.name(),
+            subject: subject.to_owned(),
+            level: Level::Warn,
+            message,
+            fields: BTreeMap::new(),
+        });
     }
 
     /// An error that is the plugin's own doing: counted and told.

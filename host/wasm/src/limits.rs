@@ -16,6 +16,8 @@ pub(crate) const MAX_ENTRIES: usize = 256;
 pub(crate) const MAX_PAGE: usize = 10_000;
 /// Most pages of one `list`.
 pub(crate) const MAX_PAGES: usize = 1_000;
+/// Longest part of a line of a log; the keeper cuts at 16 KiB, other engines later.
+pub(crate) const MAX_LINE_BYTES: usize = 1 << 20;
 /// Most bytes of one output of a command.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 16 << 20;
 

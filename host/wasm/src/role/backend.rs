@@ -5,7 +5,7 @@ use crate::call::Call;
 use crate::capability::Extras;
 use crate::error::{CallError, Failure};
 use crate::function::Function;
-use crate::limits::{MAX_OUTPUT_BYTES, MAX_PAGE, MAX_PAGES, MAX_TEXT_BYTES};
+use crate::limits::{MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_PAGE, MAX_PAGES, MAX_TEXT_BYTES};
 use crate::plugin::Plugin;
 use crate::words::{Chunk, Engine, ExecCommand, ExecOutput, Fault, Found, Handle, Page, Problem, Status, Task, UpdateOutcome, Usage};
 
@@ -79,7 +79,7 @@ impl<'p> Backend<'p> {
             let page: Page = self.ask(Function::List, call, (cursor.as_deref(),)).await?;
             let page = self.honest(Function::List, call, page, honest_page)?;
             let stuck = page.next.is_some() && page.next == cursor;
-            found.extend(page.items);
+            found.extend(page.items.into_iter().filter(|item| self.is_ours(item, call)));
             match page.next {
                 None => return Ok(found),
                 Some(_) if stuck => break,
@@ -92,7 +92,12 @@ impl<'p> Backend<'p> {
     /// Ability `logs`: reads on from `cursor`, or the last `tail` lines.
     pub async fn read_logs(&self, call: Call<'_>, handle: &Handle, cursor: Option<&str>, tail: Option<u32>, max_bytes: u32) -> Result<Chunk, CallError> {
         let chunk: Chunk = self.ask(Function::ReadLogs, call, (handle, cursor, tail, max_bytes)).await?;
-        self.honest(Function::ReadLogs, call, chunk, |chunk| honest::text("a cursor", &chunk.next))
+        self.honest(Function::ReadLogs, call, chunk, |chunk| {
+            honest::text("a cursor", &chunk.next)?;
+            let bytes = chunk.lines.iter().map(|line| line.bytes.len()).sum();
+            // one line may be longer than what was asked for: it is never cut
+            honest::count("bytes of lines", bytes, (max_bytes as usize).saturating_add(MAX_LINE_BYTES))
+        })
     }
 
     /// Ability `stats`: one answer per handle, absent where nothing was measured.
@@ -149,6 +154,16 @@ impl<'p> Backend<'p> {
     pub async fn migrate(&self, call: Call<'_>, handle: &Handle) -> Result<Handle, CallError> {
         let handle = self.ask(Function::Migrate, call, (handle,)).await?;
         self.honest(Function::Migrate, call, handle, honest::handle)
+    }
+
+    /// The host mints ids; what carries another kind of text is a stranger's, and no reason to lose sight of the rest.
+    fn is_ours(&self, item: &Found, call: Call<'_>) -> bool {
+        let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let ours = !item.id.is_empty() && item.id.len() <= 63 && item.id.bytes().all(fine);
+        if !ours {
+            self.plugin.warn(Function::List, call.subject(), format!("left out of the list: {:?} is no task's id", item.id));
+        }
+        ours
     }
 
     /// A call whose answer may be a fault.

@@ -43,9 +43,13 @@ impl Drop for Asked<'_> {
 }
 
 impl Connection {
-    pub(super) async fn open(path: &Path) -> std::io::Result<Connection> {
+    /// Connects to the keeper of this directory.
+    pub(super) fn open(dir: &Path) -> std::io::Result<Connection> {
+        // connecting to a local socket does not wait, and the keeper's own function knows how to reach a long path
+        let stream = hostler_keeper::client::connect_stream(dir)?;
+        stream.set_nonblocking(true)?;
         Ok(Connection {
-            stream: UnixStream::connect(path).await?,
+            stream: UnixStream::from_std(stream)?,
             next_id: AtomicU64::new(EVENT_ID + 1),
             waiting: Mutex::default(),
             backlog: Mutex::default(),

@@ -1,6 +1,6 @@
 //! The host's link to the keeper: connects, says who it is, hears of exits, and comes back after a loss.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ pub struct KeeperLink {
 }
 
 struct Inner {
-    path: PathBuf,
+    dir: PathBuf,
     restart: Option<RestartHook>,
     current: RwLock<Option<Arc<Connection>>>,
     greeting: watch::Sender<Option<Greeting>>,
@@ -68,13 +68,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const NEWS_KEPT: usize = 4_096;
 
 impl KeeperLink {
-    /// Connects to the keeper at this socket as the one host, starting it through `restart` if nobody listens there.
+    /// Connects to the keeper as the one host, starting it through `restart` if nobody listens. `path` is the keeper's
+    /// directory, or the socket in it.
     ///
     /// Older connections that also claimed to be the host are closed by the keeper. After a loss the link reconnects by
     /// itself; meanwhile requests fail with [`KeeperError::Unavailable`].
     pub async fn connect(path: PathBuf, restart: Option<RestartHook>) -> Result<Arc<KeeperLink>, KeeperError> {
+        let dir = if path.is_dir() { path } else { path.parent().map_or_else(PathBuf::new, Path::to_owned) };
         let inner = Arc::new(Inner {
-            path,
+            dir,
             restart,
             current: RwLock::new(None),
             greeting: watch::Sender::new(None),
@@ -168,14 +170,14 @@ impl Inner {
     }
 
     async fn open(&self) -> Result<Connection, KeeperError> {
-        let away = |error: std::io::Error| KeeperError::Unavailable(format!("{}: {error}", self.path.display()));
-        let first = match Connection::open(&self.path).await {
+        let away = |error: std::io::Error| KeeperError::Unavailable(format!("{}: {error}", self.dir.display()));
+        let first = match Connection::open(&self.dir) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
         let Some(restart) = &self.restart else { return Err(away(first)) };
         match tokio::time::timeout(RESTART_DEADLINE, restart()).await {
-            Ok(Ok(())) => Connection::open(&self.path).await.map_err(away),
+            Ok(Ok(())) => Connection::open(&self.dir).map_err(away),
             Ok(Err(why)) => Err(KeeperError::Unavailable(format!("it could not be started: {why}"))),
             Err(_) => Err(KeeperError::Unavailable(format!("it did not start within {RESTART_DEADLINE:?}"))),
         }

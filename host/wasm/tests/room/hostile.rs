@@ -1,0 +1,281 @@
+//! Guests that trap, loop, eat, hang, flood and lie: one call fails with its reason, everything else goes on.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hostler_wasm::words::{Fault, Handle, Verdict};
+use hostler_wasm::{Call, CallError, Failure, LoadError, NextMove, Plugin};
+use serde_json::json;
+
+use crate::support::{Host, call, fixture, source, target_of, task};
+
+/// Long enough for every deed that ends by itself, short enough for those that do not.
+fn soon() -> Call<'static> {
+    Call::within(Duration::from_millis(400)).about("test/story")
+}
+
+async fn naughty(host: &Host) -> Arc<Plugin> {
+    host.load("naughty", fixture("naughty"), "{}").await
+}
+
+/// A naughty plugin whose configuration makes it misbehave, for calls that see no task.
+async fn naughty_at(host: &Host, at: &str, deed: &str) -> Arc<Plugin> {
+    let mut source = source("naughty", fixture("naughty"), "{}");
+    source.config = json!({"at": at, "do": deed});
+    host.runtime.load(source).await.expect("loads")
+}
+
+async fn start(plugin: &Plugin, settings: serde_json::Value) -> Result<Handle, CallError> {
+    plugin.backend().expect("a backend").start(soon(), &task("t-1", "d", settings)).await
+}
+
+async fn inspect(plugin: &Plugin, deed: &str) -> CallError {
+    let handle = start(plugin, json!({"at": "inspect", "do": deed})).await.expect("started");
+    plugin.backend().expect("a backend").inspect(soon(), &[handle]).await.expect_err(deed)
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_call_and_tells_its_words() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let error = inspect(&plugin, "panic").await;
+    assert!(matches!(&error.why, Failure::Trapped { message } if message.contains("naughty on purpose, in Inspect")), "{error}");
+    assert!(error.to_string().starts_with("plugin `naughty`: backend.inspect: "), "{error}");
+    assert_eq!(error.next_move(), NextMove::Retry { after: None });
+    assert!(host.heard.said().iter().any(|line| line.contains("naughty on purpose")), "{:?}", host.heard.said());
+    assert_eq!(host.heard.failures.lock().expect("lock").as_slice(), [error]);
+    let handle = start(&plugin, json!({})).await.expect("the next call works");
+    plugin.backend().expect("a backend").inspect(soon(), &[handle]).await.expect("and the next");
+}
+
+#[tokio::test]
+async fn a_changing_call_that_breaks_may_have_happened() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    for deed in ["panic", "loop", "hang", "recurse"] {
+        let error = start(&plugin, json!({"at": "start", "do": deed})).await.expect_err(deed);
+        assert_eq!(error.next_move(), NextMove::Look, "{deed}: {error}");
+    }
+    for (deed, expected) in
+        [("fail", NextMove::Fail), ("away", NextMove::Retry { after: None }), ("interrupt", NextMove::Look)]
+    {
+        let error = start(&plugin, json!({"at": "start", "do": deed})).await.expect_err(deed);
+        assert_eq!(error.next_move(), expected, "{deed}: {error}");
+        assert!(!error.is_plugins_fault());
+    }
+}
+
+#[tokio::test]
+async fn loops_and_hangs_end_at_the_deadline() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    for deed in ["loop", "hang"] {
+        let begun = Instant::now();
+        let error = inspect(&plugin, deed).await;
+        assert!(matches!(error.why, Failure::Deadline { .. }), "{deed}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{deed}: {:?}", begun.elapsed());
+    }
+    assert_eq!(plugin.counts().timeouts, 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_loop_does_not_hold_the_executor() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let handle = start(&plugin, json!({"at": "inspect", "do": "loop"})).await.expect("started");
+    let backend = plugin.backend().expect("a backend");
+    let honest = start(&plugin, json!({})).await.expect("started");
+    let handles = [handle];
+    let (looped, worked) = tokio::join!(backend.inspect(Call::within(Duration::from_secs(2)), &handles), async {
+        let begun = Instant::now();
+        for _ in 0..10 {
+            backend.inspect(call(), std::slice::from_ref(&honest)).await.expect("looked");
+        }
+        begun.elapsed()
+    });
+    assert!(matches!(looped.expect_err("it loops").why, Failure::Deadline { .. }));
+    assert!(worked < Duration::from_secs(1), "ten calls beside a loop took {worked:?}");
+}
+
+#[tokio::test]
+async fn appetites_have_limits() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let within = Call::within(Duration::from_secs(10));
+    let check = async |deed: &str| {
+        let handle = start(&plugin, json!({"at": "inspect", "do": deed})).await.expect("started");
+        plugin.backend().expect("a backend").inspect(within, &[handle]).await.expect_err(deed)
+    };
+    let memory = check("memory").await;
+    assert_eq!(memory.why, Failure::Limit("memory".to_owned()), "{memory}");
+    let leak = check("leak").await;
+    assert!(matches!(&leak.why, Failure::Limit(_)), "{leak}");
+    let recurse = check("recurse").await;
+    assert!(matches!(&recurse.why, Failure::Trapped { .. }), "{recurse}");
+}
+
+#[tokio::test]
+async fn a_flood_is_counted_and_dropped() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let handle = start(&plugin, json!({"at": "inspect", "do": "flood"})).await.expect("started");
+    plugin.backend().expect("a backend").inspect(call(), &[handle]).await.expect("a flood is no failure");
+    let said = host.heard.said();
+    assert_eq!(said.len(), 257, "256 lines and the word about the rest");
+    assert!(said.iter().all(|line| line.len() <= (8 << 10) + 4), "lines are cut");
+    assert_eq!(said.last().map(String::as_str), Some("19744 more lines of this call were dropped"));
+    assert_eq!(plugin.counts().dropped_lines, 19_744);
+}
+
+#[tokio::test]
+async fn lies_about_shapes_are_found_out() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    for (deed, words) in [("few", "0 statuses for 1 handles"), ("many", "4 statuses for 1 handles"), ("huge", "10001 attributes")] {
+        let error = inspect(&plugin, deed).await;
+        assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains(words)), "{error}");
+    }
+    let error = start(&plugin, json!({"at": "start", "do": "huge"})).await.expect_err("a handle of a MiB");
+    assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("a handle of 1048576 bytes")), "{error}");
+    assert_eq!(error.next_move(), NextMove::Look);
+    assert_eq!(plugin.counts().malformed, 4);
+}
+
+#[tokio::test]
+async fn lies_about_pages_are_found_out() {
+    let host = Host::new();
+    let endless = naughty_at(&host, "list", "endless").await;
+    let error = endless.backend().expect("a backend").list(call()).await.expect_err("no end");
+    assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("no end")), "{error}");
+    let huge = naughty_at(&host, "list", "huge").await;
+    let error = huge.backend().expect("a backend").list(call()).await.expect_err("50,000 at once");
+    assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("tasks on one page")), "{error}");
+    let strange = naughty_at(&host, "list", "strange").await;
+    let found = strange.backend().expect("a backend").list(call()).await.expect("listed");
+    assert!(found.is_empty(), "an id that walks is none: {found:?}");
+    assert!(host.heard.said().iter().any(|line| line.contains("../../etc/passwd")), "{:?}", host.heard.said());
+}
+
+#[tokio::test]
+async fn more_log_than_was_asked_for_is_a_lie() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let backend = plugin.backend().expect("a backend");
+    let huge = start(&plugin, json!({"at": "read", "do": "huge"})).await.expect("started");
+    let error = backend.read_logs(call(), &huge, None, None, 65_536).await.expect_err("16 MiB for 64 KiB");
+    assert!(matches!(error.why, Failure::Malformed(_) | Failure::Limit(_)), "{error}");
+    let strange = start(&plugin, json!({"at": "read", "do": "strange"})).await.expect("started");
+    let chunk = backend.read_logs(call(), &strange, None, None, 65_536).await.expect("any bytes are fine");
+    assert_eq!(chunk.lines[0].bytes, [0, 0xff, 0x1b, b'[', b'3', b'1', b'm']);
+}
+
+#[tokio::test]
+async fn every_call_may_break() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let backend = plugin.backend().expect("a backend");
+    let trapped = |error: CallError| assert!(matches!(error.why, Failure::Trapped { .. }), "{error}");
+    trapped(backend.validate(soon(), r#"{"at": "validate", "do": "panic"}"#).await.expect_err("validate"));
+    let handle = async |at: &str| start(&plugin, json!({"at": at, "do": "panic"})).await.expect("started");
+    trapped(backend.stop(soon(), &handle("stop").await, None, 0).await.expect_err("stop"));
+    trapped(backend.destroy(soon(), &handle("destroy").await, true).await.expect_err("destroy"));
+    trapped(backend.read_logs(soon(), &handle("read").await, None, None, 1).await.expect_err("read"));
+    trapped(backend.measure(soon(), &[handle("measure").await]).await.expect_err("measure"));
+    trapped(backend.send_signal(soon(), &handle("send").await, "SIGHUP").await.expect_err("send"));
+    trapped(naughty_at(&host, "fingerprint", "panic").await.backend().expect("a backend").fingerprint(soon()).await.expect_err("fingerprint"));
+}
+
+#[tokio::test]
+async fn a_check_that_breaks_is_an_error_and_never_a_verdict() {
+    let host = Host::new();
+    let plugin = host.load("always", fixture("always"), "{}").await;
+    let check = plugin.health_check().expect("a check");
+    let judge = async |settings: &str| check.check(soon(), &target_of("story"), settings, None).await;
+    for (word, verdict) in [("pass", Verdict::Pass), ("warn", Verdict::Warn), ("fail", Verdict::Fail), ("unknown", Verdict::Unknown)] {
+        let report = judge(&format!(r#"{{"verdict": "{word}"}}"#)).await.expect(word);
+        assert_eq!(report.verdict, verdict);
+    }
+    assert!(matches!(judge(r#"{"verdict": "fault"}"#).await.expect_err("fault").fault(), Some(Fault::Other(_))));
+    assert!(matches!(judge(r#"{"verdict": "trap"}"#).await.expect_err("trap").why, Failure::Trapped { .. }));
+    assert!(matches!(judge(r#"{"verdict": "hang"}"#).await.expect_err("hang").why, Failure::Deadline { .. }));
+    assert!(matches!(judge(r#"{"verdict": "loop"}"#).await.expect_err("loop").why, Failure::Deadline { .. }));
+    let long = "é".repeat(10_000);
+    let report = judge(&json!({"verdict": "pass", "message": long}).to_string()).await.expect("a long message is cut");
+    assert!(report.message.len() <= 4 << 10 && report.message.ends_with('…'));
+}
+
+#[tokio::test]
+async fn what_must_not_load_does_not() {
+    let host = Host::new();
+    let check = async |name: &str, words: &[&str]| {
+        let error = host.try_load(name, fixture(name), "{}").await.expect_err(name).to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    };
+    check("wrong-world", &["neither a backend nor a health check", "acme:greeting/greeter"]).await;
+    check("unknown-import", &["acme:telepathy/minds"]).await;
+    check("ungranted", &["it needs commands, state", "[plugins.ungranted.grants]", "commands = ", "state = "]).await;
+}
+
+#[tokio::test]
+async fn a_describe_without_end_ends() {
+    let host = Host::new();
+    let begun = Instant::now();
+    let error = host.try_load("endless", fixture("endless-describe"), "{}").await.expect_err("it never says what it is");
+    assert!(matches!(&error, LoadError::Describe(inner) if matches!(inner.why, Failure::Deadline { .. })), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_full_plugin_makes_callers_wait_and_then_says_busy() {
+    let host = Host::new();
+    let mut source = source("always", fixture("always"), "{}");
+    source.limits.concurrency = 1;
+    let plugin = host.runtime.load(source).await.expect("loads");
+    let check = plugin.health_check().expect("a check");
+    let target = target_of("story");
+    let slow = r#"{"verdict": "pass", "slow": 1000}"#;
+    let quick = r#"{"verdict": "pass"}"#;
+    let (first, second, third) = tokio::join!(
+        check.check(call(), &target, slow, None),
+        check.check(Call::within(Duration::from_millis(200)), &target, quick, None),
+        check.check(call(), &target, quick, None),
+    );
+    first.expect("it has the slot");
+    let error = second.expect_err("the slot is taken for longer than it may wait");
+    assert_eq!((error.why, third.expect("it waited").verdict), (Failure::Busy, Verdict::Pass));
+}
+
+#[tokio::test]
+async fn a_command_in_a_hung_call_does_not_outlive_it() {
+    let host = Host::new();
+    let grants = r#"{"commands": {"programs": ["/bin/sleep"]}, "state": {}}"#;
+    let plugin = host.load("ungranted", fixture("ungranted"), grants).await;
+    let sleeps = || {
+        std::fs::read_dir("/proc")
+            .expect("/proc")
+            .flatten()
+            .filter(|entry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"/bin/sleep\x001000\0"))
+            .count()
+    };
+    let before = sleeps();
+    let error = plugin.backend().expect("a backend").start(soon(), &task("t-1", "d", json!({}))).await.expect_err("it sleeps for ever");
+    assert_eq!(error.next_move(), NextMove::Look, "{error}");
+    crate::support::until("the command is gone", async || sleeps() <= before).await;
+}
+
+#[tokio::test]
+async fn state_is_kept_within_its_quota() {
+    let host = Host::new();
+    let plugin = host.load("ledger", fixture("ledger"), r#"{"state": {"bytes": 200, "keys": 2}}"#).await;
+    let backend = plugin.backend().expect("a backend");
+    let one = backend.start(call(), &task("one", "d", json!({}))).await.expect("one entry");
+    backend.start(call(), &task("two", "d", json!({}))).await.expect("two entries");
+    let error = backend.start(call(), &task("three", "d", json!({}))).await.expect_err("three keys");
+    assert!(matches!(error.next_move(), NextMove::Retry { .. }), "{error}");
+    backend.stop(call(), &one, None, 0).await.expect("stopped");
+    backend.destroy(call(), &one, false).await.expect("destroyed");
+    let error = backend.start(call(), &task("four", "d", json!({"note": "x".repeat(300)}))).await.expect_err("too many bytes");
+    assert!(matches!(error.next_move(), NextMove::Retry { .. }), "{error}");
+    let found = backend.list(call()).await.expect("listed");
+    assert_eq!(found.len(), 1);
+}

@@ -1,0 +1,130 @@
+//! What loads, what does not, and what a person reads then.
+
+use hostler_wasm::{Ability, Limits, LoadError, Role};
+use serde_json::json;
+
+use crate::support::{Host, built_in, source};
+
+const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
+const HTTP: &str = r#"{"http": {"hosts": ["*"], "private": "allow"}}"#;
+
+#[tokio::test]
+async fn a_built_in_says_what_it_is_and_what_it_may() {
+    let host = Host::new();
+    let http = host.load("http", built_in("http"), HTTP).await;
+    assert_eq!(http.role(), Role::HealthCheck);
+    assert_eq!(http.description().name, "http");
+    assert!(http.backend().is_none() && http.health_check().is_some());
+    let permissions = http.permissions();
+    assert!(permissions.iter().any(|name| name.starts_with("wasi:http/outgoing-handler")), "{permissions:?}");
+    assert!(permissions.iter().all(|name| !name.starts_with("wasi:io") && !name.starts_with("wasi:clocks")), "{permissions:?}");
+    let problems = http.validate_settings(&json!({"url": "http://x/", "expected_satus": 200}));
+    assert_eq!(problems.len(), 1);
+    assert_eq!((problems[0].at.as_str(), problems[0].hint.as_deref()), ("/expected_satus", Some("did you mean `expected_status`?")));
+    let filled = http.with_defaults(&json!({"url": "http://x/"}));
+    assert_eq!(filled["method"], "GET");
+}
+
+#[tokio::test]
+async fn abilities_are_read_from_the_type() {
+    let (_keeper, link) = crate::keeper::start().await;
+    let host = Host::with(Some(link), hostler_wasm::PoolOptions { instances: 16, ..Default::default() });
+    let process = host.load("process", built_in("process"), r#"{"processes": {"programs": ["*"]}}"#).await;
+    assert_eq!(process.role(), Role::Backend);
+    let abilities: Vec<Ability> = process.abilities().iter().copied().collect();
+    assert_eq!(abilities, [Ability::Logs, Ability::Stats, Ability::Signals]);
+}
+
+#[tokio::test]
+async fn what_was_not_granted_does_not_load_and_says_what_to_add() {
+    let host = Host::new();
+    let error = host.try_load("probe", built_in("http"), "{}").await.expect_err("nothing is granted");
+    let text = error.to_string();
+    assert!(matches!(error, LoadError::NotGranted { .. }), "{text}");
+    assert!(text.contains("plugin `probe`: it needs http"), "{text}");
+    assert!(text.contains("[plugins.probe.grants]\nhttp = { hosts = ["), "{text}");
+    // and the stanza, once pasted, lets it load
+    let stanza = text.split("\n\n").nth(1).expect("a stanza after an empty line");
+    assert!(stanza.lines().count() == 2, "{stanza}");
+}
+
+#[tokio::test]
+async fn what_is_no_plugin_is_refused_by_what_it_is() {
+    let host = Host::new();
+    let check = async |bytes: &[u8], words: &str| {
+        let error = host.try_load("odd", bytes.to_vec(), "{}").await.expect_err(words).to_string();
+        assert!(error.starts_with("plugin `odd`: ") && error.contains(words), "{error}");
+    };
+    check(b"", "is not a WebAssembly file").await;
+    check(b"#!/bin/sh\necho hello\n", "is not a WebAssembly file").await;
+    check(EMPTY_MODULE, "is a core module, not a component").await;
+    check(EMPTY_COMPONENT, "neither a backend nor a health check").await;
+    check(&[EMPTY_COMPONENT, b"garbage after a good start"].concat(), "does not compile").await;
+    let mut cut = built_in("http");
+    cut.truncate(cut.len() / 2);
+    check(&cut, "does not compile").await;
+}
+
+#[tokio::test]
+async fn a_changed_file_is_noticed() {
+    let host = Host::new();
+    let good = host.load("http", built_in("http"), HTTP).await;
+    let mut pinned = source("http", built_in("http"), HTTP);
+    pinned.expected_digest = Some(format!("blake3:{}", good.digest()));
+    let again = host.runtime.load(pinned.clone()).await.expect("the digest is right");
+    assert_eq!(again.revision(), good.revision());
+    pinned.expected_digest = Some("blake3:00".to_owned());
+    let error = host.runtime.load(pinned).await.expect_err("another digest");
+    assert!(matches!(&error, LoadError::Digest { .. }) && error.to_string().contains(good.digest()), "{error}");
+}
+
+#[tokio::test]
+async fn other_grants_are_another_revision() {
+    let host = Host::new();
+    let wide = host.load("http", built_in("http"), HTTP).await;
+    let narrow = host.load("http", built_in("http"), r#"{"http": {"hosts": ["http://127.0.0.1"]}}"#).await;
+    assert_eq!(wide.digest(), narrow.digest());
+    assert_ne!(wide.revision(), narrow.revision());
+}
+
+#[tokio::test]
+async fn the_operators_mistakes_are_named() {
+    let host = Host::new();
+    let mut odd_config = source("http", built_in("http"), HTTP);
+    odd_config.config = json!({"colour": "red"});
+    let error = host.runtime.load(odd_config).await.expect_err("an unknown key").to_string();
+    assert!(error.contains("/colour: unknown key `colour`"), "{error}");
+
+    let error = host.try_load("http", built_in("http"), r#"{"http": {"hosts": ["example.com"]}}"#).await.expect_err("no scheme").to_string();
+    assert!(error.contains("grant `http`: `example.com` is no URL prefix"), "{error}");
+
+    let error = host.try_load("../http", built_in("http"), HTTP).await.expect_err("a path for a name").to_string();
+    assert!(error.contains("a plugin's name is"), "{error}");
+
+    let mut greedy = source("http", built_in("http"), HTTP);
+    greedy.limits = Limits { memory: 1 << 40, ..Limits::default() };
+    let error = host.runtime.load(greedy).await.expect_err("more than the pool has").to_string();
+    assert!(error.contains("limits.memory"), "{error}");
+
+    let error = host.try_load("process", built_in("process"), r#"{"processes": {"programs": ["*"]}}"#).await.expect_err("no keeper").to_string();
+    assert!(error.contains("this host has no keeper"), "{error}");
+}
+
+#[tokio::test]
+async fn compiled_code_is_kept_and_its_damage_does_no_harm() {
+    let host = Host::new();
+    host.load("http", built_in("http"), HTTP).await;
+    let files = || std::fs::read_dir(host.dir.path().join("cache")).expect("the cache").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let kept = files();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let whole = std::fs::read(&kept[0]).expect("readable");
+    host.load("http", built_in("http"), HTTP).await;
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0xff;
+    std::fs::write(&kept[0], &damaged).expect("writable");
+    host.load("http", built_in("http"), HTTP).await;
+    assert_eq!(std::fs::read(&kept[0]).expect("written anew"), whole, "compiling is reproducible");
+    assert_eq!(files(), kept);
+}
