@@ -192,6 +192,11 @@ impl Core {
         self.runs.get(&run).map(|(name, replica)| (name, *replica))
     }
 
+    /// Is this a life that nobody wants, kept in mind until it is found or has been missed twice?
+    pub fn is_abandoned(&self, run: Run) -> bool {
+        self.abandoned.contains_key(&run)
+    }
+
     /// One service.
     pub fn service(&self, name: &str) -> Option<ServiceView<'_>> {
         let service = self.services.get(name)?;
@@ -214,7 +219,8 @@ impl Core {
     pub fn status(&self, name: &str) -> Status {
         let Some(service) = self.services.get(name) else { return Status::NotFound };
         let count = service.spec.replicas.count;
-        let parts: Vec<Status> = service.slots.values().filter(|slot| slot.replica < count || slot.is_live()).map(|slot| slot_status(service, slot)).collect();
+        let parts: Vec<Status> =
+            service.slots.values().filter(|slot| slot.replica < count || slot.is_live()).map(|slot| slot_status(service, slot)).collect();
         let has = |status: Status| parts.contains(&status);
         let order = [Status::Stopping, Status::Failed, Status::Unknown, Status::Unhealthy];
         if let Some(status) = order.into_iter().find(|status| has(*status)) {
@@ -344,7 +350,10 @@ impl Core {
                 Some(Reason::new(format!("is being stopped: {}{error}", because.words())).next("stop again", again))
             }
             State::Completed { exit, .. } => Some(Reason::new(format!("ran to its end: {exit}"))),
-            State::Failed { reason } => Some(Reason::new(format!("failed: {reason}")).next(format!("nothing by itself: `hostler start {name}` or `hostler restart --force {name}` tries again"), None)),
+            State::Failed { reason } => Some(
+                Reason::new(format!("failed: {reason}"))
+                    .next(format!("nothing by itself: `hostler start {name}` or `hostler restart --force {name}` tries again"), None),
+            ),
         }
     }
 
@@ -353,9 +362,10 @@ impl Core {
             return Some(Reason::new(format!("is down: {own}")));
         }
         let services = &self.services;
-        let held = service.spec.dependencies.iter().filter(|edge| !edge.optional).find(|edge| {
-            services.get(&edge.service).is_some_and(|dependency| dependency.outlook.down.is_some() && !dependency.outlook.completed)
-        });
+        let held =
+            service.spec.dependencies.iter().filter(|edge| !edge.optional).find(|edge| {
+                services.get(&edge.service).is_some_and(|dependency| dependency.outlook.down.is_some() && !dependency.outlook.completed)
+            });
         if let Some(edge) = held {
             let (key, _) = services.get_key_value(&edge.service)?;
             return Some(Reason::new(format!("waits for {key}, which it needs")).because_of(key));
@@ -402,8 +412,12 @@ impl Core {
         let words = match check.health {
             Health::Healthy => return None,
             Health::Unknown => format!("is not judged yet: check {} says: {last}", spec.name),
-            Health::Degraded if check.last().is_some_and(|sample| sample.verdict == Verdict::Warn) => format!("is degraded: check {} warns: {last}", spec.name),
-            Health::Degraded => format!("is degraded: check {} failed {} of {} times in a row: {last}", spec.name, check.failures, spec.failure_threshold),
+            Health::Degraded if check.last().is_some_and(|sample| sample.verdict == Verdict::Warn) => {
+                format!("is degraded: check {} warns: {last}", spec.name)
+            }
+            Health::Degraded => {
+                format!("is degraded: check {} failed {} of {} times in a row: {last}", spec.name, check.failures, spec.failure_threshold)
+            }
             Health::Unhealthy => format!("is unhealthy: check {} failed {} times in a row: {last}", spec.name, check.failures),
         };
         let at = self.timers.at(&Timer::Check(name.clone(), slot.replica, index));
@@ -482,4 +496,3 @@ fn slot_status(service: &Service, slot: &Slot) -> Status {
         State::Failed { .. } => Status::Failed,
     }
 }
-

@@ -105,9 +105,12 @@ impl Error {
     }
 }
 
-/// Is the keeper, until it is told to end. The whole body of a process of its own, which must not have a second thread: it changes the process's
-/// session, working directory and signal handlers, and forks.
+/// Is the keeper, until it is told to end.
+///
+/// The whole body of a process of its own, called first thing in it: the process must not have a second thread nor a descriptor open but the
+/// three standard ones. What else it inherited is closed; its session, working directory and signal handlers change, and it forks.
 pub fn run(options: Options) -> Result<ExitReason, Error> {
+    crate::launch::close_inherited().map_err(Error::system("inherited descriptors"))?;
     let mut keeper = Keeper::open(options)?;
     keeper.recover()?;
     keeper.listen()?;
@@ -147,8 +150,8 @@ struct Keeper {
     writers: HashMap<String, OpenLog>,
     peephole: Peephole,
     timers: BTreeSet<(u64, Timer)>,
-    /// The machine's processes as seen in that turn.
-    snapshot: Option<(u64, Rc<Snapshot>)>,
+    /// The machine's processes as last seen, and as seen before that.
+    looks: [Option<Look>; 2],
     turn: u64,
     /// Cgroups that the kernel was not ready to part with.
     litter: Vec<Group>,
@@ -178,6 +181,12 @@ enum Timer {
     HalfLine(u64, usize),
     /// Try again to write what the disk had no space for, and to remove cgroups.
     Chores,
+}
+
+/// A snapshot and the turn it was taken in. Ends are heard first in each turn, so all that ended by then had ended before.
+struct Look {
+    turn: u64,
+    snapshot: Rc<Snapshot>,
 }
 
 /// The keeper is about to end.
@@ -234,7 +243,7 @@ impl Keeper {
             writers: HashMap::new(),
             peephole: Peephole::new().map_err(Error::system("pipe"))?,
             timers: BTreeSet::new(),
-            snapshot: None,
+            looks: [None, None],
             turn: 0,
             litter: Vec::new(),
             events: Vec::new(),
@@ -264,15 +273,37 @@ impl Keeper {
         Limits { segment_bytes: self.options.log_segment_bytes, segments: self.options.log_segments }
     }
 
-    /// The machine's processes, looked at no earlier than in this turn.
+    /// The machine's processes, looked at in this turn.
     fn look(&mut self) -> Rc<Snapshot> {
-        match &self.snapshot {
-            Some((turn, snapshot)) if *turn == self.turn => Rc::clone(snapshot),
-            _ => {
-                let snapshot = Rc::new(Snapshot::take());
-                self.snapshot = Some((self.turn, Rc::clone(&snapshot)));
-                snapshot
+        match &self.looks[0] {
+            Some(look) if look.turn == self.turn => Rc::clone(&look.snapshot),
+            _ => self.look_again(),
+        }
+    }
+
+    /// The machine's processes, looked at right now.
+    fn look_again(&mut self) -> Rc<Snapshot> {
+        let [last, before] = &mut self.looks;
+        *before = last.take();
+        let snapshot = Rc::new(Snapshot::take(before.as_ref().map(|look| &*look.snapshot)));
+        *last = Some(Look { turn: self.turn, snapshot: Rc::clone(&snapshot) });
+        snapshot
+    }
+
+    /// Two looks that both came after all that had ended by that turn.
+    ///
+    /// Two, because a process that forks and ends while `/proc` is being read may hide its child from one. Whose tree is empty in both has
+    /// nobody left who could begin another process, so they prove it once and for all.
+    fn two_looks_since(&mut self, turn: u64) -> [Rc<Snapshot>; 2] {
+        let enough = |looks: &[Option<Look>; 2]| match looks {
+            [Some(last), Some(before)] if before.turn >= turn => Some([Rc::clone(&last.snapshot), Rc::clone(&before.snapshot)]),
+            _ => None,
+        };
+        loop {
+            if let Some(looks) = enough(&self.looks) {
+                return looks;
             }
+            self.look_again();
         }
     }
 
@@ -285,6 +316,6 @@ impl Keeper {
 }
 
 /// The socket's path in a keeper's directory.
-pub(crate) fn socket_path(dir: &Path) -> PathBuf {
+pub fn socket_path(dir: &Path) -> PathBuf {
     dir.join("keeper.sock")
 }

@@ -1,1 +1,35 @@
-//! (skeleton)
+//! The server moves: it is the only room that waits, and the only place where a decision becomes a deed.
+//!
+//! A [`Host`] holds one state directory. Its loop (`drive`) hears what happened, hands it to the core, commits what the core decided, and
+//! only then acts (`act`: one action, one plugin call). Requests come over HTTP (`http`) and change what is *wanted*; that is committed
+//! before the core hears of it. The host can be killed at any instant: what it had committed is taken up by the next one.
+//!
+//! Reasons to wake, and no others: a message (an action was carried out, a task ended, somebody asks) and a timer of the core.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), hostler_server::HostError> {
+//! use hostler_server::{Host, HostOptions};
+//! let host = Host::start(HostOptions::new("/var/lib/hostler".into(), &[], std::env::current_exe().unwrap())).await?;
+//! host.wait().await;
+//! # Ok(()) }
+//! ```
+
+mod act;
+mod apply;
+mod change;
+mod clock;
+mod desk;
+mod drive;
+mod host;
+mod http;
+mod ledger;
+mod logs;
+mod message;
+mod operator;
+mod plugins;
+mod sink;
+mod speak;
+mod state_dir;
+
+pub use host::{Host, HostError, HostOptions, StoreEngine};
+pub use plugins::BuiltIns;

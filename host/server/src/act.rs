@@ -1,0 +1,307 @@
+//! One action, one call. Each runs on its own, and what became of it goes back to the loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_core::{Action, CheckResult, Fault, Run, Span, Spec, Verdict};
+use hostler_wasm::words::{ExecCommand, ExecOutput, Found, Handle, Resources, Status, Target, Task, TaskId};
+use hostler_wasm::{Call, CallError, Failure, FaultText, NextMove, Plugin, TaskExec, Wait};
+use tokio::sync::mpsc;
+
+use crate::desk::Desk;
+use crate::message::{Message, News};
+use crate::plugins::Plugins;
+
+/// How long a look at a backend's tasks may take.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long each page of a listing may take.
+const LIST: Duration = Duration::from_secs(30);
+/// How long freeing what is left of a task may take.
+const DESTROY: Duration = Duration::from_secs(60);
+/// How long a stop may take beyond its grace.
+const STOP_BEYOND_GRACE: Duration = Duration::from_secs(30);
+/// The one workspace there is.
+pub(crate) const WORKSPACE: &str = "default";
+
+/// Carries out actions.
+#[derive(Clone)]
+pub(crate) struct Actor {
+    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) outbox: mpsc::UnboundedSender<Message>,
+}
+
+impl Actor {
+    /// Begins an action; the answer comes as a message.
+    pub(crate) fn begin(&self, desk: &Desk, action: Action) {
+        match action {
+            Action::Start { run, replica, spec } => {
+                let id = desk.task_id(&spec.name, replica, run);
+                self.start(id, run, replica, spec);
+            }
+            Action::Stop { run, backend, signal, grace } => {
+                let handle = handle_of(desk, run);
+                self.stop(run, backend, handle, signal, grace);
+            }
+            Action::Destroy { run, backend, force } => {
+                let handle = handle_of(desk, run);
+                self.destroy(run, backend, handle, force);
+            }
+            Action::Look { backend, runs } => {
+                let known = runs.iter().filter_map(|run| Some((*run, handle_of(desk, *run)?))).collect();
+                self.look(backend, known);
+            }
+            Action::List { backend } => self.list(backend),
+            Action::Check { run, replica, check, ticket, spec } => {
+                let target = target(desk, &spec, run, replica);
+                let exec = TaskDoor {
+                    plugin: self.plugins.get(&spec.backend.plugin),
+                    handle: handle_of(desk, run),
+                    subject: desk.task_id(&spec.name, replica, run),
+                };
+                self.check(Asked { run, check, ticket }, spec, target, exec);
+            }
+            // The loop has committed them.
+            Action::Save(_) | Action::Tell(_) => {}
+        }
+    }
+
+    fn answer(&self, news: News) {
+        // The loop is gone only when the host is.
+        self.outbox.send(Message::News(news)).ok();
+    }
+
+    fn start(&self, id: String, run: Run, replica: u32, spec: Arc<Spec>) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let news = match me.started(&id, run, replica, &spec).await {
+                Ok((handle, status)) => News::Started { run, id, handle, status },
+                Err(fault) => News::StartFailed { run, fault },
+            };
+            me.answer(news);
+        });
+    }
+
+    async fn started(&self, id: &str, run: Run, replica: u32, spec: &Spec) -> Result<(Handle, Option<Status>), Fault> {
+        let plugin = self.backend(&spec.backend.plugin)?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(&spec.backend.plugin))?;
+        let task = task(id, run, replica, spec).await?;
+        let call = Call::within(duration(spec.timeout)).about(id);
+        let handle = backend.start(call, &task).await.map_err(|error| fault(&error))?;
+        // For people to see its pid at once; the loop looks again soon anyway.
+        let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
+        Ok((handle, status))
+    }
+
+    fn backend(&self, name: &str) -> Result<Arc<Plugin>, Fault> {
+        self.plugins.get(name).ok_or_else(|| Fault::Unavailable { message: self.plugins.why_not(name), after: Some(Span::secs(5)) })
+    }
+
+    fn stop(&self, run: Run, backend: String, handle: Option<Handle>, signal: Option<String>, grace: Span) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let news = match me.stopped(&backend, handle, signal, grace).await {
+                Ok(status) => News::Stopped { run, status },
+                Err(fault) => News::StopFailed { run, fault },
+            };
+            me.answer(news);
+        });
+    }
+
+    async fn stopped(&self, backend: &str, handle: Option<Handle>, signal: Option<String>, grace: Span) -> Result<Option<Status>, Fault> {
+        // Without a handle nothing was ever started.
+        let Some(handle) = handle else { return Ok(None) };
+        let plugin = self.backend(backend)?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(backend))?;
+        let call = Call::within(duration(grace) + STOP_BEYOND_GRACE);
+        match backend.stop(call, &handle, signal.as_deref(), grace.0).await {
+            Ok(status) => Ok(Some(status)),
+            Err(error) if error.next_move() == NextMove::Gone => Ok(None),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    fn destroy(&self, run: Run, backend: String, handle: Option<Handle>, force: bool) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let fault = me.destroyed(&backend, handle, force).await.err();
+            me.answer(News::Destroyed { run, fault });
+        });
+    }
+
+    async fn destroyed(&self, backend: &str, handle: Option<Handle>, force: bool) -> Result<(), Fault> {
+        let Some(handle) = handle else { return Ok(()) };
+        let plugin = self.backend(backend)?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(backend))?;
+        match backend.destroy(Call::within(DESTROY), &handle, force).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.next_move() == NextMove::Gone => Ok(()),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+
+    fn look(&self, backend: String, known: Vec<(Run, Handle)>) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let (runs, handles): (Vec<Run>, Vec<Handle>) = known.into_iter().unzip();
+            let seen = me.inspected(&backend, &handles).await.map(|statuses| runs.into_iter().zip(statuses).collect());
+            me.answer(News::Looked { backend, seen });
+        });
+    }
+
+    /// Looks at one task beside the batches, because something pointed at it.
+    pub(crate) fn look_at(&self, backend: String, run: Run, handle: Handle) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            // A look that fails is made up for by the next batch.
+            if let Some(status) = me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
+                me.answer(News::Seen { run, status });
+            }
+        });
+    }
+
+    async fn inspected(&self, name: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
+        let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
+        backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.why.to_string())
+    }
+
+    fn list(&self, backend: String) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let found = me.listed(&backend).await;
+            me.answer(News::Listed { backend, found });
+        });
+    }
+
+    async fn listed(&self, name: &str) -> Result<Vec<Found>, String> {
+        let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
+        backend.list(Call::within(LIST)).await.map_err(|error| error.why.to_string())
+    }
+
+    fn check(&self, asked: Asked, spec: Arc<Spec>, target: Target, exec: TaskDoor) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
+            let (verdict, message, details) = me.checked(&asked, &spec, &target, exec).await;
+            let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let Asked { run, check, ticket } = asked;
+            me.answer(News::Checked { result: CheckResult { run, check, ticket, verdict, message, took }, details });
+        });
+    }
+
+    async fn checked(&self, asked: &Asked, spec: &Spec, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
+        let unknown = |why: String| (Verdict::Unknown, why, BTreeMap::new());
+        let Some(check) = spec.checks.get(asked.check) else { return unknown("there is no such check any more".to_owned()) };
+        let Some(plugin) = self.plugins.get(&check.plugin) else { return unknown(self.plugins.why_not(&check.plugin)) };
+        let Some(health_check) = plugin.health_check() else { return unknown(format!("plugin `{}` is no health check", check.plugin)) };
+        let subject = format!("{}/{}", exec.subject, check.name);
+        let call = Call::within(duration(check.timeout)).about(&subject);
+        match health_check.check(call, target, &check.settings, Some(Arc::new(exec))).await {
+            Ok(report) => (verdict(report.verdict), report.message, report.details.into_iter().collect()),
+            Err(error) => unknown(error.why.to_string()),
+        }
+    }
+}
+
+/// Which check of which life.
+struct Asked {
+    run: Run,
+    check: usize,
+    ticket: u64,
+}
+
+/// How a check reaches into the task it looks at.
+struct TaskDoor {
+    plugin: Option<Arc<Plugin>>,
+    handle: Option<Handle>,
+    subject: String,
+}
+
+impl TaskExec for TaskDoor {
+    fn available(&self) -> bool {
+        self.handle.is_some() && self.plugin.as_ref().is_some_and(|plugin| plugin.abilities().contains(&hostler_wasm::Ability::Exec))
+    }
+
+    fn run(&self, command: ExecCommand) -> Wait<'_, Result<ExecOutput, CallError>> {
+        Box::pin(async move {
+            let gone = || CallError { plugin: "host".to_owned(), function: "exec.run", changes: false, why: Failure::Unsupported };
+            let (Some(plugin), Some(handle)) = (&self.plugin, &self.handle) else { return Err(gone()) };
+            let backend = plugin.backend().ok_or_else(gone)?;
+            let deadline = Duration::from_millis(command.deadline);
+            backend.exec(Call::within(deadline).about(&self.subject), handle, &command).await
+        })
+    }
+}
+
+fn handle_of(desk: &Desk, run: Run) -> Option<Handle> {
+    desk.handles.get(&run).map(|record| record.handle.clone())
+}
+
+fn target(desk: &Desk, spec: &Spec, run: Run, replica: u32) -> Target {
+    let status = desk.seen.get(&run);
+    Target {
+        workspace: WORKSPACE.to_owned(),
+        service: spec.name.to_string(),
+        replica,
+        endpoints: status.map(|status| status.endpoints.clone()).unwrap_or_default(),
+        attributes: status.map(|status| status.attributes.clone()).unwrap_or_default(),
+    }
+}
+
+async fn task(id: &str, run: Run, replica: u32, spec: &Spec) -> Result<Task, Fault> {
+    let mut env: BTreeMap<String, String> = spec.env.clone();
+    for (name, path) in &spec.secrets {
+        let secret =
+            tokio::fs::read_to_string(path).await.map_err(|error| Fault::Failed(format!("secret {name} cannot be read from {path}: {error}")))?;
+        env.insert(name.clone(), secret.trim_end_matches(['\n', '\r']).to_owned());
+    }
+    Ok(Task {
+        id: TaskId { id: id.to_owned(), workspace: WORKSPACE.to_owned(), service: spec.name.to_string(), replica, run },
+        spec_digest: spec.task_digest.clone(),
+        settings: spec.backend.settings.clone(),
+        env: env.into_iter().collect(),
+        resources: Resources {
+            cpu_millis: spec.resources.cpu_millis,
+            memory_bytes: spec.resources.memory_bytes,
+            storage_bytes: spec.resources.storage_bytes,
+        },
+        labels: spec.labels.clone().into_iter().collect(),
+    })
+}
+
+fn verdict(said: hostler_wasm::words::Verdict) -> Verdict {
+    match said {
+        hostler_wasm::words::Verdict::Pass => Verdict::Pass,
+        hostler_wasm::words::Verdict::Warn => Verdict::Warn,
+        hostler_wasm::words::Verdict::Fail => Verdict::Fail,
+        hostler_wasm::words::Verdict::Unknown => Verdict::Unknown,
+    }
+}
+
+fn not_a_backend(name: &str) -> Fault {
+    Fault::Invalid(format!("plugin `{name}` is no backend"))
+}
+
+pub(crate) fn duration(span: Span) -> Duration {
+    Duration::from_millis(span.0)
+}
+
+/// A failed call as the core hears of it.
+fn fault(error: &CallError) -> Fault {
+    let text = error.why.to_string();
+    match error.next_move() {
+        NextMove::Report => match error.fault() {
+            Some(said @ hostler_wasm::words::Fault::Denied(_)) => Fault::Denied(FaultText(said).to_string()),
+            Some(hostler_wasm::words::Fault::Unsupported(_)) => Fault::Unsupported(text),
+            _ => Fault::Invalid(text),
+        },
+        NextMove::Retry { after } => {
+            let after = after.map(|after| Span(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)));
+            Fault::Unavailable { message: text, after }
+        }
+        NextMove::Fail | NextMove::Gone => Fault::Failed(text),
+        NextMove::Look => Fault::Interrupted(text),
+    }
+}

@@ -1,0 +1,266 @@
+//! Requests: what is wanted is committed first, and only then does the core hear of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hostler_api::{Code, Failure};
+use hostler_core::{Desired, Event, ServiceName, Status, Wanted};
+use hostler_store::{StoreError, Txn};
+
+use crate::apply::Prepared;
+use crate::clock;
+use crate::drive::Driver;
+use crate::ledger::{self, WantedRecord};
+use crate::message::{Accepted, Change};
+
+impl Driver {
+    /// Carries out a request, as far as it can be at once.
+    pub(crate) async fn change(&mut self, change: Change) -> Result<Accepted, Failure> {
+        let last_event = self.desk.last_event;
+        let services = match change {
+            Change::Start { names, deps } => self.request_start(names, deps).await?,
+            Change::Stop { names, force } => self.request_stop(names, force).await?,
+            Change::Restart { names, force } => self.request_restart(names, force).await?,
+            Change::Apply(prepared) => self.apply(*prepared).await?,
+            Change::Down { keep, force } => self.request_down(keep, force).await?,
+            Change::CheckNow(names) => {
+                let names = self.known(names)?;
+                self.desk.core.handle(clock::now(), Event::CheckNow(names.clone()));
+                names
+            }
+            Change::Shutdown { stop_services, force } => self.shut_down(stop_services, force),
+        };
+        Ok(Accepted { generation: self.desk.generation, last_event, services })
+    }
+
+    /// All of them when none is named; an unknown one is refused by name.
+    fn known(&self, names: Vec<ServiceName>) -> Result<Vec<ServiceName>, Failure> {
+        if names.is_empty() {
+            let wanted = self.desk.core.names().filter(|name| self.desk.core.wanted(name.as_str()).is_some());
+            return Ok(wanted.cloned().collect());
+        }
+        for name in &names {
+            if self.desk.core.wanted(name.as_str()).is_none() {
+                return Err(crate::speak::not_found(&self.desk, name.as_str()));
+            }
+        }
+        Ok(names)
+    }
+
+    fn refuse_when_closing(&self) -> Result<(), Failure> {
+        if self.desk.shutting_down {
+            return Err(Failure::new(Code::Unavailable, "the host is shutting down").hint("start it again with `hostler up` or `hostler serve`"));
+        }
+        Ok(())
+    }
+
+    async fn request_start(&mut self, names: Vec<ServiceName>, deps: bool) -> Result<Vec<ServiceName>, Failure> {
+        self.refuse_when_closing()?;
+        let asked_all = names.is_empty();
+        let names = self.known(names)?;
+        let graph = self.desk.core.graph();
+        let core = &self.desk.core;
+        let required = |from: &ServiceName, to: &ServiceName| {
+            let spec = core.wanted(from.as_str()).map(|wanted| &wanted.spec);
+            spec.is_some_and(|spec| spec.dependencies.iter().any(|edge| edge.service == *to && !edge.optional))
+        };
+        let chosen = if deps { graph.with_dependencies(names.clone(), required) } else { names.iter().cloned().collect() };
+        let named: BTreeSet<ServiceName> = names.into_iter().collect();
+        for name in &named {
+            let disabled = core.wanted(name.as_str()).is_some_and(|wanted| !wanted.spec.enabled);
+            if disabled && !asked_all {
+                return Err(
+                    Failure::new(Code::Conflict, format!("service `{name}` is disabled")).hint("set `enabled = true` in its file, and apply it")
+                );
+            }
+        }
+        let order: Vec<ServiceName> = graph.start_order().into_iter().filter(|name| chosen.contains(name)).collect();
+        self.want(&order, |name, status, wanted| {
+            // A dependency that is up, or has run to its end, stays as it is.
+            let again = (named.contains(name) && !asked_all) || matches!(status, Status::Failed | Status::Stopped);
+            wanted.desired = Desired::Running;
+            wanted.starts += u64::from(again);
+        })
+        .await?;
+        Ok(order)
+    }
+
+    async fn request_stop(&mut self, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
+        let names = self.known(names)?;
+        let chosen: BTreeSet<&ServiceName> = names.iter().collect();
+        let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().rev().filter(|name| chosen.contains(name)).collect();
+        self.want(&order, |_, _, wanted| wanted.desired = Desired::Stopped).await?;
+        if force {
+            self.desk.core.handle(clock::now(), Event::Force(order.clone()));
+        }
+        Ok(order)
+    }
+
+    async fn request_restart(&mut self, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
+        self.refuse_when_closing()?;
+        let names = self.known(names)?;
+        for name in &names {
+            if !force && self.desk.core.status(name.as_str()) == Status::Failed {
+                let (because, _) = self.desk.core.explain(name.as_str());
+                let why = because.first().cloned().unwrap_or_default();
+                let failure = Failure::new(Code::Conflict, format!("service `{name}` {why}"));
+                return Err(failure.hint(format!("`hostler restart --force {name}` tries again, and starts the count of restarts anew")));
+            }
+        }
+        let chosen: BTreeSet<&ServiceName> = names.iter().collect();
+        let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().filter(|name| chosen.contains(name)).collect();
+        self.want(&order, |_, _, wanted| {
+            wanted.desired = Desired::Running;
+            wanted.restarts += 1;
+        })
+        .await?;
+        Ok(order)
+    }
+
+    async fn request_down(&mut self, keep: bool, force: bool) -> Result<Vec<ServiceName>, Failure> {
+        if keep {
+            return self.request_stop(Vec::new(), force).await;
+        }
+        let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().rev().collect();
+        let mut txn = self.new_generation();
+        for name in &order {
+            txn = txn.delete(format!("wanted/{name}"));
+        }
+        self.commit_request(txn).await?;
+        if force {
+            self.desk.core.handle(clock::now(), Event::Force(order.clone()));
+        }
+        let gone = order.iter().map(|name| (name.clone(), None)).collect();
+        self.desk.core.handle(clock::now(), Event::Wanted(gone));
+        if force {
+            self.desk.core.handle(clock::now(), Event::Force(order.clone()));
+        }
+        for name in &order {
+            self.desk.written.remove(name);
+        }
+        Ok(order)
+    }
+
+    fn shut_down(&mut self, stop_services: bool, force: bool) -> Vec<ServiceName> {
+        self.desk.shutting_down = true;
+        if !stop_services {
+            self.leaving = true;
+            return Vec::new();
+        }
+        self.desk.core.handle(clock::now(), Event::Close { force });
+        self.desk.core.graph().start_order().into_iter().rev().collect()
+    }
+
+    /// Changes what is wanted of services: committed, then heard.
+    async fn want(&mut self, names: &[ServiceName], change: impl Fn(&ServiceName, Status, &mut Wanted)) -> Result<(), Failure> {
+        let mut txn = self.new_generation();
+        let mut changes = Vec::new();
+        for name in names {
+            let Some(wanted) = self.desk.core.wanted(name.as_str()) else { continue };
+            let mut after = wanted.clone();
+            change(name, self.desk.core.status(name.as_str()), &mut after);
+            if after != *wanted {
+                txn = self.put_wanted(txn, name, &after);
+                changes.push((name.clone(), Some(after)));
+            }
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.commit_request(txn).await?;
+        self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        Ok(())
+    }
+
+    fn put_wanted(&self, txn: Txn, name: &ServiceName, wanted: &Wanted) -> Txn {
+        let record = WantedRecord { wanted: wanted.clone(), written: self.desk.written.get(name).cloned().unwrap_or_default() };
+        txn.put(format!("wanted/{name}"), ledger::to_json(&record))
+    }
+
+    fn new_generation(&self) -> Txn {
+        Txn::new().put("meta/generation", ledger::to_json(&(self.desk.generation + 1)))
+    }
+
+    async fn commit_request(&mut self, txn: Txn) -> Result<(), Failure> {
+        self.commit(txn).await.map_err(|error| store_failure(&error))?;
+        self.desk.generation += 1;
+        Ok(())
+    }
+
+    /// Makes a prepared configuration the wanted one.
+    async fn apply(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
+        self.refuse_when_closing()?;
+        let Prepared { specs, written, plugins, max_parallel, start, only, .. } = prepared;
+        let chosen = match only {
+            Some(names) => self.with_required(&names, &specs),
+            None => specs.keys().cloned().collect(),
+        };
+        let mut txn = self.new_generation();
+        let mut changes = Vec::new();
+        let before_written = std::mem::replace(&mut self.desk.written, written);
+        for (name, spec) in specs {
+            let before = self.desk.core.wanted(name.as_str());
+            let rewritten = before_written.get(&name) != self.desk.written.get(&name);
+            let status = self.desk.core.status(name.as_str());
+            let after = wanted_after(before, Arc::new(spec), start && chosen.contains(&name), status);
+            if before != Some(&after) || rewritten {
+                txn = self.put_wanted(txn, &name, &after);
+            }
+            if before != Some(&after) {
+                changes.push((name, Some(after)));
+            }
+        }
+        let known: Vec<ServiceName> = self.desk.core.names().cloned().collect();
+        for name in known.into_iter().filter(|name| !self.desk.written.contains_key(name)) {
+            txn = txn.delete(format!("wanted/{name}"));
+            changes.push((name, None));
+        }
+        txn = plugins.save(txn);
+        txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel));
+        if let Err(failure) = self.commit_request(txn).await {
+            self.desk.written = before_written;
+            return Err(failure);
+        }
+        for (backend, missing) in self.desk.plugins.swap(plugins) {
+            self.desk.core.handle(clock::now(), Event::Plugin { backend, missing });
+        }
+        self.desk.core.set_max_parallel(max_parallel);
+        let names = changes.iter().map(|(name, _)| name.clone()).collect();
+        self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        Ok(names)
+    }
+
+    fn with_required(&self, names: &[ServiceName], specs: &std::collections::BTreeMap<ServiceName, hostler_core::Spec>) -> BTreeSet<ServiceName> {
+        let graph = hostler_core::Graph::new(specs.values());
+        graph.with_dependencies(names.to_vec(), |from, to| {
+            specs.get(from).is_some_and(|spec| spec.dependencies.iter().any(|edge| edge.service == *to && !edge.optional))
+        })
+    }
+}
+
+/// What is wanted of a service once `spec` is applied: a stop by hand is kept, unless somebody starts it.
+fn wanted_after(before: Option<&Wanted>, spec: Arc<hostler_core::Spec>, start: bool, status: Status) -> Wanted {
+    let Some(before) = before else {
+        let desired = if start { Desired::Running } else { Desired::Stopped };
+        return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0 };
+    };
+    let changed = *before.spec != *spec;
+    // A changed spec is a new chance for what is parked.
+    let retry = changed && status == Status::Failed;
+    Wanted {
+        generation: before.generation + u64::from(changed),
+        desired: before.desired,
+        starts: before.starts + u64::from(retry),
+        restarts: before.restarts,
+        spec,
+    }
+}
+
+/// A commit that did not work, for whoever asked.
+pub(crate) fn store_failure(error: &StoreError) -> Failure {
+    let failure = Failure::new(Code::Unavailable, format!("nothing was changed: {error}"));
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -1,0 +1,86 @@
+//! Everything that the loop knows and reads may look at: the core, and what the core need not know.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hostler_core::{Core, Run, ServiceName, Time};
+use hostler_wasm::KeeperLink;
+use hostler_wasm::words::Status;
+use serde_json::Value;
+
+use crate::ledger::HandleRecord;
+use crate::plugins::Plugins;
+
+/// What reads may look at. Only the loop changes it.
+pub(crate) struct Desk {
+    pub(crate) core: Core,
+    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) keeper: Arc<KeeperLink>,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) owner: String,
+    /// Counted up by every change of what is wanted.
+    pub(crate) generation: u64,
+    pub(crate) last_event: u64,
+    pub(crate) started_at: Time,
+    pub(crate) shutting_down: bool,
+    /// Why nothing can be committed now.
+    pub(crate) trouble: Option<String>,
+    /// Each service as it was written.
+    pub(crate) written: BTreeMap<ServiceName, Value>,
+    pub(crate) handles: BTreeMap<Run, HandleRecord>,
+    /// What the backend last said of each life.
+    pub(crate) seen: BTreeMap<Run, Status>,
+    /// When each start that is not judged yet was begun.
+    pub(crate) begun: BTreeMap<Run, Time>,
+    /// How long the last start of each replica took, in milliseconds.
+    pub(crate) startup_ms: BTreeMap<(ServiceName, u32), u64>,
+    /// Figures of the last result of each check.
+    pub(crate) details: BTreeMap<(ServiceName, u32, String), BTreeMap<String, String>>,
+    /// Tasks with our tag that nobody knows: backend and id.
+    pub(crate) strangers: BTreeMap<(String, String), Time>,
+}
+
+impl Desk {
+    /// The text form of a life: what backends write onto the real thing. `[a-z0-9-]`, at most 63 bytes, unique by its run.
+    pub(crate) fn task_id(&self, service: &ServiceName, replica: u32, run: Run) -> String {
+        task_id(&self.owner, service, replica, run)
+    }
+
+    /// The run in a task's id, when the id is one of ours.
+    pub(crate) fn run_of(&self, id: &str) -> Option<Run> {
+        let rest = id.strip_prefix(self.owner.as_str())?.strip_prefix('-')?;
+        rest.rsplit_once('-')?.1.parse().ok()
+    }
+
+    /// An attribute that the backend told of a life.
+    pub(crate) fn attribute(&self, run: Run, name: &str) -> Option<&str> {
+        let status = self.seen.get(&run)?;
+        status.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Forgets everything beside the core about a life.
+    pub(crate) fn forget(&mut self, run: Run) {
+        self.handles.remove(&run);
+        self.seen.remove(&run);
+        self.begun.remove(&run);
+    }
+}
+
+pub(crate) fn task_id(owner: &str, service: &ServiceName, replica: u32, run: Run) -> String {
+    let slug: String = service.as_str().chars().take(24).map(|c| if c == '_' { '-' } else { c }).collect();
+    format!("{owner}-{slug}-{replica}-{run}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_id_still_fits() {
+        let name = ServiceName::new(&"a_".repeat(31)).expect("62 good characters");
+        let id = task_id("h0123456789", &name, 999, u64::MAX);
+        assert!(id.len() <= 63, "{id} has {}", id.len());
+        assert!(id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+    }
+}

@@ -1,0 +1,355 @@
+//! The only loop: hear, decide, commit, act, wait. What it decides is the core's business.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_api::EventRecord;
+use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName};
+use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
+use hostler_wasm::words::{Found, Status};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::act::Actor;
+use crate::clock;
+use crate::desk::Desk;
+use crate::ledger::{self, HandleRecord};
+use crate::message::{Message, News};
+use crate::operator::Operator;
+
+/// The loop and what it holds.
+pub(crate) struct Driver {
+    pub(crate) desk: Desk,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
+    pub(crate) actor: Actor,
+    pub(crate) operator: Operator,
+    /// Committed events, for those who follow.
+    pub(crate) events: broadcast::Sender<Arc<EventRecord>>,
+    /// Counts the rounds, for those who wait for a state.
+    pub(crate) rounds: watch::Sender<u64>,
+    /// To be committed with the next decision.
+    pub(crate) next: Txn,
+    /// Heard while nothing could be committed.
+    pub(crate) backlog: VecDeque<Message>,
+    /// The host ends after this round.
+    pub(crate) leaving: bool,
+}
+
+/// How many messages one round hears at most, so that a commit is never far away.
+const MESSAGES_PER_ROUND: usize = 4_096;
+/// How long to wait before a commit that failed is tried again.
+const COMMIT_AGAIN: Duration = Duration::from_secs(1);
+
+impl Driver {
+    /// Runs until everything is stopped after a shutdown, or until the host is to leave its tasks alone.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.carry_out().await;
+            self.rounds.send_modify(|round| *round += 1);
+            if self.leaving || self.desk.core.is_closed() {
+                break;
+            }
+            let wake = self.desk.core.poll_timeout();
+            tokio::select! {
+                // 1. Something happened. Cancel-safe: a message is taken or it is not.
+                message = next_message(&mut self.backlog, &mut self.inbox) => self.hear_all(message).await,
+                // 2. Something is due.
+                () = sleep_until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
+            }
+        }
+        self.operator.finish();
+    }
+
+    async fn hear_all(&mut self, first: Option<Message>) {
+        let Some(first) = first else {
+            self.leaving = true;
+            return;
+        };
+        self.hear(first).await;
+        for _ in 1..MESSAGES_PER_ROUND {
+            let Some(message) = self.backlog.pop_front().or_else(|| self.inbox.try_recv().ok()) else { break };
+            self.hear(message).await;
+        }
+    }
+
+    async fn hear(&mut self, message: Message) {
+        match message {
+            Message::News(news) => self.hear_news(news),
+            Message::Wake { backend, id } => self.hear_wake(backend, id),
+            Message::Note(event) => self.next.events.push(event),
+            Message::Look(look) => look(&self.desk),
+            Message::Change(change, answer) => {
+                let accepted = self.change(change).await;
+                // Whoever asked may have gone; what was asked holds all the same.
+                answer.send(accepted).ok();
+            }
+            Message::Leave => self.leaving = true,
+        }
+    }
+
+    fn hear_wake(&mut self, backend: String, id: Option<String>) {
+        let run = id.as_deref().and_then(|id| self.desk.run_of(id));
+        match run.and_then(|run| self.desk.handles.get(&run).map(|record| (run, record.handle.clone()))) {
+            Some((run, handle)) => self.actor.look_at(backend, run, handle),
+            None => self.desk.core.handle(clock::now(), Event::Hint { backend }),
+        }
+    }
+
+    fn hear_news(&mut self, news: News) {
+        let now = clock::now();
+        let event = match news {
+            News::Started { run, id, handle, status } => {
+                self.keep_handle(run, HandleRecord { id, handle });
+                self.desk.core.handle(now, Event::Started { run });
+                let Some(status) = status else { return };
+                let phase = phase(&status);
+                self.desk.seen.insert(run, status);
+                Event::Seen(vec![(run, phase)])
+            }
+            News::StartFailed { run, fault } => Event::StartFailed { run, fault },
+            News::Stopped { run, status } => {
+                let exit = status.as_ref().and_then(|status| match phase(status) {
+                    Phase::Exited(exit) => Some(exit),
+                    Phase::Pending | Phase::Running | Phase::Stopping | Phase::Gone | Phase::Unknown(_) => None,
+                });
+                Event::Stopped { run, exit }
+            }
+            News::StopFailed { run, fault } => Event::StopFailed { run, fault },
+            News::Destroyed { run, fault } => Event::Destroyed { run, fault },
+            News::Looked { backend, seen } => Event::Looked { backend, seen: seen.map(|seen| self.note_statuses(seen)) },
+            News::Seen { run, status } => Event::Seen(self.note_statuses(vec![(run, status)])),
+            News::Listed { backend, found } => {
+                let found = found.map(|found| self.note_found(&backend, found));
+                Event::Listed { backend, found }
+            }
+            News::Checked { result, details } => {
+                self.note_details(result.run, result.check, details);
+                Event::Checked(result)
+            }
+        };
+        self.desk.core.handle(now, event);
+    }
+
+    fn keep_handle(&mut self, run: Run, record: HandleRecord) {
+        let next = std::mem::take(&mut self.next);
+        self.next = next.put(ledger::handle_key(run), ledger::to_json(&record));
+        self.desk.handles.insert(run, record);
+    }
+
+    fn note_statuses(&mut self, seen: Vec<(Run, Status)>) -> Vec<(Run, Phase)> {
+        let mut phases = Vec::with_capacity(seen.len());
+        for (run, status) in seen {
+            phases.push((run, phase(&status)));
+            if self.desk.handles.contains_key(&run) {
+                self.desk.seen.insert(run, status);
+            }
+        }
+        phases
+    }
+
+    /// What a backend has of ours: handles we did not know are kept, and strangers are reported once.
+    fn note_found(&mut self, backend: &str, found: Vec<Found>) -> Vec<(Run, Phase)> {
+        let mut phases = Vec::new();
+        for Found { id, handle, status, .. } in found {
+            let Some(run) = self.desk.run_of(&id).filter(|run| self.is_ours(*run, &id)) else {
+                self.report_stranger(backend, id);
+                continue;
+            };
+            if !self.desk.handles.contains_key(&run) {
+                self.keep_handle(run, HandleRecord { id, handle });
+            }
+            phases.push((run, phase(&status)));
+            self.desk.seen.insert(run, status);
+        }
+        phases
+    }
+
+    fn is_ours(&self, run: Run, id: &str) -> bool {
+        match self.desk.core.owner_of(run) {
+            Some((name, replica)) => self.desk.task_id(name, replica, run) == id,
+            None => self.desk.core.is_abandoned(run),
+        }
+    }
+
+    fn report_stranger(&mut self, backend: &str, id: String) {
+        let key = (backend.to_owned(), id);
+        if self.desk.strangers.contains_key(&key) {
+            return;
+        }
+        let message = format!("backend {backend} has `{}` with our tag, and nobody here knows it; it is left alone", key.1);
+        let data = serde_json::json!({ "message": message, "backend": backend, "id": key.1 });
+        self.next.events.push(NewEvent::new("stranger", "host", clock::wall_ms(), &data.to_string()));
+        self.desk.strangers.insert(key, clock::now());
+    }
+
+    fn note_details(&mut self, run: Run, check: usize, details: BTreeMap<String, String>) {
+        let Some((name, replica)) = self.desk.core.owner_of(run) else { return };
+        let Some(spec) = self.desk.core.service(name.as_str()).map(|service| service.spec) else { return };
+        let Some(check) = spec.checks.get(check) else { return };
+        let key = (name.clone(), replica, check.name.clone());
+        self.desk.details.insert(key, details);
+    }
+
+    // ---- carrying out ----------------------------------------------------------------------------------------------
+
+    /// Commits what was decided, and then does it.
+    async fn carry_out(&mut self) {
+        let mut txn = std::mem::take(&mut self.next);
+        let mut effects = Vec::new();
+        let mut touched: BTreeSet<ServiceName> = BTreeSet::new();
+        let mut told = Vec::new();
+        while let Some(action) = self.desk.core.poll_action() {
+            match action {
+                Action::Save(saved) => {
+                    if let Saved::Task(run, None) = &saved {
+                        self.desk.forget(*run);
+                    }
+                    if let Saved::Slot(name, ..) = &saved {
+                        touched.insert(name.clone());
+                    }
+                    txn = ledger::save(txn, saved);
+                }
+                Action::Tell(notice) => {
+                    touched.insert(notice.service.clone());
+                    txn = txn.emit(ledger::event(&notice));
+                    told.push(notice);
+                }
+                effect => effects.push(effect),
+            }
+        }
+        if !txn.ops.is_empty() || !txn.events.is_empty() {
+            self.commit_at_last(txn).await;
+        }
+        for effect in effects {
+            self.begin(effect);
+        }
+        for notice in &told {
+            self.time_starts(notice.kind, &notice.service, notice.replica, notice.run);
+            if notice.kind == NoticeKind::HealthChanged {
+                self.operator.health(&notice.service, &notice.message);
+            }
+        }
+        for name in touched {
+            self.operator.show(&self.desk, &name);
+        }
+    }
+
+    fn begin(&mut self, effect: Action) {
+        if let Action::Start { run, .. } = &effect {
+            self.desk.begun.insert(*run, clock::now());
+        }
+        self.actor.begin(&self.desk, effect);
+    }
+
+    /// Notes how long a start took, once it is judged.
+    fn time_starts(&mut self, kind: NoticeKind, name: &ServiceName, replica: Option<u32>, run: Option<Run>) {
+        let (Some(replica), Some(run)) = (replica, run) else { return };
+        if !matches!(kind, NoticeKind::Started | NoticeKind::HealthChanged) {
+            return;
+        }
+        let Some(view) = self.desk.core.service(name.as_str()) else { return };
+        let judged = view.spec.checks.is_empty() || view.replicas.iter().any(|part| part.replica == replica && part.health == Health::Healthy);
+        if !judged {
+            return;
+        }
+        if let Some(begun) = self.desk.begun.remove(&run) {
+            let took = clock::now().since(begun);
+            self.desk.startup_ms.insert((name.clone(), replica), took.0);
+        }
+    }
+
+    /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile.
+    async fn commit_at_last(&mut self, txn: Txn) {
+        loop {
+            match self.commit(txn.clone()).await {
+                Ok(()) => {
+                    if self.desk.trouble.take().is_some() {
+                        tracing::info!("the store takes commits again");
+                    }
+                    return;
+                }
+                Err(error) => {
+                    if self.desk.trouble.is_none() {
+                        tracing::error!(%error, "nothing can be committed; the host waits, and tasks go on as they are");
+                    }
+                    self.desk.trouble = Some(error.to_string());
+                }
+            }
+            if self.leaving {
+                return;
+            }
+            self.serve_reads(COMMIT_AGAIN).await;
+        }
+    }
+
+    /// Answers reads for a while, and keeps everything else for later.
+    async fn serve_reads(&mut self, time: Duration) {
+        let end = tokio::time::Instant::now() + time;
+        while let Ok(message) = tokio::time::timeout_at(end, self.inbox.recv()).await {
+            match message {
+                Some(Message::Look(look)) => look(&self.desk),
+                Some(Message::Leave) | None => {
+                    self.leaving = true;
+                    return;
+                }
+                Some(Message::Change(_, answer)) => {
+                    let why = self.desk.trouble.clone().unwrap_or_default();
+                    answer.send(Err(hostler_api::Failure::new(hostler_api::Code::Unavailable, format!("nothing can be remembered now: {why}")))).ok();
+                }
+                Some(other) => self.backlog.push_back(other),
+            }
+        }
+    }
+
+    /// Commits once, and tells those who follow.
+    pub(crate) async fn commit(&mut self, txn: Txn) -> Result<(), StoreError> {
+        let events = txn.events.clone();
+        let (tell, told) = oneshot::channel();
+        self.store.submit(txn, Box::new(move |outcome| drop(tell.send(outcome))));
+        match told.await.unwrap_or(Err(StoreError::Closed))? {
+            Outcome::Committed { revision, first_event } => {
+                let first = first_event.unwrap_or(self.desk.last_event + 1);
+                for (seq, event) in (first..).zip(events) {
+                    let NewEvent { kind, subject, at_unix_ms, data } = event;
+                    let event = hostler_store::Event { seq, revision, kind, subject, at_unix_ms, data };
+                    self.desk.last_event = seq;
+                    // Nobody may be following.
+                    self.events.send(Arc::new(ledger::told(&event))).ok();
+                }
+                Ok(())
+            }
+            Outcome::Conflict { key } => Err(StoreError::Invalid(format!("somebody else changed {key}"))),
+            Outcome::Fenced => Err(StoreError::Invalid("another host has taken over".to_owned())),
+        }
+    }
+}
+
+async fn next_message(backlog: &mut VecDeque<Message>, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Option<Message> {
+    match backlog.pop_front() {
+        Some(message) => Some(message),
+        None => inbox.recv().await,
+    }
+}
+
+async fn sleep_until(wake: Option<hostler_core::Time>) {
+    match wake {
+        Some(at) => tokio::time::sleep(Duration::from_millis(at.since(clock::now()).0)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A plugin's word for where a task is, as the core's.
+pub(crate) fn phase(status: &Status) -> Phase {
+    use hostler_wasm::words::Phase as Said;
+    match &status.phase {
+        Said::Pending => Phase::Pending,
+        Said::Running => Phase::Running,
+        Said::Stopping => Phase::Stopping,
+        Said::Exited(exit) => {
+            Phase::Exited(Exit { code: exit.code, signal: exit.signal.clone(), out_of_memory: exit.out_of_memory, reason: exit.reason.clone() })
+        }
+        Said::Gone => Phase::Gone,
+        Said::Unknown(reason) => Phase::Unknown(reason.clone()),
+    }
+}

@@ -1,0 +1,364 @@
+//! One host over one state directory: set up, taken up again, and ended.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_api::{ApplyRequest, Code, Failure, routes};
+use hostler_core::{Config, Core, Event};
+use hostler_keeper::protocol::Request;
+use hostler_store::{Memory, Sqlite, Store, StoreError, Txn};
+use hostler_wasm::{ExitNews, KeeperLink, PoolOptions, RestartHook, Runtime, RuntimeOptions};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::act::Actor;
+use crate::clock;
+use crate::desk::Desk;
+use crate::drive::Driver;
+use crate::http::{self, Door};
+use crate::ledger;
+use crate::message::{Change, Message};
+use crate::operator::Operator;
+use crate::plugins::{BuiltIns, Plugins, read_stored};
+use crate::sink::{PluginState, Sink};
+use crate::state_dir::StateDir;
+
+/// How long the keeper may take to answer for the first time.
+const KEEPER: Duration = Duration::from_secs(10);
+/// Events of the past that are kept.
+const EVENTS_KEPT: u64 = 100_000;
+
+/// What remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoreEngine {
+    /// A file in the state directory.
+    #[default]
+    Sqlite,
+    /// Nothing outlives the host.
+    Memory,
+}
+
+/// What a host is made of.
+#[derive(Debug, Clone)]
+pub struct HostOptions {
+    /// Made when absent; private to this host.
+    pub state_dir: PathBuf,
+    /// Plugins in the program itself.
+    pub built_ins: BuiltIns,
+    /// The program that is the keeper when called as `PROGRAM keeper --dir DIR`.
+    pub exe: PathBuf,
+    /// What remembers.
+    pub store: StoreEngine,
+    /// Applied before anything is started. A host that refuses it does not start.
+    pub initial: Option<ApplyRequest>,
+}
+
+impl HostOptions {
+    /// A host with the defaults, and nothing to apply.
+    pub fn new(state_dir: PathBuf, built_ins: BuiltIns, exe: PathBuf) -> HostOptions {
+        HostOptions { state_dir, built_ins, exe, store: StoreEngine::default(), initial: None }
+    }
+}
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// Another host has the state directory.
+    #[error("another host{} runs on the state directory {}", pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(), path.display())]
+    Taken {
+        /// The state directory.
+        path: PathBuf,
+        /// The other host.
+        pid: Option<u32>,
+    },
+    /// The state directory cannot be used.
+    #[error("cannot {doing} {}: {reason}", path.display())]
+    StateDir {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        reason: String,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(StoreError),
+    /// A record in the store cannot be read.
+    #[error("the record `{key}` in the store cannot be read: {reason}")]
+    Record {
+        /// Which one.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+    /// The keeper cannot be started.
+    #[error("the keeper, which holds local processes, cannot be reached: {0}")]
+    Keeper(String),
+    /// Something else that a host needs is not there.
+    #[error("{0}")]
+    Start(String),
+    /// The configuration to start with was refused.
+    #[error(transparent)]
+    Refused(Failure),
+}
+
+impl HostError {
+    pub(crate) fn state_dir(path: &Path, doing: &'static str, error: &std::io::Error) -> HostError {
+        HostError::StateDir { path: path.to_owned(), doing, reason: error.to_string() }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            HostError::Taken { .. } => Some("talk to it (`hostler ps`, `hostler apply FILE`), or use another --state-dir".to_owned()),
+            HostError::StateDir { .. } => Some("make it writable for this user, or choose another with --state-dir or HOSTLER_STATE_DIR".to_owned()),
+            HostError::Store(error) => error.hint(),
+            HostError::Record { .. } => {
+                Some("nothing was changed; a newer Hostler may have written it: start that one, or go back to a copy of store.db".to_owned())
+            }
+            HostError::Keeper(_) => Some("its own log is keeper/keeper.log in the state directory".to_owned()),
+            HostError::Start(_) => None,
+            HostError::Refused(failure) => failure.hint.clone(),
+        }
+    }
+
+    /// The same as it travels.
+    pub fn failure(&self) -> Failure {
+        if let HostError::Refused(failure) = self {
+            return failure.clone();
+        }
+        let code = if matches!(self, HostError::Taken { .. }) { Code::Conflict } else { Code::Failed };
+        let failure = Failure::new(code, self.to_string());
+        match self.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// A host that runs. Dropping it leaves it running; [`Host::wait`] says when it has ended.
+#[derive(Debug)]
+pub struct Host {
+    state_dir: PathBuf,
+    outbox: mpsc::UnboundedSender<Message>,
+    running: JoinHandle<()>,
+}
+
+impl Host {
+    /// Takes the state directory, takes up what an earlier host left, and listens on its socket.
+    ///
+    /// # Errors
+    /// See [`HostError`]: nothing was started, and nothing was changed but what an `initial` configuration that was accepted says.
+    pub async fn start(options: HostOptions) -> Result<Host, HostError> {
+        let started_at = clock::now();
+        let state_dir = StateDir::take(&options.state_dir)?;
+        let path = state_dir.path.clone();
+        let store = open_store(&path, options.store)?;
+        let memory = ledger::recall(&*store)?;
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let keeper = connect_keeper(&path, &options.exe).await?;
+        let runtime = Runtime::new(RuntimeOptions {
+            cache_dir: path.join("cache"),
+            owner: memory.owner.clone(),
+            keeper: Some(Arc::clone(&keeper)),
+            state: Some(Arc::new(PluginState::new(Arc::clone(&store)))),
+            sink: Arc::new(Sink::new(outbox.clone())),
+            pool: PoolOptions::default(),
+        })
+        .map_err(|error| HostError::Start(error.to_string()))?;
+        let plugins = Arc::new(Plugins::new(runtime, options.built_ins));
+        let mut stored = BTreeMap::new();
+        ledger::each(&*store, "plugins/", |name, value: serde_json::Value| {
+            stored.insert(name.to_owned(), read_stored(&value));
+            Ok(())
+        })?;
+        plugins.reload(stored).await;
+        // A configuration that cannot be applied must not have started anything.
+        let initial = match options.initial {
+            Some(request) => Some(first_configuration(&plugins, request).await?),
+            None => None,
+        };
+        let config = Config { seed: clock::wall_ms() ^ u64::from(std::process::id()), max_parallel: max_parallel(&*store)?, ..Config::default() };
+        let mut core = Core::restore(config, started_at, memory.remembered);
+        for (backend, missing) in plugins.swap(plugins.table()) {
+            core.handle(clock::now(), Event::Plugin { backend, missing });
+        }
+        let desk = Desk {
+            core,
+            plugins: Arc::clone(&plugins),
+            keeper: Arc::clone(&keeper),
+            state_dir: path.clone(),
+            owner: memory.owner,
+            generation: memory.generation,
+            last_event: memory.last_event,
+            started_at,
+            shutting_down: false,
+            trouble: None,
+            written: memory.written,
+            handles: memory.handles,
+            seen: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            startup_ms: BTreeMap::new(),
+            details: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+        };
+        let (events, _) = broadcast::channel(4_096);
+        let rounds = watch::Sender::new(0);
+        let door = Door {
+            outbox: outbox.clone(),
+            store: Arc::clone(&store),
+            plugins: Arc::clone(&plugins),
+            events: events.clone(),
+            rounds: rounds.subscribe(),
+        };
+        let listener = listen(&path)?;
+        let actor = Actor { plugins, outbox: outbox.clone() };
+        let driver = Driver {
+            desk,
+            store: Arc::clone(&store),
+            inbox,
+            actor,
+            operator: Operator::new(&path),
+            events,
+            rounds,
+            next: Txn::new(),
+            backlog: VecDeque::new(),
+            leaving: false,
+        };
+        let waking = tokio::spawn(wake_on_exits(keeper.exits(), outbox.clone()));
+        let tidying = tokio::spawn(tidy(Arc::clone(&store)));
+        let serving = tokio::spawn(http::serve(listener, door));
+        let socket = path.join(routes::SOCKET);
+        let running = tokio::spawn(async move {
+            driver.run().await;
+            // What is being answered right now may finish; nothing new is taken.
+            std::fs::remove_file(&socket).ok();
+            waking.abort();
+            tidying.abort();
+            http::finish(serving).await;
+            end_idle_keeper(&keeper).await;
+            drop(state_dir);
+        });
+        let host = Host { state_dir: path, outbox, running };
+        if let Some(change) = initial {
+            host.change(change).await.map_err(HostError::Refused)?;
+        }
+        Ok(host)
+    }
+
+    /// Where it keeps everything; absolute.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    async fn change(&self, change: Change) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.outbox.send(Message::Change(change, answer)).ok();
+        match answered.await {
+            Ok(accepted) => accepted.map(drop),
+            Err(_) => Err(Failure::new(Code::Internal, "the host ended before it answered")),
+        }
+    }
+
+    /// Ends the host and leaves its tasks to the keeper and their engines: the next host takes them up.
+    pub fn leave(&self) {
+        // It may have ended already.
+        self.outbox.send(Message::Leave).ok();
+    }
+
+    /// Returns once the host has ended.
+    pub async fn wait(self) {
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "the host's loop broke");
+        }
+    }
+}
+
+async fn first_configuration(plugins: &Arc<Plugins>, request: ApplyRequest) -> Result<Change, HostError> {
+    let prepared = crate::apply::prepare(plugins, request).await.map_err(HostError::Refused)?;
+    if prepared.problems.is_empty() {
+        return Ok(Change::Apply(Box::new(prepared)));
+    }
+    Err(HostError::Refused(Failure::config(prepared.problems)))
+}
+
+fn open_store(path: &Path, engine: StoreEngine) -> Result<Arc<dyn Store>, HostError> {
+    Ok(match engine {
+        StoreEngine::Sqlite => Arc::new(Sqlite::open(path.join("store.db"))?),
+        StoreEngine::Memory => Arc::new(Memory::new()),
+    })
+}
+
+fn max_parallel(store: &dyn Store) -> Result<u32, HostError> {
+    let default = Config::default().max_parallel;
+    let entry = store.get("meta/max-parallel")?;
+    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or(default))
+}
+
+/// The keeper outlives hosts: it is found, or started.
+async fn connect_keeper(state_dir: &Path, exe: &Path) -> Result<Arc<KeeperLink>, HostError> {
+    let (dir, exe) = (state_dir.join("keeper"), exe.to_owned());
+    let socket = hostler_keeper::keeper::socket_path(&dir);
+    let restart: RestartHook = Arc::new(move || {
+        let (dir, exe) = (dir.clone(), exe.clone());
+        Box::pin(async move {
+            let started = tokio::task::spawn_blocking(move || hostler_keeper::client::ensure(&dir, &exe, KEEPER)).await;
+            started.map_err(|error| error.to_string())?.map(drop).map_err(|error| error.to_string())
+        })
+    });
+    KeeperLink::connect(socket, Some(restart)).await.map_err(|error| HostError::Keeper(error.to_string()))
+}
+
+/// A keeper that holds nothing has no reason to stay.
+async fn end_idle_keeper(keeper: &KeeperLink) {
+    let asked = tokio::time::timeout(Duration::from_secs(2), keeper.request(Request::Shutdown { if_idle: true })).await;
+    tracing::debug!(?asked, "asked the keeper to end if it holds nothing");
+}
+
+/// A crash wakes its backend at once; a lost hint costs one interval.
+async fn wake_on_exits(mut exits: broadcast::Receiver<ExitNews>, outbox: mpsc::UnboundedSender<Message>) {
+    loop {
+        let wake = match exits.recv().await {
+            Ok(ExitNews::Exited { plugin, key, .. }) => Message::Wake { backend: plugin, id: Some(key) },
+            Ok(ExitNews::Reconnected) | Err(broadcast::error::RecvError::Lagged(_)) => Message::Wake { backend: "process".to_owned(), id: None },
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if outbox.send(wake).is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets go of old events now and then.
+async fn tidy(store: Arc<dyn Store>) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        let store = Arc::clone(&store);
+        let keep = hostler_store::Retention { events: EVENTS_KEPT, deletions: EVENTS_KEPT };
+        let compacted = tokio::task::spawn_blocking(move || store.compact(keep)).await;
+        if let Ok(Err(error)) = compacted {
+            tracing::warn!(%error, "old events could not be let go");
+        }
+    }
+}
+
+/// A socket of ours alone: its directory is private, and so is the socket from its first instant.
+fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = state_dir.join(routes::SOCKET);
+    let failed = |doing, error: std::io::Error| HostError::state_dir(&path, doing, &error);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove the old socket", error)),
+        Ok(()) | Err(_) => {}
+    }
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let bound = tokio::net::UnixListener::bind(&path);
+    rustix::process::umask(before);
+    let listener = bound.map_err(|error| failed("listen on", error))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed("protect", error))?;
+    Ok(listener)
+}

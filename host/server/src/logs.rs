@@ -1,0 +1,203 @@
+//! What tasks write and use, asked of their backends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hostler_api::{Code, Failure, LogItem, LogLine, LogsQuery, Origin, ServiceDetail, Shape, Timestamp, Usage};
+use hostler_wasm::words::{Chunk, Handle};
+use hostler_wasm::{Ability, Call, Plugin};
+use tokio::sync::mpsc;
+
+use crate::desk::Desk;
+use crate::http::{Door, line};
+use crate::plugins::Plugins;
+use crate::speak;
+
+/// How long one page of a log may take.
+const READ: Duration = Duration::from_secs(10);
+/// How long measuring may take before a status goes without.
+const MEASURE: Duration = Duration::from_secs(2);
+/// Bytes of lines asked for at a time.
+const PAGE_BYTES: u32 = 256 * 1024;
+/// From one look for new lines to the next, when following.
+const FOLLOW: Duration = Duration::from_millis(200);
+
+/// A replica whose log can be read.
+#[derive(Clone)]
+struct Source {
+    replica: u32,
+    handle: Handle,
+}
+
+/// One reader of one service's logs.
+pub(crate) struct Reading {
+    door: Door,
+    service: String,
+    plugin: Arc<Plugin>,
+    sources: Vec<(Source, Option<String>)>,
+    asked: LogsQuery,
+}
+
+impl Reading {
+    /// Finds out whose logs there are.
+    pub(crate) async fn begin(door: &Door, name: &str, asked: LogsQuery) -> Result<Reading, Failure> {
+        let looked = {
+            let (name, only) = (name.to_owned(), asked.replica);
+            door.look(move |desk| look(desk, &name, only)).await??
+        };
+        let (backend, sources) = looked;
+        let plugin = door.plugins.get(&backend).ok_or_else(|| Failure::new(Code::Unavailable, door.plugins.why_not(&backend)))?;
+        if !plugin.abilities().contains(&Ability::Logs) {
+            let failure = Failure::new(Code::Invalid, format!("backend `{backend}` of service `{name}` does not keep logs"));
+            return Err(failure.hint("it lacks the ability `logs`: `hostler plugin inspect` shows what it has"));
+        }
+        let cursors = cursors(asked.cursor.as_deref())?;
+        let sources = sources
+            .into_iter()
+            .map(|source| (cursors.iter().find(|(replica, _)| *replica == source.replica).map(|(_, cursor)| cursor.clone()), source));
+        let sources = sources.map(|(cursor, source)| (source, cursor)).collect();
+        Ok(Reading { door: door.clone(), service: name.to_owned(), plugin, sources, asked })
+    }
+
+    /// Reads, and hands over the lines.
+    pub(crate) fn run(mut self) -> mpsc::Receiver<Vec<u8>> {
+        let (tell, told) = mpsc::channel(256);
+        // It ends when the reader goes away.
+        tokio::spawn(async move { self.tell(&tell).await });
+        told
+    }
+
+    async fn tell(&mut self, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+        for index in 0..self.sources.len() {
+            self.drain(index, self.asked.tail, tell).await?;
+        }
+        if !self.asked.follow {
+            let cursor = self
+                .sources
+                .iter()
+                .filter_map(|(source, cursor)| Some(format!("{}@{}", source.replica, cursor.as_ref()?)))
+                .collect::<Vec<_>>()
+                .join(",");
+            return tell.send(line(&LogItem::Cursor { version: Shape, service: self.service.clone(), cursor })).await.ok();
+        }
+        loop {
+            tokio::time::sleep(FOLLOW).await;
+            if tell.is_closed() {
+                return None;
+            }
+            self.find_new_lives().await;
+            for index in 0..self.sources.len() {
+                self.drain(index, None, tell).await?;
+            }
+        }
+    }
+
+    /// A replica that was restarted goes on in its own log; one that is new begins one.
+    async fn find_new_lives(&mut self) {
+        let (name, only) = (self.service.clone(), self.asked.replica);
+        let Ok(Ok((_, found))) = self.door.look(move |desk| look(desk, &name, only)).await else { return };
+        for source in found {
+            match self.sources.iter_mut().find(|(known, _)| known.replica == source.replica) {
+                Some((known, _)) => *known = source,
+                None => self.sources.push((source, None)),
+            }
+        }
+    }
+
+    /// Reads one replica's log to its present end.
+    async fn drain(&mut self, index: usize, tail: Option<u32>, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+        let mut tail = tail;
+        loop {
+            let (source, cursor) = self.sources[index].clone();
+            let Some(backend) = self.plugin.backend() else { return None };
+            let call = Call::within(READ).about(&self.service);
+            let tail_now = if cursor.is_none() { tail.take() } else { None };
+            let chunk = match backend.read_logs(call, &source.handle, cursor.as_deref(), tail_now, PAGE_BYTES).await {
+                Ok(chunk) => chunk,
+                // The backend is away, or the task is gone: there is nothing new from here now.
+                Err(error) => {
+                    tracing::debug!(%error, service = self.service, "no log now");
+                    return Some(());
+                }
+            };
+            let empty = chunk.lines.is_empty();
+            let same = cursor.as_deref() == Some(chunk.next.as_str());
+            self.sources[index].1 = Some(chunk.next.clone());
+            self.tell_chunk(&source, chunk, tell).await?;
+            if empty || same {
+                return Some(());
+            }
+        }
+    }
+
+    async fn tell_chunk(&self, source: &Source, chunk: Chunk, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+        if chunk.gap {
+            tell.send(line(&LogItem::Gap { version: Shape, service: self.service.clone(), replica: source.replica })).await.ok()?;
+        }
+        for said in chunk.lines {
+            if self.asked.since_ms.is_some_and(|since| said.at.is_some_and(|at| at < since)) {
+                continue;
+            }
+            let origin = match said.origin {
+                hostler_wasm::words::Origin::Out => Origin::Out,
+                hostler_wasm::words::Origin::Err => Origin::Err,
+            };
+            let mut item = LogLine::new(&self.service, source.replica, said.at.map(Timestamp), origin, said.bytes);
+            item.continued = said.continued;
+            tell.send(line(&LogItem::Line(item))).await.ok()?;
+        }
+        Some(())
+    }
+}
+
+/// The backend of a service, and the lives whose logs can be read: the one that goes on, else the one before it.
+fn look(desk: &Desk, name: &str, only: Option<u32>) -> Result<(String, Vec<Source>), Failure> {
+    let view = desk.core.service(name).ok_or_else(|| speak::not_found(desk, name))?;
+    let lives = view.replicas.iter().filter(|part| only.is_none_or(|only| only == part.replica));
+    let sources = lives.filter_map(|part| {
+        let run = [part.run, part.previous].into_iter().flatten().find(|run| desk.handles.contains_key(run))?;
+        Some(Source { replica: part.replica, handle: desk.handles.get(&run)?.handle.clone() })
+    });
+    Ok((view.spec.backend.plugin.clone(), sources.collect()))
+}
+
+/// Reads `REPLICA@CURSOR,…` as an earlier answer gave it.
+fn cursors(text: Option<&str>) -> Result<Vec<(u32, String)>, Failure> {
+    let parts = text.into_iter().flat_map(|text| text.split(',')).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let parsed = part.split_once('@').and_then(|(replica, cursor)| Some((replica.parse().ok()?, cursor.to_owned())));
+            parsed.ok_or_else(|| Failure::new(Code::Invalid, "the cursor is none that this host has given"))
+        })
+        .collect()
+}
+
+/// The running lives of a service whose backend can measure, and that backend.
+pub(crate) fn measurable(desk: &Desk, name: &str) -> Option<(String, Vec<(u32, Handle)>)> {
+    let view = desk.core.service(name)?;
+    let running = view.replicas.iter().filter_map(|part| Some((part.replica, desk.handles.get(&part.run?)?.handle.clone())));
+    Some((view.spec.backend.plugin.clone(), running.collect()))
+}
+
+/// Adds what each replica uses, where its backend can say.
+pub(crate) async fn add_usage(plugins: &Plugins, measured: Option<(String, Vec<(u32, Handle)>)>, detail: &mut ServiceDetail) {
+    let Some((backend, running)) = measured.filter(|(_, running)| !running.is_empty()) else { return };
+    let Some(plugin) = plugins.get(&backend).filter(|plugin| plugin.abilities().contains(&Ability::Stats)) else { return };
+    let Some(backend) = plugin.backend() else { return };
+    let (replicas, handles): (Vec<u32>, Vec<Handle>) = running.into_iter().unzip();
+    let Ok(usages) = backend.measure(Call::within(MEASURE), &handles).await else { return };
+    for (replica, usage) in replicas.into_iter().zip(usages) {
+        if let (Some(part), Some(usage)) = (detail.replicas.iter_mut().find(|part| part.replica == replica), usage) {
+            part.usage = Some(Usage {
+                at: Some(Timestamp(usage.at)),
+                cpu_nanos: usage.cpu_nanos,
+                memory_bytes: usage.memory_bytes,
+                memory_limit_bytes: usage.memory_limit_bytes,
+                disk_free_bytes: usage.disk_free_bytes,
+                network_received_bytes: usage.network_received_bytes,
+                network_sent_bytes: usage.network_sent_bytes,
+                processes: usage.processes,
+            });
+        }
+    }
+}

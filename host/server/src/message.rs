@@ -1,0 +1,68 @@
+//! What the loop hears.
+
+use std::collections::BTreeMap;
+
+use hostler_api::Failure;
+use hostler_core::{CheckResult, Fault, Run, ServiceName};
+use hostler_store::NewEvent;
+use hostler_wasm::words::{Found, Handle, Status};
+use tokio::sync::oneshot;
+
+use crate::apply::Prepared;
+use crate::desk::Desk;
+
+/// One thing for the loop to hear.
+pub(crate) enum Message {
+    /// An action was carried out.
+    News(News),
+    /// A backend's task changed: look at it, or at all of them.
+    Wake {
+        /// The plugin.
+        backend: String,
+        /// The task's id, when that is known.
+        id: Option<String>,
+    },
+    /// Something to stand in the event log.
+    Note(NewEvent),
+    /// A read.
+    Look(Box<dyn FnOnce(&Desk) + Send>),
+    /// A request, and where its answer goes.
+    Change(Change, oneshot::Sender<Result<Accepted, Failure>>),
+    /// The host ends; the tasks stay.
+    Leave,
+}
+
+/// What became of an action.
+pub(crate) enum News {
+    Started { run: Run, id: String, handle: Handle, status: Option<Status> },
+    StartFailed { run: Run, fault: Fault },
+    Stopped { run: Run, status: Option<Status> },
+    StopFailed { run: Run, fault: Fault },
+    Destroyed { run: Run, fault: Option<Fault> },
+    Looked { backend: String, seen: Result<Vec<(Run, Status)>, String> },
+    Seen { run: Run, status: Status },
+    Listed { backend: String, found: Result<Vec<Found>, String> },
+    Checked { result: CheckResult, details: BTreeMap<String, String> },
+}
+
+/// What is asked of the host.
+pub(crate) enum Change {
+    Start { names: Vec<ServiceName>, deps: bool },
+    Stop { names: Vec<ServiceName>, force: bool },
+    Restart { names: Vec<ServiceName>, force: bool },
+    Apply(Box<Prepared>),
+    Down { keep: bool, force: bool },
+    CheckNow(Vec<ServiceName>),
+    Shutdown { stop_services: bool, force: bool },
+}
+
+/// What was accepted: it is committed, and the core has heard it.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    /// After it.
+    pub(crate) generation: u64,
+    /// Before it.
+    pub(crate) last_event: u64,
+    /// In the order it happens.
+    pub(crate) services: Vec<ServiceName>,
+}

@@ -1,0 +1,122 @@
+//! The operator's view on disk, written behind the loop's back so that a slow disk does not slow decisions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use hostler_core::ServiceName;
+use hostler_store::view::{ServiceView, View};
+
+use crate::desk::Desk;
+use crate::speak;
+
+/// What waits to be written: only the newest of each service counts.
+#[derive(Default)]
+struct Waiting {
+    shows: BTreeMap<ServiceName, Option<Show>>,
+    health: Vec<(ServiceName, String)>,
+    finished: bool,
+}
+
+struct Show {
+    written: serde_json::Value,
+    state: hostler_api::ServiceDetail,
+    pid: Option<u32>,
+}
+
+/// Writes `services/NAME/…` of the state directory.
+pub(crate) struct Operator {
+    waiting: Arc<(Mutex<Waiting>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Operator {
+    /// Begins to write; where it cannot, the host goes on without.
+    pub(crate) fn new(state_dir: &Path) -> Operator {
+        let waiting: Arc<(Mutex<Waiting>, Condvar)> = Arc::default();
+        let for_thread = Arc::clone(&waiting);
+        let thread = match View::new(state_dir) {
+            Ok(view) => std::thread::Builder::new().name("view".to_owned()).spawn(move || write(&view, &for_thread)).ok(),
+            Err(error) => {
+                tracing::warn!(%error, "the view for operators is not written");
+                None
+            }
+        };
+        Operator { waiting, thread }
+    }
+
+    /// Shows a service as it is now, or takes it away when it is gone.
+    pub(crate) fn show(&self, desk: &Desk, name: &ServiceName) {
+        let show = speak::detail(desk, name.as_str()).map(|mut state| {
+            // What changes with every check belongs to `hostler status`, not on the disk.
+            state.checks.iter_mut().for_each(|check| check.history.clear());
+            Show { written: desk.written.get(name).cloned().unwrap_or_default(), pid: state.service.pid, state }
+        });
+        self.add(|waiting| {
+            waiting.shows.insert(name.clone(), show);
+        });
+    }
+
+    /// Adds a line to a service's health log.
+    pub(crate) fn health(&self, name: &ServiceName, message: &str) {
+        let line = format!("{} {message}", hostler_api::Timestamp(crate::clock::wall_ms()));
+        self.add(|waiting| waiting.health.push((name.clone(), line)));
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Waiting)) {
+        let (waiting, wake) = &*self.waiting;
+        change(&mut waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        wake.notify_one();
+    }
+
+    /// Writes what waits, and ends.
+    pub(crate) fn finish(&mut self) {
+        self.add(|waiting| waiting.finished = true);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by the thread itself.
+            thread.join().ok();
+        }
+    }
+}
+
+fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
+    let (waiting, wake) = shared;
+    loop {
+        let batch = {
+            let guard = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut guard = wake
+                .wait_while(guard, |waiting| waiting.shows.is_empty() && waiting.health.is_empty() && !waiting.finished)
+                .unwrap_or_else(PoisonError::into_inner);
+            let finished = guard.finished;
+            Waiting { shows: std::mem::take(&mut guard.shows), health: std::mem::take(&mut guard.health), finished }
+        };
+        for (name, line) in &batch.health {
+            report(view.append_health(name.as_str(), line));
+        }
+        for (name, show) in &batch.shows {
+            report(match show {
+                Some(show) => view.write(name.as_str(), &files(name, show)),
+                None => view.remove(name.as_str()),
+            });
+        }
+        if batch.finished {
+            return;
+        }
+    }
+}
+
+fn files(name: &ServiceName, show: &Show) -> ServiceView {
+    let config = serde_json::json!({ "services": { name.as_str(): &show.written } });
+    ServiceView {
+        config_yaml: serde_saphyr::to_string(&config).unwrap_or_else(|error| format!("# cannot be written as YAML: {error}\n")),
+        state_json: serde_json::to_string_pretty(&show.state).unwrap_or_default() + "\n",
+        pid: show.pid,
+    }
+}
+
+fn report(written: Result<(), hostler_store::view::ViewError>) {
+    if let Err(error) = written {
+        tracing::warn!(%error, "the view for operators is behind");
+    }
+}

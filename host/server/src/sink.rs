@@ -1,0 +1,156 @@
+//! What plugins say, what they were refused, and what they keep.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hostler_store::{NewEvent, Store, StoreError, Txn};
+use hostler_wasm::{CallError, Denial, Level, PluginLine, PluginSink, Quota, StateError, StateStore, Wait};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::message::Message;
+
+/// Lines go to the host's log; refusals and breakdowns also into the event log.
+pub(crate) struct Sink {
+    outbox: mpsc::UnboundedSender<Message>,
+    /// Events told within the current second: a plugin in a loop must not fill the event log.
+    told: Mutex<(u64, u32)>,
+}
+
+/// Events about plugins per second, over all of them; the counters of `hostler plugin list` count every one.
+const EVENTS_PER_SECOND: u32 = 20;
+
+impl Sink {
+    pub(crate) fn new(outbox: mpsc::UnboundedSender<Message>) -> Sink {
+        Sink { outbox, told: Mutex::default() }
+    }
+
+    fn tell(&self, kind: &str, plugin: &str, subject: &str, message: String) {
+        let second = clock::now().0 / 1000;
+        {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.0 != second {
+                *told = (second, 0);
+            }
+            told.1 += 1;
+            if told.1 > EVENTS_PER_SECOND {
+                return;
+            }
+        }
+        let data = json!({ "message": message, "plugin": plugin, "subject": subject });
+        // The loop is gone only when the host is.
+        self.outbox.send(Message::Note(NewEvent::new(kind, "host", clock::wall_ms(), &data.to_string()))).ok();
+    }
+}
+
+impl PluginSink for Sink {
+    fn line(&self, line: PluginLine) {
+        let PluginLine { plugin, function, subject, level, message, fields, .. } = line;
+        let fields = if fields.is_empty() { String::new() } else { format!(" {fields:?}") };
+        match level {
+            Level::Debug => tracing::debug!(target: "plugin", plugin, function, subject, "{message}{fields}"),
+            Level::Info => tracing::info!(target: "plugin", plugin, function, subject, "{message}{fields}"),
+            Level::Warn => tracing::warn!(target: "plugin", plugin, function, subject, "{message}{fields}"),
+            Level::Error => tracing::error!(target: "plugin", plugin, function, subject, "{message}{fields}"),
+        }
+    }
+
+    fn denied(&self, denial: Denial) {
+        let Denial { plugin, function, subject, capability, what, .. } = denial;
+        tracing::warn!(target: "plugin", plugin, function, subject, capability, what, "denied");
+        self.tell("plugin-denied", &plugin, &subject, format!("plugin {plugin} was refused {capability}: {what} (during {function})"));
+    }
+
+    fn failed(&self, plugin: &str, _revision: &str, subject: &str, error: &CallError) {
+        if !error.is_plugins_fault() {
+            return;
+        }
+        tracing::error!(target: "plugin", plugin, subject, %error, "a call failed");
+        self.tell("plugin-failed", plugin, subject, error.to_string());
+    }
+}
+
+/// Plugins' own memory, in the host's store.
+pub(crate) struct PluginState {
+    store: Arc<dyn Store>,
+    /// One change at a time, so that quotas hold.
+    changing: Arc<Mutex<()>>,
+}
+
+impl PluginState {
+    pub(crate) fn new(store: Arc<dyn Store>) -> PluginState {
+        PluginState { store, changing: Arc::default() }
+    }
+
+    /// Runs on a thread where waiting for the disk is fine.
+    fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Store) -> Result<T, StateError> + Send + 'static,
+    ) -> Wait<'static, Result<T, StateError>> {
+        let store = Arc::clone(&self.store);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&*store)).await;
+            done.unwrap_or_else(|error| Err(StateError::Unavailable(error.to_string())))
+        })
+    }
+}
+
+fn place(plugin: &str, key: &str) -> String {
+    format!("plugin-state/{plugin}/{key}")
+}
+
+fn away(error: StoreError) -> StateError {
+    StateError::Unavailable(error.to_string())
+}
+
+impl StateStore for PluginState {
+    fn get<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<Option<Vec<u8>>, StateError>> {
+        let key = place(plugin, key);
+        self.run(move |store| Ok(store.get(&key).map_err(away)?.map(|entry| entry.value)))
+    }
+
+    fn set<'a>(&'a self, plugin: &'a str, key: &'a str, value: Vec<u8>, expected: Option<Vec<u8>>, quota: Quota) -> Wait<'a, Result<(), StateError>> {
+        let (prefix, key) = (place(plugin, ""), place(plugin, key));
+        let changing = Arc::clone(&self.changing);
+        self.run(move |store| {
+            let _one_at_a_time = changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = store.get(&key).map_err(away)?.map(|entry| entry.value);
+            if expected.is_some() && expected != before {
+                return Err(StateError::Conflict("the value is not the expected one".to_owned()));
+            }
+            check_quota(store, &prefix, &key, value.len(), quota)?;
+            store.txn(Txn::new().put(key, value)).map_err(away).map(drop)
+        })
+    }
+
+    fn delete<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<(), StateError>> {
+        let key = place(plugin, key);
+        self.run(move |store| store.txn(Txn::new().delete(key)).map_err(away).map(drop))
+    }
+
+    fn keys<'a>(&'a self, plugin: &'a str, prefix: &'a str, limit: usize) -> Wait<'a, Result<Vec<String>, StateError>> {
+        let (root, prefix) = (place(plugin, ""), place(plugin, prefix));
+        self.run(move |store| {
+            let found = store.range(&prefix, None, limit).map_err(away)?;
+            Ok(found.into_iter().filter_map(|(key, _)| key.strip_prefix(&root).map(str::to_owned)).collect())
+        })
+    }
+}
+
+fn check_quota(store: &dyn Store, prefix: &str, key: &str, size: usize, quota: Quota) -> Result<(), StateError> {
+    let most = quota.keys as usize + 2;
+    let kept = store.range(prefix, None, most).map_err(away)?;
+    let others = kept.iter().filter(|(other, _)| other != key);
+    let (mut bytes, mut keys) = (key.len() - prefix.len() + size, 1);
+    for (other, entry) in others {
+        bytes += other.len() - prefix.len() + entry.value.len();
+        keys += 1;
+    }
+    if keys > quota.keys as usize {
+        return Err(StateError::Quota(format!("it may keep {} keys", quota.keys)));
+    }
+    if bytes as u64 > quota.bytes {
+        return Err(StateError::Quota(format!("it may keep {} bytes, and this would be {bytes}", quota.bytes)));
+    }
+    Ok(())
+}

@@ -1,0 +1,441 @@
+//! What the desk knows, in the words of the wire.
+
+use std::collections::BTreeMap;
+
+use hostler_api::{
+    Check, CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin,
+    PluginCounts, PluginDetail, PluginList, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth, ServiceList, Shape,
+    Status, Uptime, Wanted,
+};
+use hostler_core::{CheckView, Desired, Next, ReplicaView, Run, Sample, ServiceView, Time, closest};
+use hostler_wasm::words::Status as Seen;
+
+use crate::clock;
+use crate::desk::Desk;
+use crate::plugins::{Slot, grants_of};
+
+/// Nobody asked for a service of that name.
+pub(crate) fn not_found(desk: &Desk, name: &str) -> Failure {
+    let near = closest(name, desk.core.names().map(hostler_core::ServiceName::as_str));
+    let failure = Failure::new(Code::NotFound, format!("there is no service `{}`", name.escape_default()));
+    match near {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("`hostler ps` shows every service"),
+    }
+}
+
+pub(crate) fn status(status: hostler_core::Status) -> Status {
+    match status {
+        hostler_core::Status::NotFound => Status::NotFound,
+        hostler_core::Status::Disabled => Status::Disabled,
+        hostler_core::Status::Pending => Status::Pending,
+        hostler_core::Status::Starting => Status::Starting,
+        hostler_core::Status::Running => Status::Running,
+        hostler_core::Status::Unhealthy => Status::Unhealthy,
+        hostler_core::Status::Stopping => Status::Stopping,
+        hostler_core::Status::Stopped => Status::Stopped,
+        hostler_core::Status::Completed => Status::Completed,
+        hostler_core::Status::Failed => Status::Failed,
+        hostler_core::Status::Scaling => Status::Scaling,
+        hostler_core::Status::Unknown => Status::Unknown,
+    }
+}
+
+pub(crate) fn health(health: hostler_core::Health) -> Health {
+    match health {
+        hostler_core::Health::Unknown => Health::Unknown,
+        hostler_core::Health::Healthy => Health::Healthy,
+        hostler_core::Health::Degraded => Health::Degraded,
+        hostler_core::Health::Unhealthy => Health::Unhealthy,
+    }
+}
+
+fn next(desk: &Desk, next: &Next) -> NextStep {
+    let in_ms = next.at.map(|at| at.since(clock::now().max(desk.core.now())).0);
+    NextStep { what: next.what.clone(), at: next.at.map(clock::wall), in_ms }
+}
+
+fn wanted(view: &ServiceView<'_>) -> Wanted {
+    match view.desired {
+        Some(Desired::Running) => Wanted::Running,
+        Some(Desired::Stopped) => Wanted::Stopped,
+        None => Wanted::Removed,
+    }
+}
+
+fn pid(desk: &Desk, run: Option<Run>) -> Option<u32> {
+    desk.attribute(run?, "pid")?.parse().ok()
+}
+
+/// One line of a list.
+pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
+    let spec = view.spec;
+    let name = spec.name.as_str();
+    let first = view.replicas.first();
+    let up = |part: &&ReplicaView<'_>| matches!(part.status, hostler_core::Status::Running | hostler_core::Status::Unhealthy);
+    let count = |test: &dyn Fn(&&ReplicaView<'_>) -> bool| u32::try_from(view.replicas.iter().filter(test).count()).unwrap_or(u32::MAX);
+    let since = first.and_then(|part| part.since);
+    let latest = |pick: &dyn Fn(&ReplicaView<'_>) -> Option<Time>| view.replicas.iter().filter_map(pick).max();
+    Service {
+        name: name.to_owned(),
+        display_name: spec.display_name.clone(),
+        kind: spec.kind,
+        category: spec.category,
+        critical: spec.critical,
+        enabled: spec.enabled,
+        backend: spec.backend.plugin.clone(),
+        wanted: wanted(view),
+        stopped_by_hand: view.desired == Some(Desired::Stopped),
+        status: status(view.status),
+        health: health(view.health),
+        cause: view.cause.first().cloned(),
+        settled: desk.core.is_settled(name),
+        next: view.next.as_ref().map(|step| next(desk, step)),
+        generation: view.generation,
+        layer: view.layer,
+        replicas: ReplicaCounts {
+            wanted: spec.replicas.count,
+            min: spec.replicas.min,
+            max: spec.replicas.max,
+            running: count(&up),
+            healthy: count(&|part| up(part) && (part.checks.is_empty() || part.health == hostler_core::Health::Healthy)),
+        },
+        pid: first.and_then(|part| pid(desk, part.run)),
+        started_at: since.map(clock::wall),
+        uptime_ms: since.map(|since| clock::now().since(since).0),
+        startup_time_ms: first.and_then(|part| desk.startup_ms.get(&(spec.name.clone(), part.replica)).copied()),
+        restart_count: view.replicas.iter().map(|part| part.restarts).sum(),
+        restart_attempts: view.replicas.iter().map(|part| part.attempts).max().unwrap_or(0),
+        max_restart_attempts: spec.restart.max_attempts,
+        failure_count: view.replicas.iter().map(|part| part.failures).sum(),
+        last_restart_at: latest(&|part| part.last_restart).map(clock::wall),
+        last_failure_at: latest(&|part| part.last_failure).map(clock::wall),
+        last_error: view.replicas.iter().find_map(|part| part.last_error).map(str::to_owned),
+    }
+}
+
+/// Every service, or those of `names`.
+pub(crate) fn list(desk: &Desk, names: Option<&[String]>) -> Result<ServiceList, Failure> {
+    let mut services = Vec::new();
+    match names {
+        Some(names) => {
+            for name in names {
+                let view = desk.core.service(name).ok_or_else(|| not_found(desk, name))?;
+                services.push(service(desk, &view));
+            }
+        }
+        None => services.extend(desk.core.names().filter_map(|name| desk.core.service(name.as_str())).map(|view| service(desk, &view))),
+    }
+    Ok(ServiceList {
+        version: Shape,
+        settled: services.iter().all(|service| service.settled),
+        ready: is_ready(desk),
+        composite_health: health(desk.core.composite_health()),
+        last_event: desk.last_event,
+        services,
+    })
+}
+
+fn is_ready(desk: &Desk) -> bool {
+    desk.core.is_initialized() && desk.core.is_ready() && !desk.shutting_down
+}
+
+/// Are they settled, every one when none is named? What is gone is settled.
+pub(crate) fn settled(desk: &Desk, names: Option<&[String]>) -> bool {
+    match names {
+        Some(names) => names.iter().all(|name| desk.core.is_settled(name)),
+        None => desk.core.names().all(|name| desk.core.is_settled(name.as_str())),
+    }
+}
+
+/// One service in detail; what it uses is added by whoever asks its backend.
+pub(crate) fn detail(desk: &Desk, name: &str) -> Option<ServiceDetail> {
+    let view = desk.core.service(name)?;
+    let checks = view.replicas.iter().flat_map(|part| part.checks.iter().enumerate().map(move |(index, check)| (part, index, check)));
+    Some(ServiceDetail {
+        version: Shape,
+        service: service(desk, &view),
+        because: view.cause.clone(),
+        labels: view.spec.labels.clone(),
+        dependencies: view.spec.dependencies.clone(),
+        dependents: desk.core.graph().dependents(name).map(ToString::to_string).collect(),
+        replicas: view.replicas.iter().map(|part| replica(desk, &view, part)).collect(),
+        checks: checks.map(|(part, index, check)| check_state(desk, &view, part, index, check)).collect(),
+    })
+}
+
+fn replica(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>) -> Replica {
+    let seen: Option<&Seen> = part.run.and_then(|run| desk.seen.get(&run));
+    let exited_at = part.previous.and_then(|run| match &desk.seen.get(&run)?.phase {
+        hostler_wasm::words::Phase::Exited(exit) => exit.at,
+        _ => None,
+    });
+    Replica {
+        replica: part.replica,
+        run: part.run.unwrap_or(0),
+        task_id: part.run.map(|run| desk.task_id(&view.spec.name, part.replica, run)),
+        status: status(part.status),
+        health: health(part.health),
+        cause: part.last_error.map(str::to_owned),
+        next: None,
+        pid: pid(desk, part.run),
+        started_at: part.since.map(clock::wall),
+        uptime_ms: part.since.map(|since| clock::now().since(since).0),
+        restart_attempts: part.attempts,
+        last_exit: part.last_exit.map(|exit| hostler_api::Exit {
+            code: exit.code,
+            signal: exit.signal.clone(),
+            out_of_memory: exit.out_of_memory,
+            at: exited_at.map(hostler_api::Timestamp),
+            reason: exit.reason.clone(),
+        }),
+        endpoints: seen.map(endpoints).unwrap_or_default(),
+        attributes: seen.map(|seen| seen.attributes.iter().cloned().collect()).unwrap_or_default(),
+        usage: None,
+    }
+}
+
+fn endpoints(seen: &Seen) -> Vec<hostler_api::Endpoint> {
+    let one = |endpoint: &hostler_wasm::words::Endpoint| hostler_api::Endpoint {
+        name: endpoint.name.clone(),
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        protocol: endpoint.protocol.clone(),
+    };
+    seen.endpoints.iter().map(one).collect()
+}
+
+fn check_state(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>, index: usize, check: &CheckView<'_>) -> CheckState {
+    let spec = &view.spec.checks[index];
+    CheckState {
+        check: check.name.to_owned(),
+        replica: part.replica,
+        plugin: check.plugin.to_owned(),
+        health: health(check.health),
+        interval_ms: spec.interval.0,
+        timeout_ms: spec.timeout.0,
+        failure_threshold: spec.failure_threshold,
+        recovery_threshold: spec.recovery_threshold,
+        auto_recovery: spec.auto_recovery,
+        consecutive_failures: check.failures,
+        consecutive_passes: check.successes,
+        next_in_ms: check.next_at.map(|at| at.since(clock::now()).0),
+        uptime: uptime(check),
+        history: check.history.iter().map(|sample| result(desk, view, part.replica, check, sample)).collect(),
+    }
+}
+
+fn uptime(check: &CheckView<'_>) -> Uptime {
+    let percent = |permille: Option<u32>| permille.map(|permille| f64::from(permille) / 10.0);
+    let [hour, day, week] = check.uptime_permille;
+    Uptime { uptime_1h: percent(hour), uptime_24h: percent(day), uptime_7d: percent(week) }
+}
+
+fn result(desk: &Desk, view: &ServiceView<'_>, replica: u32, check: &CheckView<'_>, sample: &Sample) -> CheckResult {
+    let newest = check.history.last().is_some_and(|last| last.at == sample.at);
+    let key = (view.spec.name.clone(), replica, check.name.to_owned());
+    CheckResult {
+        service_name: view.spec.name.to_string(),
+        check: check.name.to_owned(),
+        replica,
+        verdict: match sample.verdict {
+            hostler_core::Verdict::Pass => Check::Pass,
+            hostler_core::Verdict::Warn => Check::Warn,
+            hostler_core::Verdict::Fail => Check::Fail,
+            hostler_core::Verdict::Unknown => Check::Unknown,
+        },
+        status: health(check.health),
+        timestamp: clock::wall(sample.at),
+        message: sample.message.to_string(),
+        details: if newest { desk.details.get(&key).cloned().unwrap_or_default() } else { BTreeMap::new() },
+        #[expect(clippy::cast_precision_loss, reason = "a check takes far less than 2^52 ms")]
+        response_time_ms: Some(sample.took.0 as f64),
+    }
+}
+
+/// The newest result of each check of these services, and those that have none.
+pub(crate) fn newest_results(desk: &Desk, names: &[String]) -> (Vec<CheckResult>, Vec<String>) {
+    let (mut results, mut none) = (Vec::new(), Vec::new());
+    for name in names {
+        let Some(view) = desk.core.service(name) else { continue };
+        let before = results.len();
+        for part in view.replicas.iter().filter(|part| part.run.is_some()) {
+            results.extend(part.checks.iter().filter_map(|check| Some(result(desk, &view, part.replica, check, check.history.last()?))));
+        }
+        if results.len() == before {
+            none.push(name.clone());
+        }
+    }
+    (results, none)
+}
+
+/// How well everything is.
+pub(crate) fn health_report(desk: &Desk) -> HealthReport {
+    let mut services = BTreeMap::new();
+    for name in desk.core.names() {
+        let Some(view) = desk.core.service(name.as_str()) else { continue };
+        let checks: Vec<(u32, &CheckView<'_>)> =
+            view.replicas.iter().flat_map(|part| part.checks.iter().map(move |check| (part.replica, check))).collect();
+        let last =
+            checks.iter().filter_map(|(replica, check)| Some((*replica, *check, *check.history.last()?))).max_by_key(|(_, _, sample)| sample.at);
+        let worst = checks.iter().map(|(_, check)| uptime(check)).reduce(|a, b| Uptime {
+            uptime_1h: least(a.uptime_1h, b.uptime_1h),
+            uptime_24h: least(a.uptime_24h, b.uptime_24h),
+            uptime_7d: least(a.uptime_7d, b.uptime_7d),
+        });
+        let entry = ServiceHealth {
+            status: health(view.health),
+            last_check: last.map(|(replica, check, sample)| result(desk, &view, replica, check, sample)),
+            consecutive_failures: checks.iter().map(|(_, check)| check.failures).max().unwrap_or(0),
+            uptime: worst.unwrap_or_default(),
+        };
+        services.insert(name.to_string(), entry);
+    }
+    let with = |wanted: Health| services.iter().filter(|(_, entry)| entry.status == wanted).map(|(name, _)| name.clone()).collect();
+    HealthReport {
+        version: Shape,
+        composite_health: health(desk.core.composite_health()),
+        ready: is_ready(desk),
+        unhealthy_services: with(Health::Unhealthy),
+        degraded_services: with(Health::Degraded),
+        services,
+    }
+}
+
+fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Why a service is as it is.
+pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
+    let view = desk.core.service(name)?;
+    let hint = match view.status {
+        hostler_core::Status::Failed => Some(format!("hostler restart --force {name}")),
+        hostler_core::Status::Stopped => Some(format!("hostler start {name}")),
+        _ => None,
+    };
+    let timed = view.next.as_ref().filter(|step| step.at.is_some() || hint.is_none());
+    Some(Explanation {
+        version: Shape,
+        service: name.to_owned(),
+        wanted: wanted(&view),
+        status: status(view.status),
+        health: health(view.health),
+        because: view.cause.clone(),
+        next: timed.map(|step| next(desk, step)),
+        hint,
+    })
+}
+
+/// The host itself.
+pub(crate) fn host(desk: &Desk) -> HostInfo {
+    let mut services: BTreeMap<Status, usize> = BTreeMap::new();
+    for name in desk.core.names() {
+        *services.entry(status(desk.core.status(name.as_str()))).or_default() += 1;
+    }
+    let table = desk.plugins.table();
+    let mut plugins = PluginCounts::default();
+    for slot in table.slots.values() {
+        match &slot.state {
+            Ok(_) => plugins.ok += 1,
+            Err(why) if why.refused => plugins.refused += 1,
+            Err(_) => plugins.missing += 1,
+        }
+    }
+    let greeting = desk.keeper.greeting();
+    HostInfo {
+        version: Shape,
+        hostler_version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        state_dir: desk.state_dir.display().to_string(),
+        owner: desk.owner.clone(),
+        started_at: clock::wall(desk.started_at),
+        uptime_ms: clock::now().since(desk.started_at).0,
+        initialized: desk.core.is_initialized(),
+        ready: is_ready(desk),
+        shutting_down: desk.shutting_down,
+        composite_health: health(desk.core.composite_health()),
+        services,
+        generation: desk.generation,
+        last_event: desk.last_event,
+        keeper: KeeperInfo {
+            running: greeting.is_some(),
+            pid: greeting.as_ref().map(|greeting| greeting.pid),
+            keeper_version: greeting.as_ref().map(|greeting| greeting.version.clone()),
+            limits: greeting.as_ref().map(|greeting| greeting.cgroup.usable),
+            limits_note: greeting.as_ref().map(|greeting| greeting.cgroup.why.clone()),
+        },
+        plugins,
+    }
+}
+
+/// Every plugin.
+pub(crate) fn plugins(desk: &Desk) -> PluginList {
+    let table = desk.plugins.table();
+    PluginList { version: Shape, plugins: table.slots.iter().map(|(name, slot)| plugin(desk, name, slot)).collect() }
+}
+
+/// One plugin.
+pub(crate) fn plugin_detail(desk: &Desk, name: &str) -> Option<PluginDetail> {
+    let table = desk.plugins.table();
+    let slot = table.slots.get(name)?;
+    let description = slot.state.as_ref().ok().map(|plugin| plugin.description());
+    Some(PluginDetail {
+        version: Shape,
+        plugin: plugin(desk, name, slot),
+        config_schema: description.map(|description| description.config_schema.clone()),
+        settings_schema: description.map(|description| description.settings_schema.clone()),
+    })
+}
+
+fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
+    let loaded = slot.state.as_ref().ok();
+    let why = slot.state.as_ref().err();
+    let (grants, default_grants) = grants_of(slot, name);
+    let uses = |spec: &hostler_core::Spec| spec.backend.plugin == name || spec.checks.iter().any(|check| check.plugin == name);
+    let used_by = desk.core.names().filter(|service| desk.core.service(service.as_str()).is_some_and(|view| uses(view.spec)));
+    let limits =
+        loaded.and_then(|plugin| serde_json::to_value(plugin.limits()).ok()).and_then(|value| value.as_object().cloned()).unwrap_or_default();
+    let counts = loaded.map(|plugin| plugin.counts());
+    Plugin {
+        name: name.to_owned(),
+        role: loaded.map(|plugin| match plugin.role() {
+            hostler_wasm::Role::Backend => Role::Backend,
+            hostler_wasm::Role::HealthCheck => Role::HealthCheck,
+        }),
+        plugin_version: loaded.map(|plugin| plugin.description().version.clone()),
+        summary: loaded.map(|plugin| plugin.description().summary.clone()),
+        origin: match &slot.entry.source {
+            hostler_api::config::Source::BuiltIn => "built-in".to_owned(),
+            hostler_api::config::Source::File(path) => path.clone(),
+        },
+        state: match why {
+            None => PluginState::Ok,
+            Some(why) if why.refused => PluginState::Refused,
+            Some(_) => PluginState::Missing,
+        },
+        reason: why.map(|why| why.reason.clone()),
+        hint: why.map(|why| why.hint.clone()),
+        digest: loaded.map(|plugin| format!("blake3:{}", plugin.digest())),
+        revision: loaded.map(|plugin| plugin.revision().to_owned()),
+        abilities: loaded.map(|plugin| plugin.abilities().iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        imports: loaded.map(|plugin| plugin.permissions()).unwrap_or_default(),
+        needs: loaded
+            .map(|plugin| plugin.description().needs.iter().map(|(what, why)| Need { what: what.clone(), why: why.clone() }).collect())
+            .unwrap_or_default(),
+        grants,
+        default_grants,
+        limits: limits.into_iter().filter_map(|(key, value)| Some((key, value.as_u64()?))).collect(),
+        counters: counts.map_or_else(Counters::default, |counts| Counters {
+            calls: counts.calls,
+            traps: counts.traps,
+            timeouts: counts.timeouts,
+            denied: counts.denied,
+            in_flight: 0,
+        }),
+        used_by: used_by.map(ToString::to_string).collect(),
+    }
+}
