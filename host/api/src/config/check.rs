@@ -41,18 +41,22 @@ pub(crate) fn read_checks(service: &mut Table<'_>, report: &mut Report) -> Vec<P
         checks.extend(read_check(&place, None, report).map(|check| (check, "health_check".to_owned())));
     }
     let Some(many) = many else { return checks };
-    if let Value::Object(_) = many.value {
-        for (name, place) in many.members(CHECK_HINT, report) {
-            if name.is_empty() {
-                report
-                    .add(Problem::new(&place.at, format!("{BAD_NAME}: the name of a check is empty")).hint("name what it looks at, such as `port`"));
+    match many.value {
+        Value::Object(_) => {
+            for (name, place) in many.members(CHECK_HINT, report) {
+                if name.is_empty() {
+                    let problem = Problem::new(&place.at, format!("{BAD_NAME}: the name of a check is empty"));
+                    report.add(problem.hint("name what it looks at, such as `port`"));
+                }
+                checks.extend(read_check(&place, Some(name), report).map(|check| (check, format!("health_checks/{}", pointer_key(name)))));
             }
-            checks.extend(read_check(&place, Some(name), report).map(|check| (check, format!("health_checks/{}", pointer_key(name)))));
         }
-    } else {
-        for (index, place) in many.items("write a list of checks, or a table of them by name", report).into_iter().enumerate() {
-            checks.extend(read_check(&place, None, report).map(|check| (check, format!("health_checks/{index}"))));
+        Value::Array(_) => {
+            for (index, place) in many.items(CHECK_HINT, report).into_iter().enumerate() {
+                checks.extend(read_check(&place, None, report).map(|check| (check, format!("health_checks/{index}"))));
+            }
         }
+        _ => report.add(many.wrong("a list of checks, or a table of them by name").hint("write health_checks = [{ type = \"tcp\", port = 6379 }]")),
     }
     checks
 }
@@ -61,7 +65,7 @@ pub(crate) fn read_checks(service: &mut Table<'_>, report: &mut Report) -> Vec<P
 fn read_check(place: &Place<'_>, given: Option<&str>, report: &mut Report) -> Option<CheckSpec> {
     let mut table = place.table("the health check", CHECK_HINT, report)?;
     let plugin = match table.take("type") {
-        Some(place) => place.text(report).and_then(|name| values::thing_name("plugin", name, &place.at, report)),
+        Some(place) => values::plugin_name(&place, report),
         None => {
             report.add(table.missing("type", "name the plugin that checks: type = \"http\", \"tcp\", \"command\" or \"script\""));
             None

@@ -47,7 +47,7 @@ pub(crate) fn read_settings(table: &mut Table<'_>, report: &mut Report) -> Setti
     }
     settings.built_in_plugins = table.take("built_in_plugins").map(|place| {
         let items = place.items("write built_in_plugins = [\"process\", \"http\"]", report);
-        items.iter().filter_map(|place| values::thing_name("plugin", place.text(report)?, &place.at, report)).collect()
+        items.iter().filter_map(|place| values::plugin_name(place, report)).collect()
     });
     table.finish(&[("max_parallel_operations", "write `max_parallel`"), ("timeout", "write `default_timeout`")], report);
     settings

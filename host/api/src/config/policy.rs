@@ -21,6 +21,10 @@ pub(crate) fn read_restart(service: &mut Table<'_>, kind: Kind, report: &mut Rep
         policy.mode = place.choice(&MODES, report).unwrap_or(policy.mode);
         return policy;
     }
+    let Value::Object(_) = place.value else {
+        report.add(place.wrong("a word or a table").hint(RESTART_HINT));
+        return policy;
+    };
     let Some(mut table) = place.table("`restart`", RESTART_HINT, report) else { return policy };
     if let Some(mode) = table.take("policy").and_then(|place| place.choice(&MODES, report)) {
         policy.mode = mode;

@@ -15,7 +15,7 @@ const DEPENDENCIES_HINT: &str = "write dependencies = [\"db\", { service = \"cac
 const IN_BACKEND: &str = "it belongs into the `backend` table, where the plugin reads it";
 
 /// Keys that other tools know, and where they are here.
-const ELSEWHERE: [(&str, &str); 20] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("depends_on", "write `dependencies`"),
     ("dependson", "write `dependencies`"),
     ("requires", "write `dependencies`"),
@@ -25,6 +25,8 @@ const ELSEWHERE: [(&str, &str); 20] = [
     ("scale", "write `replicas`"),
     ("stop_grace_period", "write stop = { grace = \"30s\" }"),
     ("stop_signal", "write stop = { signal = \"SIGTERM\" }"),
+    ("interval", "it belongs into `health_check`"),
+    ("retries", "it belongs into `health_check`; of restarts, write `max_attempts` in `restart`"),
     ("networks", "write network = \"NAME\""),
     ("type", "the plugin is named by `type` in the `backend` table; one-shots say kind = \"oneshot\""),
     ("binary", IN_BACKEND),
@@ -120,7 +122,7 @@ fn read_backend(service: &mut Table<'_>, report: &mut Report) -> Option<BackendS
         report.add(table.missing("type", "name the plugin that runs it: type = \"process\""));
         return None;
     };
-    let plugin = values::thing_name("plugin", named.text(report)?, &named.at, report)?;
+    let plugin = values::plugin_name(&named, report)?;
     Some(BackendSpec { plugin, settings: canonical(&Value::Object(table.rest())) })
 }
 

@@ -161,17 +161,23 @@ pub(crate) fn service_name(name: &str, at: &str, report: &mut Report) -> Option<
         .ok()
 }
 
-/// The name of a plugin or a network, by the same rule.
+/// The name of a plugin or a network, by the same rule, as a key.
 pub(crate) fn thing_name(what: &str, name: &str, at: &str, report: &mut Report) -> Option<String> {
-    match ServiceName::new(name) {
-        Ok(_) => Some(name.to_owned()),
-        Err(why) => {
-            let why = why.replacen("a service name", &format!("a {what} name"), 1).replacen("service name", &format!("{what} name"), 1);
-            let (why, hint) = why.split_once("; ").unwrap_or((&why, "use a-z, 0-9, - and _"));
-            report.add(Problem::new(at, format!("{BAD_NAME}: {why}")).hint(hint));
-            None
-        }
-    }
+    checked_name(what, name).map_err(|(why, hint)| report.add(Problem::new(at, format!("{BAD_NAME}: {why}")).hint(hint))).ok()
+}
+
+/// The name of a plugin, as a value.
+pub(crate) fn plugin_name(place: &Place<'_>, report: &mut Report) -> Option<String> {
+    let name = place.text(report)?;
+    checked_name("plugin", name).map_err(|(why, hint)| report.add(Problem::new(&place.at, why).hint(hint))).ok()
+}
+
+fn checked_name(what: &str, name: &str) -> Result<String, (String, String)> {
+    ServiceName::new(name).map(|_| name.to_owned()).map_err(|why| {
+        let why = why.replacen("service name", &format!("{what} name"), 1);
+        let (why, hint) = why.split_once("; ").unwrap_or((&why, "use a-z, 0-9, - and _"));
+        (why.to_owned(), hint.to_owned())
+    })
 }
 
 const SIGNALS: [&str; 16] = [
