@@ -7,14 +7,15 @@ SHELL := /bin/bash
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
 
-# One profile for product, tests and benches: wasmtime is compiled once.
-CARGO_BUILD := cargo build --release
+# One profile, and one choice of features, for product, tests and benches: wasmtime is compiled once. `--package hostler` would
+# leave out features that other members ask of shared crates, and compile nearly everything a second time.
+CARGO_BUILD := cargo build --release --workspace
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: setup plugins ## target/release/hostler, with the built-in plugins inside
-	@$(CARGO_BUILD) --package hostler
+	@$(CARGO_BUILD) --bin hostler
 	@echo "built target/release/hostler"
 
 demo: build ## examples/shop as a story: starts, falls over, is taken up again, stops; installs what is missing
@@ -33,7 +34,8 @@ test: setup ## everything: guests, unit, end-to-end and tidy tests, formatting, 
 	@scripts/test.sh
 
 bench: build ## how fast: crash to restarted with its split, a thousand services, beside the machine's own limits
-	@cargo run --release --package hostler-bench
+	@$(CARGO_BUILD) --bin hostler-bench
+	@target/release/hostler-bench
 
 plugins: setup ## only the built-in plugins, as components in target/plugins
 	@scripts/guests.sh plugins target/plugins

@@ -7,7 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 workspace=$1 out=$2
 
-built=$(cargo run --release --package hostler-componentize -- build --manifest "$workspace/Cargo.toml" --out "$out")
+# the whole workspace's features, as everywhere: what is compiled here is not compiled again for the host
+cargo build --release --workspace --bin hostler-componentize
+built=$(target/release/hostler-componentize build --manifest "$workspace/Cargo.toml" --out "$out")
 printf '%s\n' "$built"
 for component in "$out"/*.wasm; do
     name=$(basename "$component" .wasm)

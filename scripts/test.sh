@@ -52,7 +52,7 @@ variant_without_process() {
     for component in target/plugins/*.wasm; do
         [ "$(basename "$component")" = process.wasm ] || cp -p "$component" $dir/
     done
-    HOSTLER_PLUGINS_DIR=$PWD/$dir cargo build --release --package hostler
+    HOSTLER_PLUGINS_DIR=$PWD/$dir cargo build --release --workspace --bin hostler
     cp target/release/hostler target/release/hostler-without-process
 }
 
@@ -62,7 +62,7 @@ scripts/guests.sh tests/fixtures target/fixtures
 
 heading "host"
 variant_without_process
-cargo build --release --package hostler
+cargo build --release --workspace --bin hostler
 export HOSTLER_BIN=$PWD/target/release/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
 
 tests "the host's workspace: units, rooms, tidy, end to end" cargo test --release --workspace --no-fail-fast

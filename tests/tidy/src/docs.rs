@@ -52,7 +52,11 @@ pub fn examples(tree: &Tree) -> Vec<Problem> {
 
 /// Programs that a text names and that are not shell scripts with `set -e`: a step that fails must not be passed over.
 pub fn careless_scripts(tree: &Tree) -> Vec<Problem> {
-    let scripts = tree.files().filter(|file| (file.is_in("scripts") || file.is_in(".ci")) && file.text.starts_with("#!") && file.text.lines().next().is_some_and(|line| line.ends_with("sh")));
+    let scripts = tree.files().filter(|file| {
+        (file.is_in("scripts") || file.is_in(".ci"))
+            && file.text.starts_with("#!")
+            && file.text.lines().next().is_some_and(|line| line.ends_with("sh"))
+    });
     let careless = scripts.filter(|file| !file.text.lines().any(|line| line.starts_with("set -e")));
     careless.map(|file| Problem::of(&file.path, "does not say `set -eu`: it would go on after a step that failed")).collect()
 }

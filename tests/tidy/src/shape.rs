@@ -18,7 +18,10 @@ pub fn problems(tree: &Tree) -> Vec<Problem> {
     for file in tree.files().filter(|file| [".rs", ".py", ".sh"].iter().any(|end| file.path.ends_with(end))) {
         let lines = file.text.lines().count();
         if lines > LONGEST && !LONG.iter().any(|(path, _)| *path == file.path) {
-            problems.push(Problem::of(&file.path, format!("{lines} lines: is it still one thing? Split it, or list it in LONG of tests/tidy/src/shape.rs")));
+            problems.push(Problem::of(
+                &file.path,
+                format!("{lines} lines: is it still one thing? Split it, or list it in LONG of tests/tidy/src/shape.rs"),
+            ));
         }
         if file.name() == "lib.rs" && lines > PAGE && !file.is_in("plugins") && !file.is_in("tests/fixtures") {
             problems.push(Problem::of(&file.path, format!("{lines} lines: a lib.rs is one page of at most {PAGE}")));
@@ -61,8 +64,13 @@ fn is_root(tree: &Tree, crates: &[&str], file: &File) -> bool {
     let inner = &file.path[folder.len() + 1..];
     let named = || tree.file(&format!("{folder}/Cargo.toml")).is_some_and(|manifest| manifest.text.contains(&format!("path = \"{inner}\"")));
     matches!(inner, "build.rs" | "src/lib.rs" | "src/main.rs")
-        || ["src/bin/", "tests/", "benches/", "examples/"].iter().any(|place| inner.strip_prefix(place).is_some_and(|rest| !rest.contains('/')))
+        || ["src/bin/", "tests/", "benches/", "examples/"].iter().any(|place| inner.strip_prefix(place).is_some_and(starts))
         || named()
+}
+
+/// `name.rs` or `name/main.rs`, seen from a folder in which each is a program of its own.
+fn starts(inner: &str) -> bool {
+    inner.split_once('/').is_none_or(|(_, rest)| rest == "main.rs")
 }
 
 /// Each `mod x;`, `#[path]` and `include!` with the files it may mean.
@@ -124,6 +132,8 @@ mod tests {
             ("a/src/tests.rs", ""),
             ("a/tests/one.rs", "mod common;"),
             ("a/tests/common/mod.rs", ""),
+            ("a/tests/two/main.rs", "mod three;"),
+            ("a/tests/two/three.rs", ""),
             ("a/build.rs", ""),
         ];
         check(dead_files(&tree(&files)), &[]);
