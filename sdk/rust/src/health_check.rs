@@ -100,15 +100,16 @@ fn first_line(bytes: &[u8]) -> String {
 
 /// The contract wants one line of at most 4 KiB; what comes from outside may be anything.
 fn one_line(message: &str) -> String {
-    let mut line = String::new();
-    for character in message.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-        if line.len() + character.len_utf8() > 4096 {
-            break;
-        }
-        line.push(character);
+    let mut line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.len() > LONGEST {
+        line.truncate(line.floor_char_boundary(LONGEST - '…'.len_utf8()));
+        line.push('…');
     }
     line
 }
+
+/// Bytes of a message.
+const LONGEST: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -118,7 +119,7 @@ mod tests {
     fn a_message_is_one_line_of_bounded_length() {
         let report = Report::fail(format!("a\nb\x1b[31m{}", "ü".repeat(5000)));
         assert!(report.message.starts_with("a b [31mü"));
-        assert!(report.message.len() <= 4096 && !report.message.contains(char::is_control));
+        assert!(report.message.len() <= LONGEST && report.message.ends_with('…') && !report.message.contains(char::is_control));
     }
 
     fn ended(code: Option<i32>, signal: Option<&str>, err: &str) -> host::Result<Output> {
