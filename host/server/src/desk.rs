@@ -9,6 +9,7 @@ use hostler_wasm::KeeperLink;
 use hostler_wasm::words::Status;
 use serde_json::Value;
 
+use crate::laps::Laps;
 use crate::ledger::HandleRecord;
 use crate::plugins::Plugins;
 
@@ -37,6 +38,8 @@ pub(crate) struct Desk {
     pub(crate) startup_ms: BTreeMap<(ServiceName, u32), u64>,
     /// Figures of the last result of each check.
     pub(crate) details: BTreeMap<(ServiceName, u32, String), BTreeMap<String, String>>,
+    /// Where the time of restarts goes.
+    pub(crate) laps: Laps,
     /// Tasks with our tag that nobody knows: backend and id.
     pub(crate) strangers: BTreeMap<(String, String), Time>,
 }

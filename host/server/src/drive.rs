@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostler_api::EventRecord;
 use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName};
@@ -90,6 +90,9 @@ impl Driver {
 
     fn hear_wake(&mut self, backend: String, id: Option<String>) {
         let run = id.as_deref().and_then(|id| self.desk.run_of(id));
+        if let Some((name, replica)) = run.and_then(|run| self.desk.core.owner_of(run)) {
+            self.desk.laps.woken(name, replica);
+        }
         match run.and_then(|run| self.desk.handles.get(&run).map(|record| (run, record.handle.clone()))) {
             Some((run, handle)) => self.actor.look_at(backend, run, handle),
             None => self.desk.core.handle(clock::now(), Event::Hint { backend }),
@@ -101,6 +104,9 @@ impl Driver {
         let event = match news {
             News::Started { run, id, handle, status } => {
                 self.keep_handle(run, HandleRecord { id, handle });
+                if let Some((name, replica)) = self.desk.core.owner_of(run) {
+                    self.desk.laps.started(name, replica);
+                }
                 self.desk.core.handle(now, Event::Started { run });
                 let Some(status) = status else { return };
                 let phase = phase(&status);
@@ -118,7 +124,12 @@ impl Driver {
             News::StopFailed { run, fault } => Event::StopFailed { run, fault },
             News::Destroyed { run, fault } => Event::Destroyed { run, fault },
             News::Looked { backend, seen } => Event::Looked { backend, seen: seen.map(|seen| self.note_statuses(seen)) },
-            News::Seen { run, status } => Event::Seen(self.note_statuses(vec![(run, status)])),
+            News::Seen { run, status } => {
+                if let Some((name, replica)) = self.desk.core.owner_of(run) {
+                    self.desk.laps.seen(name, replica);
+                }
+                Event::Seen(self.note_statuses(vec![(run, status)]))
+            }
             News::Listed { backend, found } => {
                 let found = found.map(|found| self.note_found(&backend, found));
                 Event::Listed { backend, found }
@@ -218,10 +229,15 @@ impl Driver {
                 effect => effects.push(effect),
             }
         }
+        let decided = Instant::now();
         if !txn.ops.is_empty() || !txn.events.is_empty() {
             self.commit_at_last(txn).await;
         }
+        let committed = Instant::now();
         for effect in effects {
+            if let Action::Start { replica, spec, .. } = &effect {
+                self.desk.laps.starting(&spec.name, *replica, decided, committed);
+            }
             self.begin(effect);
         }
         for notice in &told {

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::desk::Desk;
 use crate::drive::Driver;
 use crate::http::{self, Door};
+use crate::laps::Laps;
 use crate::ledger;
 use crate::message::{Change, Message};
 use crate::operator::Operator;
@@ -203,6 +204,7 @@ impl Host {
             begun: BTreeMap::new(),
             startup_ms: BTreeMap::new(),
             details: BTreeMap::new(),
+            laps: Laps::default(),
             strangers: BTreeMap::new(),
         };
         let (events, _) = broadcast::channel(4_096);

@@ -22,6 +22,7 @@ mod desk;
 mod drive;
 mod host;
 mod http;
+mod laps;
 mod ledger;
 mod logs;
 mod message;
