@@ -1,0 +1,89 @@
+//! The command line, defined once: parser, help and completions come from here and from each command's own arguments.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::command;
+
+/// Tends services: starts them in order, watches them, restarts them. Every backend and every health check is a WebAssembly plugin.
+#[derive(Debug, Parser)]
+#[command(name = "hostler", version, arg_required_else_help = true, disable_help_subcommand = true, after_help = AFTER)]
+pub(crate) struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "Exit codes: 0 done · 1 the operation failed · 2 usage · 3 the configuration was refused · 4 no host to be reached · 5 denied\n\
+                     With --json a failure is one JSON document on standard error.";
+
+/// Options of every command.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Directory of the host's state [default: the file's `state_dir`, else /var/lib/hostler for root and ~/.local/state/hostler for others]
+    #[arg(long, global = true, value_name = "DIR", env = "HOSTLER_STATE_DIR", hide_env_values = true)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Configuration file [default: hostler.toml, hostler.yaml or hostler.yml of the current directory]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Print the wire's documents instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No colours (as NO_COLOR=1)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Say more of what the host does; twice for everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything and stay; Ctrl-C stops it in reverse order
+    Up(command::up::Args),
+    /// Be the host: stay, and leave the services running when ended
+    Serve(command::serve::Args),
+    /// Change what runs to what the file says, and only that
+    Apply(command::apply::Args),
+    /// Show what apply would do
+    Plan(command::plan::Args),
+    /// Check the file; nothing is changed
+    Validate(command::validate::Args),
+    /// List the services
+    Ps(command::ps::Args),
+    /// Show one service in detail, or the host
+    Status(command::status::Args),
+    /// Say why a service is as it is, and what happens next
+    Explain(command::explain::Args),
+    /// Start services and what they depend on
+    Start(command::start::Args),
+    /// Stop services and what depends on them
+    Stop(command::stop::Args),
+    /// Restart services
+    Restart(command::restart::Args),
+    /// Show what services have written
+    Logs(command::logs::Args),
+    /// Show what happened
+    Events(command::events::Args),
+    /// Show how well services are
+    Health(command::health::Args),
+    /// Draw who starts after whom
+    Graph(command::graph::Args),
+    /// Stop everything in reverse order, forget it, and end the host
+    Down(command::down::Args),
+    /// Look at plugins
+    Plugin(command::plugin::Args),
+    /// Print a completion script for a shell
+    Completions(command::completions::Args),
+    /// Print the version
+    Version,
+    /// Hold local processes (started by the host)
+    #[command(hide = true)]
+    Keeper(command::keeper::Args),
+}

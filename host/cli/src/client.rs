@@ -1,0 +1,201 @@
+//! Speaks the native API to the host of one state directory, over its unix socket.
+//!
+//! A connection per request: the socket is local, and a command makes few. Nothing here prints.
+
+mod lines;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use hostler_api::{ActionResult, Code, Failure, ServiceList, ServicesQuery, routes};
+pub use lines::Lines;
+
+/// How long a host may take for an answer that waits for nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest path a socket's address has room for.
+const LONGEST_SOCKET: usize = 107;
+
+/// A caller of one host.
+#[derive(Debug, Clone)]
+pub struct Client {
+    state_dir: PathBuf,
+    socket: PathBuf,
+    patience: Duration,
+}
+
+/// One answer, as it came.
+#[derive(Debug, Clone)]
+pub struct Document(Bytes);
+
+impl Document {
+    /// The JSON itself.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// It has another shape: the host is of another version.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.0).map_err(|error| odd_answer(&error))
+    }
+}
+
+impl Client {
+    /// A caller of the host of this state directory, whether it runs or not.
+    pub fn new(state_dir: &Path) -> Client {
+        Client { state_dir: state_dir.to_owned(), socket: state_dir.join(routes::SOCKET), patience: PATIENCE }
+    }
+
+    /// The state directory it is for.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The same, waiting this much longer for each answer: for requests that ask the host to wait.
+    #[must_use]
+    pub fn waiting(&self, longer: Duration) -> Client {
+        Client { patience: self.patience.saturating_add(longer), ..self.clone() }
+    }
+
+    /// Does a host answer here?
+    pub async fn is_there(&self) -> bool {
+        UnixStream::connect(&self.socket).await.is_ok()
+    }
+
+    /// `GET`.
+    ///
+    /// # Errors
+    /// The host's own [`Failure`]; [`Code::Unreachable`] when there is no host, or it went away.
+    pub async fn get(&self, path: &str) -> Result<Document, Failure> {
+        self.exchange(self.request(Method::GET, path, Bytes::new())?).await
+    }
+
+    /// `POST` of a document.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Document, Failure> {
+        let body = serde_json::to_vec(body).map_err(|error| Failure::new(Code::Internal, format!("cannot write the request: {error}")))?;
+        self.exchange(self.request(Method::POST, path, body.into())?).await
+    }
+
+    /// `GET` of a stream of documents; waits for its beginning only.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn stream(&self, path: &str) -> Result<Lines, Failure> {
+        let response = self.send(self.request(Method::GET, path, Bytes::new())?).await?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        Ok(Lines::new(response.into_body()))
+    }
+
+    /// `GET /services`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn services(&self, query: &ServicesQuery) -> Result<ServiceList, Failure> {
+        self.get(&query.path()).await?.read()
+    }
+
+    /// `POST` of something to be done.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn act(&self, path: &str, request: &impl Serialize) -> Result<ActionResult, Failure> {
+        self.post(path, request).await?.read()
+    }
+
+    fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "hostler")
+            .header(CONTENT_TYPE, routes::JSON)
+            .body(Full::new(body))
+            .map_err(|error| Failure::new(Code::Invalid, format!("`{path}` cannot be asked for: {error}")))
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Document, Failure> {
+        let whole = async {
+            let response = self.send(request).await?;
+            if !response.status().is_success() {
+                return Err(self.refusal(response).await);
+            }
+            let body = response.into_body().collect().await.map_err(|error| self.gone(&error))?;
+            Ok(Document(body.to_bytes()))
+        };
+        tokio::time::timeout(self.patience, whole).await.unwrap_or_else(|_| Err(self.too_slow()))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.gone(&error))?;
+        // It ends with the response's body; its errors are seen there.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        sender.send_request(request).await.map_err(|error| self.gone(&error))
+    }
+
+    /// The failure that came instead of an answer.
+    async fn refusal(&self, response: Response<Incoming>) -> Failure {
+        let status = response.status();
+        match response.into_body().collect().await {
+            Ok(body) => serde_json::from_slice(&body.to_bytes()).unwrap_or_else(|_| {
+                Failure::new(Code::from_http_status(status.as_u16()), format!("the host answered {status}"))
+                    .hint("host and command may be of different versions; compare `hostler version` and `hostler status`")
+            }),
+            Err(error) => self.gone(&error),
+        }
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Failure {
+        let place = self.state_dir.display().to_string();
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(Code::Unreachable, format!("no host is running on {place}"))
+                .hint("start one with `hostler up FILE` or `hostler serve`; another state directory is named with --state-dir"),
+            io::ErrorKind::PermissionDenied => Failure::new(Code::Denied, format!("the host on {place} may be asked by its own user only"))
+                .at(self.socket.display().to_string())
+                .hint("run this command as the user that started the host"),
+            _ if self.socket.as_os_str().len() > LONGEST_SOCKET => {
+                Failure::new(Code::Unreachable, format!("the path of the host's socket has more than {LONGEST_SOCKET} bytes"))
+                    .at(self.socket.display().to_string())
+                    .hint("choose a state directory with a shorter path")
+            }
+            _ => Failure::new(Code::Unreachable, format!("cannot reach the host on {place}: {error}")).at(self.socket.display().to_string()),
+        }
+    }
+
+    fn gone(&self, error: &hyper::Error) -> Failure {
+        Failure::new(Code::Unreachable, format!("the host on {} went away before it answered: {error}", self.state_dir.display()))
+            .hint("its tasks go on; `hostler serve` takes them up again")
+    }
+
+    fn too_slow(&self) -> Failure {
+        Failure::new(Code::Timeout, format!("the host on {} did not answer within {} s", self.state_dir.display(), self.patience.as_secs()))
+    }
+}
+
+fn odd_answer(error: &serde_json::Error) -> Failure {
+    Failure::new(Code::Internal, format!("the host's answer is not understood: {error}"))
+        .hint("host and command may be of different versions; restart the host with this `hostler`")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! `hostler down`
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hostler_api::{ActionResult, Code, DownRequest, EventsQuery, Failure, Service, ServiceList, ShutdownRequest, Status, routes};
+use hostler_core::Span;
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::error::Error;
+use crate::host::{Beginning, Embedded};
+use crate::out::elapsed;
+use crate::progress::Progress;
+
+/// How long the host may take to end once nothing runs.
+const FAREWELL: Duration = Duration::from_secs(15);
+
+/// Stop everything in reverse order, forget it, and end the host. Where no host runs, what an earlier one left running is stopped.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not forget the services: they stay, stopped, for the next host
+    #[arg(long)]
+    keep: bool,
+    /// Kill without grace
+    #[arg(long)]
+    force: bool,
+    /// How long to wait until everything is down
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = Span::parse)]
+    timeout: Span,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let state_dir = context.state_dir(None)?;
+    let client = Client::new(&state_dir);
+    // Held to the end: what an earlier host left is stopped by one inside this process.
+    let host = if client.is_there().await { None } else { Some(take_up(&state_dir, context).await?) };
+    let mut progress = Progress::from_now(client.clone(), context.out).await?;
+    let document = client.post(routes::DOWN, &DownRequest { keep: args.keep, force: args.force }).await?;
+    let accepted: ActionResult = document.read()?;
+    stopped(&mut progress, &accepted, &args).await?;
+    end_host(&client, accepted.last_event).await?;
+    if let Some(host) = host {
+        host.ended().await;
+    }
+    if context.out.json {
+        return context.out.document(document.bytes());
+    }
+    match accepted.services.len() {
+        0 => progress.say("nothing was there; the host has ended"),
+        _ => progress.say("everything is down; the host has ended"),
+    }
+    Ok(())
+}
+
+/// A host for what is in this directory; without anything there is nothing to stop.
+async fn take_up(state_dir: &Path, context: &Context) -> Result<Embedded, Error> {
+    if !state_dir.join("store.db").exists() {
+        let failure = Failure::new(Code::Unreachable, format!("no host is running on {}, and none ever ran there", state_dir.display()));
+        return Err(failure.hint("another state directory is named with --state-dir").into());
+    }
+    Embedded::start(state_dir, Beginning::default(), context.loudness(false)).await
+}
+
+async fn stopped(progress: &mut Progress, accepted: &ActionResult, args: &Args) -> Result<(), Error> {
+    let begun = Instant::now();
+    let is_done = |list: &ServiceList| list.services.iter().all(|service| !accepted.services.contains(&service.name) || is_down(service, args.keep));
+    let list = progress.until(&[], Some(begun + Duration::from_millis(args.timeout.0)), "", is_done).await?;
+    if is_done(&list) {
+        return Ok(());
+    }
+    let left: Vec<String> = list.services.iter().filter(|service| !is_down(service, args.keep)).map(told).collect();
+    let failure = Failure::new(Code::Timeout, format!("not everything is down after {}: {}", elapsed(args.timeout.0), left.join("; ")));
+    Err(failure.hint("`hostler down --force` kills what is left; the host goes on until then").into())
+}
+
+/// Kept services end stopped; the others end by not being there.
+fn is_down(service: &Service, keep: bool) -> bool {
+    keep && matches!(service.status, Status::Stopped | Status::Completed | Status::Failed | Status::Disabled)
+}
+
+fn told(service: &Service) -> String {
+    let why = service.cause.as_deref().map_or_else(String::new, |why| format!(": {why}"));
+    format!("{} is {}{why}", service.name, service.status.as_str())
+}
+
+/// Ends the host, and returns once its streams have ended.
+async fn end_host(client: &Client, last_event: u64) -> Result<(), Error> {
+    let query = EventsQuery { after: Some(last_event), follow: true, ..EventsQuery::default() };
+    let mut stream = client.stream(&query.path()).await?;
+    client.act(routes::SHUTDOWN, &ShutdownRequest::default()).await?;
+    let ended = async { while let Ok(Some(_)) = stream.line().await {} };
+    if tokio::time::timeout(FAREWELL, ended).await.is_ok() {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Timeout, format!("the host on {} does not end", client.state_dir().display())).into())
+}

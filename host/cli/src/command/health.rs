@@ -1,0 +1,78 @@
+//! `hostler health`
+
+use std::time::Duration;
+
+use hostler_api::{CheckNow, CheckNowRequest, HealthReport, routes};
+
+use super::ps::health_cell;
+use crate::context::Context;
+use crate::error::Error;
+use crate::out::{Cell, Colour, Table, health_colour, percent};
+
+/// Checks have timeouts of their own; this is for what has none.
+const LONGEST_ROUND: Duration = Duration::from_secs(600);
+
+/// Show how well services are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run the checks now, and show what they say
+    #[arg(long)]
+    now: bool,
+    /// With --now: only of these services
+    #[arg(value_name = "SERVICE", requires = "now")]
+    services: Vec<String>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let client = context.client()?;
+    let document = if args.now {
+        client.waiting(LONGEST_ROUND).post(routes::CHECK_NOW, &CheckNowRequest { services: args.services }).await?
+    } else {
+        client.get(routes::HEALTH).await?
+    };
+    if context.out.json {
+        return context.out.document(document.bytes());
+    }
+    if args.now { show_results(&document.read()?, context) } else { show_report(&document.read()?, context) }
+}
+
+fn show_report(report: &HealthReport, context: &Context) -> Result<(), Error> {
+    let mut table = Table::new(&["NAME", "HEALTH", "FAILURES", "UPTIME 1H", "24H", "7D", "LAST CHECK"]);
+    for (name, health) in &report.services {
+        table.row(vec![
+            Cell::painted(name, Colour::Bold),
+            health_cell(health.status),
+            Cell::new(health.consecutive_failures.to_string()),
+            Cell::new(percent(health.uptime.uptime_1h)),
+            Cell::new(percent(health.uptime.uptime_24h)),
+            Cell::new(percent(health.uptime.uptime_7d)),
+            Cell::painted(health.last_check.as_ref().map_or("", |check| &check.message), Colour::Dim),
+        ]);
+    }
+    context.out.table(&table)?;
+    whole(report.composite_health, context)
+}
+
+fn show_results(now: &CheckNow, context: &Context) -> Result<(), Error> {
+    let mut table = Table::new(&["NAME", "CHECK", "VERDICT", "HEALTH", "TIME", "MESSAGE"]);
+    for result in &now.results {
+        let name = if result.replica == 0 { result.service_name.clone() } else { format!("{}/{}", result.service_name, result.replica) };
+        table.row(vec![
+            Cell::painted(name, Colour::Bold),
+            Cell::new(&result.check),
+            Cell::painted(result.verdict.as_str(), health_colour(result.status)),
+            health_cell(result.status),
+            Cell::maybe(result.response_time_ms.map(|ms| format!("{ms:.1}ms"))),
+            Cell::painted(&result.message, Colour::Dim),
+        ]);
+    }
+    context.out.table(&table)?;
+    if !now.not_checked.is_empty() {
+        context.out.line(format!("not checked (not running, or without checks): {}", now.not_checked.join(", ")))?;
+    }
+    whole(now.composite_health, context)
+}
+
+fn whole(health: hostler_api::Health, context: &Context) -> Result<(), Error> {
+    context.out.line(format!("together: {}", context.out.paint.of(health_colour(health), health.as_str())))
+}

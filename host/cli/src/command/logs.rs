@@ -1,0 +1,142 @@
+//! `hostler logs`
+
+mod merge;
+mod page;
+
+use std::path::PathBuf;
+
+use hostler_api::{LogItem, LogsQuery, ServicesQuery, Timestamp};
+use tokio::sync::mpsc;
+
+use crate::client::{Client, Lines};
+use crate::context::Context;
+use crate::error::{Error, failed};
+use merge::Merge;
+use page::Page;
+
+/// Show what services have written. On a terminal control characters are shown as escapes; into a file or pipe every byte goes as it was.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Of these services [default: all]
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Stay, and show lines as they are written
+    #[arg(long, short = 'f')]
+    follow: bool,
+    /// Only the last N lines of each replica
+    #[arg(long, short = 'n', value_name = "N")]
+    tail: Option<u32>,
+    /// Only since then: a length of time ago (10m) or a time (2025-10-22T04:00:00Z)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only this replica
+    #[arg(long, value_name = "N")]
+    replica: Option<u32>,
+    /// Begin each line with its time
+    #[arg(long, short = 't')]
+    timestamps: bool,
+    /// Configuration file; here -f is --follow
+    #[arg(id = "file", long = "file", value_name = "FILE", help_heading = "Global options")]
+    _file: Option<PathBuf>,
+}
+
+/// One document, read and as it came.
+type Item = (LogItem, bytes::Bytes);
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let since_ms = args.since.as_deref().map(|text| since(text, now_ms())).transpose()?;
+    let client = context.client()?;
+    let names = if args.services.is_empty() { every_service(&client).await? } else { args.services };
+    let query = LogsQuery { tail: args.tail, since_ms, cursor: None, replica: args.replica, follow: args.follow };
+    let mut streams = Vec::with_capacity(names.len());
+    for name in &names {
+        streams.push(client.stream(&query.path(name)).await?);
+    }
+    let mut page = Page::new(context.out, &names, args.timestamps);
+    if args.follow { follow(streams, &mut page).await } else { print_merged(streams, &mut page).await }
+}
+
+async fn every_service(client: &Client) -> Result<Vec<String>, Error> {
+    let list = client.services(&ServicesQuery::default()).await?;
+    Ok(list.services.into_iter().map(|service| service.name).collect())
+}
+
+/// Each as it comes.
+async fn follow(streams: Vec<Lines>, page: &mut Page) -> Result<(), Error> {
+    let (sender, mut items) = mpsc::channel(64);
+    for mut stream in streams {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            loop {
+                let item = read(&mut stream).await.transpose();
+                let last = !matches!(item, Some(Ok(_)));
+                if let Some(item) = item
+                    && sender.send(item).await.is_err()
+                {
+                    return;
+                }
+                if last {
+                    return;
+                }
+            }
+        });
+    }
+    drop(sender);
+    while let Some(item) = items.recv().await {
+        page.print(&item?)?;
+        while let Ok(item) = items.try_recv() {
+            page.print(&item?)?;
+        }
+        page.flush()?;
+    }
+    page.end()
+}
+
+/// All together in the order of their times.
+async fn print_merged(mut streams: Vec<Lines>, page: &mut Page) -> Result<(), Error> {
+    let mut merge = Merge::new(streams.len());
+    for (index, stream) in streams.iter_mut().enumerate() {
+        merge.refill(index, read(stream).await?);
+    }
+    while let Some((index, item)) = merge.next() {
+        page.print(&item)?;
+        merge.refill(index, read(&mut streams[index]).await?);
+    }
+    page.end()
+}
+
+async fn read(stream: &mut Lines) -> Result<Option<Item>, Error> {
+    let Some(line) = stream.line().await? else { return Ok(None) };
+    match serde_json::from_slice(&line) {
+        Ok(item) => Ok(Some((item, line))),
+        Err(error) => Err(failed(format!("the host sent a log line that is not understood: {error}")).into()),
+    }
+}
+
+/// `10m` before now, or a time.
+fn since(text: &str, now_ms: u64) -> Result<u64, Error> {
+    if let Ok(span) = hostler_core::Span::parse(text) {
+        return Ok(now_ms.saturating_sub(span.0));
+    }
+    let at: Result<Timestamp, _> = text.parse();
+    at.map(|at| at.0).map_err(|_| crate::error::usage(format!("`{text}` is neither a length of time (10m) nor a time (2025-10-22T04:00:00Z)")).into())
+}
+
+fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_length_or_a_time() {
+        let of = |text| since(text, 3_600_000).ok();
+        assert_eq!(of("10m"), Some(3_000_000));
+        assert_eq!(of("2d"), Some(0));
+        assert_eq!(of("1970-01-01T00:00:01Z"), Some(1_000));
+        assert_eq!(of("yesterday"), None);
+    }
+}

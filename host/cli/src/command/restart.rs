@@ -1,0 +1,25 @@
+//! `hostler restart`
+
+use hostler_api::{ServicesRequest, routes};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::progress::Waiting;
+
+/// Restart services; the count of restarts begins anew.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// These services [default: all]
+    #[arg(value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Also what has used up its restarts
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let request = ServicesRequest { services: args.services, force: args.force, no_deps: false, wait_ms: None };
+    super::act(context, routes::RESTART, request, &args.waiting).await
+}

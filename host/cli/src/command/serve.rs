@@ -1,0 +1,87 @@
+//! `hostler serve`
+
+use std::path::PathBuf;
+
+use hostler_api::{Failure, ShutdownRequest, routes};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::client::Client;
+use crate::context::Context;
+use crate::document::Wish;
+use crate::error::{Error, failed};
+use crate::host::{self, Beginning, Embedded};
+use crate::out::note;
+
+/// Be the host: stay until SIGTERM or SIGINT, and leave the services running under the keeper, for the next host to take up.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Apply this file first [default: what was applied last]
+    #[arg(value_name = "FILE")]
+    path: Option<PathBuf>,
+    /// In the background, with its log in the state directory
+    #[arg(long, short)]
+    detach: bool,
+    /// This is the process in the background: it says on standard output that it is ready, or why not
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    detached: bool,
+}
+
+pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    if args.detached {
+        return in_background(context).await;
+    }
+    let named = args.path.as_deref().or(context.global.file.as_deref());
+    let wish = named.map(|file| Wish::read(context, Some(file))).transpose()?;
+    let client = match &wish {
+        Some(wish) => context.client_of(wish)?,
+        None => context.client()?,
+    };
+    let redrawn = |error| match &wish {
+        Some(wish) => wish.redrawn(error),
+        None => error,
+    };
+    let beginning = wish.as_ref().map_or_else(Beginning::default, |wish| Beginning::of(wish, None));
+    if args.detach {
+        let pid = host::in_background(client.state_dir(), &beginning, context).await.map_err(redrawn)?;
+        return context.out.line(format!("hostler serves {} in the background, pid {pid}", client.state_dir().display()));
+    }
+    let host = Embedded::start(client.state_dir(), beginning, context.loudness(true)).await.map_err(redrawn)?;
+    stay(host, &client).await
+}
+
+/// The process that [`host::in_background`] has started.
+async fn in_background(context: &Context) -> Result<(), Error> {
+    host::leave_terminal();
+    let client = context.client()?;
+    let started = match host::hear() {
+        Ok(beginning) => Embedded::start(client.state_dir(), beginning, context.loudness(true)).await,
+        Err(error) => Err(error),
+    };
+    host::say(started.as_ref().map(|_| ()));
+    stay(started?, &client).await
+}
+
+async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
+    let listen = |kind| signal(kind).map_err(|error| failed(format!("cannot listen for signals: {error}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    note(&format!("hostler {} serves {}, pid {}", env!("CARGO_PKG_VERSION"), client.state_dir().display(), std::process::id()));
+    tokio::select! {
+        () = host.ended() => return Ok(note("the host was shut down")),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    leave(client, &host).await
+}
+
+/// Ends the host and nothing else.
+async fn leave(client: &Client, host: &Embedded) -> Result<(), Error> {
+    let asked: Result<_, Failure> = client.act(routes::SHUTDOWN, &ShutdownRequest::default()).await;
+    if let Err(failure) = asked
+        && !host.has_ended()
+    {
+        return Err(failure.into());
+    }
+    host.ended().await;
+    note("the services keep running under the keeper; `hostler serve` takes them up again, `hostler down` stops them");
+    Ok(())
+}

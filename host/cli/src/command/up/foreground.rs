@@ -1,0 +1,143 @@
+//! The host inside this process, for as long as somebody watches.
+
+use hostler_api::{Code, Failure, ServiceList, ShutdownRequest, Status, routes};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::client::Client;
+use crate::command::plan;
+use crate::context::Context;
+use crate::document::Wish;
+use crate::error::{Error, failed};
+use crate::host::{Beginning, Embedded};
+use crate::out::Colour;
+use crate::progress::{Progress, is_as_wanted, shortfall};
+
+/// Starts everything, shows it, and stops it in the end.
+pub(super) async fn run(wish: &Wish, services: Option<Vec<String>>, abort: bool, context: &Context) -> Result<(), Error> {
+    let client = context.client_of(wish)?;
+    if client.is_there().await {
+        return Err(somebody_is_there(&client).into());
+    }
+    // Before the host: a signal that comes early must not leave it half started.
+    let mut signals = Signals::new()?;
+    let host =
+        Embedded::start(client.state_dir(), Beginning::of(wish, services), context.loudness(false)).await.map_err(|error| wish.redrawn(error))?;
+    let mut progress = Progress::from_nothing(client.clone(), context.out);
+    warn_of_missing_plugins(wish, &client, context).await?;
+    let before_stop = tokio::select! {
+        watched = watch(&mut progress, abort, context) => watched,
+        () = signals.next() => Ok(progress.picture().cloned()),
+        () = host.ended() => Err(Failure::new(Code::Unavailable, "the host was shut down by another command")),
+    };
+    let failure = match before_stop {
+        Ok(list) => list.as_ref().and_then(failures),
+        // Nothing is left to stop.
+        Err(failure) if host.has_ended() => return ended_by_another(failure, context),
+        Err(failure) => Some(failure),
+    };
+    stop(&mut progress, &client, &host, &mut signals).await;
+    failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+fn somebody_is_there(client: &Client) -> Failure {
+    Failure::new(Code::Conflict, format!("a host is running on {} already", client.state_dir().display()))
+        .hint("`hostler apply` gives it this file, `hostler up --detach` does so and waits; `hostler down` ends it")
+}
+
+fn ended_by_another(failure: Failure, context: &Context) -> Result<(), Error> {
+    if failure.code == Code::Unavailable || failure.code == Code::Unreachable {
+        return if context.out.json { Ok(()) } else { context.out.line("the host was shut down by another command") };
+    }
+    Err(failure.into())
+}
+
+async fn warn_of_missing_plugins(wish: &Wish, client: &Client, context: &Context) -> Result<(), Error> {
+    if context.out.json {
+        return Ok(());
+    }
+    let now: hostler_api::Plan = client.post(routes::PLAN, &wish.request(true, None)).await?.read()?;
+    plan::missing(&now, context)
+}
+
+/// Until everything is settled, and then for as long as anything runs; the last picture.
+async fn watch(progress: &mut Progress, abort: bool, context: &Context) -> Result<Option<ServiceList>, Failure> {
+    let starting = " · Ctrl-C stops";
+    let list = progress.until(&[], None, starting, |list| list.settled || (abort && failures(list).is_some())).await?;
+    let short = shortfall(&list, std::time::Duration::ZERO);
+    if nothing_is_left(&list) || (abort && short.is_some()) {
+        return Ok(Some(list));
+    }
+    match short {
+        Some(failure) => {
+            progress.say(&format!("{} {failure}", context.out.paint.of(Colour::Red, "not everything is up:")));
+            progress.say(&format!("{} {}", context.out.paint.of(Colour::Cyan, "hint:"), failure.hint.unwrap_or_default()));
+        }
+        None => progress.say(&format!("{} Ctrl-C stops it in reverse order", context.out.paint.of(Colour::Green, "everything is up;"))),
+    }
+    progress.until(&[], None, " · Ctrl-C stops in reverse order", nothing_is_left).await.map(Some)
+}
+
+/// All of it completed or failed: nothing runs, nothing will, and nobody stopped it by hand to start it again.
+fn nothing_is_left(list: &ServiceList) -> bool {
+    let over = |status| matches!(status, Status::Completed | Status::Failed | Status::Disabled | Status::Stopped | Status::Pending);
+    list.settled && list.services.iter().all(|service| over(service.status) && !service.stopped_by_hand)
+}
+
+/// What has failed for good, and what waits for it.
+fn failures(list: &ServiceList) -> Option<Failure> {
+    let settled = ServiceList { services: list.services.iter().filter(|service| service.settled).cloned().collect(), ..list.clone() };
+    let any = settled.services.iter().any(|service| service.status == Status::Failed && !is_as_wanted(service));
+    any.then(|| shortfall(&settled, std::time::Duration::ZERO)).flatten()
+}
+
+/// In reverse order; a second signal takes the grace away, a third the patience.
+async fn stop(progress: &mut Progress, client: &Client, host: &Embedded, signals: &mut Signals) {
+    progress.say("stopping in reverse order; Ctrl-C again stops without grace");
+    shut_down(progress, client, false).await;
+    let mut forced = false;
+    loop {
+        let again = tokio::select! {
+            () = host.ended() => return,
+            () = signals.next() => true,
+            _ = progress.until(&[], None, " · Ctrl-C forces", |_| false) => false,
+        };
+        match (again, forced) {
+            // The host answers no more: it is on its last steps.
+            (false, _) => return host.ended().await,
+            (true, false) => {
+                forced = true;
+                progress.say("stopping without grace");
+                shut_down(progress, client, true).await;
+            }
+            (true, true) => return progress.say("not waiting any longer; what still runs is held by the keeper, and `hostler down --force` ends it"),
+        }
+    }
+}
+
+async fn shut_down(progress: &mut Progress, client: &Client, force: bool) {
+    if let Err(failure) = client.act(routes::SHUTDOWN, &ShutdownRequest { stop_services: true, force }).await
+        && failure.code != Code::Unreachable
+    {
+        progress.say(&format!("the host does not stop: {failure}"));
+    }
+}
+
+/// Ctrl-C, a request to end, and a terminal that goes away.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn new() -> Result<Signals, Error> {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).map_err(|error| failed(format!("cannot listen for signals: {error}"))));
+        Ok(Signals([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}

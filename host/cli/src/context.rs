@@ -1,0 +1,112 @@
+//! What every command needs: where the host is, which file is meant, and where to print.
+
+use std::path::{Path, PathBuf};
+
+use hostler_api::{Code, Failure};
+
+use crate::args::Global;
+use crate::client::Client;
+use crate::config::Look;
+use crate::document;
+use crate::error::{Error, usage};
+use crate::host::Loudness;
+use crate::out::{Out, colours_wanted};
+
+/// Names of configuration files that are found without being named, the first one first.
+const FILE_NAMES: [&str; 3] = ["hostler.toml", "hostler.yaml", "hostler.yml"];
+
+/// One command's surroundings.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) out: Out,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Context {
+        let out = Out::new(global.json, global.no_color);
+        Context { global, out }
+    }
+
+    /// A caller of the host that is meant.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        Ok(Client::new(&self.state_dir(None)?))
+    }
+
+    /// Where the host's state is: the option, else what the file says, else the user's default. Absolute.
+    pub(crate) fn state_dir(&self, file: Option<&Path>) -> Result<PathBuf, Error> {
+        if let Some(named) = &self.global.state_dir {
+            return absolute(named);
+        }
+        if let Some(file) = self.found_file(file)
+            && let Some(named) = document::state_dir(&file, self.look())?
+        {
+            return Ok(named);
+        }
+        default_state_dir(|name| std::env::var_os(name), rustix::process::geteuid().is_root()).map_err(Error::from)
+    }
+
+    /// The configuration file that is meant; it is an error when there is none.
+    pub(crate) fn file(&self, positional: Option<&Path>) -> Result<PathBuf, Error> {
+        if let (Some(one), Some(other)) = (positional, self.global.file.as_deref())
+            && one != other
+        {
+            return Err(usage(format!("two files are named: {} and {}", one.display(), other.display())).into());
+        }
+        self.found_file(positional).ok_or_else(|| {
+            Failure::new(Code::Invalid, "there is no configuration file here")
+                .hint(format!("name one, or write {} in the current directory", FILE_NAMES.join(", ")))
+                .into()
+        })
+    }
+
+    /// How much a host in this process says of itself.
+    pub(crate) fn loudness(&self, chatty: bool) -> Loudness {
+        Loudness { chatty, verbose: self.global.verbose, no_color: self.global.no_color }
+    }
+
+    /// How mistakes in a file are drawn.
+    pub(crate) fn look(&self) -> Look {
+        match Look::of_stderr() {
+            Look::Coloured if !colours_wanted(self.global.no_color) => Look::Drawn,
+            look => look,
+        }
+    }
+
+    fn found_file(&self, positional: Option<&Path>) -> Option<PathBuf> {
+        let named = positional.or(self.global.file.as_deref()).map(Path::to_owned);
+        named.or_else(|| FILE_NAMES.iter().map(PathBuf::from).find(|file| file.is_file()))
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|error| usage(format!("`{}` is no directory: {error}", path.display())).into())
+}
+
+/// `/var/lib/hostler` of root, else below `$XDG_STATE_HOME` or `~/.local/state`.
+fn default_state_dir(env: impl Fn(&str) -> Option<std::ffi::OsString>, root: bool) -> Result<PathBuf, Failure> {
+    if root {
+        return Ok(PathBuf::from("/var/lib/hostler"));
+    }
+    // The XDG rules: a relative path there is as good as none.
+    let set = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    base.map(|base| base.join("hostler"))
+        .ok_or_else(|| usage("there is no home directory to keep state in").hint("name a state directory with --state-dir"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_user_has_a_default() {
+        let env = |pairs: &'static [(&str, &str)]| move |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).into());
+        let of = |pairs, root| default_state_dir(env(pairs), root).map(|path| path.display().to_string()).map_err(|failure| failure.code);
+        assert_eq!(of(&[("HOME", "/root")], true), Ok("/var/lib/hostler".to_owned()));
+        assert_eq!(of(&[("HOME", "/home/ann")], false), Ok("/home/ann/.local/state/hostler".to_owned()));
+        assert_eq!(of(&[("HOME", "/home/ann"), ("XDG_STATE_HOME", "/s")], false), Ok("/s/hostler".to_owned()));
+        assert_eq!(of(&[("HOME", "/home/ann"), ("XDG_STATE_HOME", "s")], false), Ok("/home/ann/.local/state/hostler".to_owned()));
+        assert_eq!(of(&[], false), Err(Code::Invalid));
+    }
+}

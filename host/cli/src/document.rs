@@ -1,0 +1,100 @@
+//! The configuration file of one command: read, sent to the host, and drawn where the host finds mistakes in it.
+
+use std::path::{Path, PathBuf};
+
+use hostler_api::config::{self, Config};
+use hostler_api::{ApplyRequest, Failure};
+use hostler_core::Problem;
+
+use crate::client::Client;
+use crate::config::{ConfigError, Loaded, Look, load};
+use crate::context::Context;
+use crate::error::Error;
+
+/// What somebody wishes for, in one file.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) file: PathBuf,
+    pub(crate) config: Config,
+    loaded: Loaded,
+    look: Look,
+}
+
+impl Wish {
+    /// Reads the file that is meant, completely.
+    pub(crate) fn read(context: &Context, positional: Option<&Path>) -> Result<Wish, Error> {
+        let file = context.file(positional)?;
+        let look = context.look();
+        let loaded = load(&file, &environment).map_err(|error| drawn(&error, look))?;
+        Ok(Wish { file, config: loaded.config.clone(), loaded, look })
+    }
+
+    /// What the host is asked to make true.
+    pub(crate) fn request(&self, start: bool, services: Option<Vec<String>>) -> ApplyRequest {
+        let base_dir = self.loaded.base_dir.to_string_lossy().into_owned();
+        ApplyRequest { document: self.loaded.document.clone(), base_dir, start, services }
+    }
+
+    /// Where the file wants the state; absolute.
+    pub(crate) fn state_dir(&self) -> Option<PathBuf> {
+        state_dir_of(&self.loaded)
+    }
+
+    /// A failure of the host, with its mistakes drawn where they are.
+    pub(crate) fn refused(&self, failure: Failure) -> Error {
+        if failure.problems.is_empty() {
+            return failure.into();
+        }
+        let error = self.loaded.error(&failure.problems);
+        Error::Drawn { drawing: error.render(self.look), places: error.to_json(), failure: Box::new(failure) }
+    }
+
+    /// The same of an error that may be one.
+    pub(crate) fn redrawn(&self, error: Error) -> Error {
+        match error {
+            Error::Failure(failure) => self.refused(*failure),
+            Error::Drawn { .. } | Error::Output(_) => error,
+        }
+    }
+
+    /// Mistakes that came with an answer.
+    pub(crate) fn doubt(&self, problems: Vec<Problem>) -> Result<(), Error> {
+        if problems.is_empty() { Ok(()) } else { Err(self.refused(Failure::config(problems))) }
+    }
+}
+
+impl Context {
+    /// A caller of the host that a file is meant for.
+    pub(crate) fn client_of(&self, wish: &Wish) -> Result<Client, Error> {
+        match (&self.global.state_dir, wish.state_dir()) {
+            (None, Some(named)) => Ok(Client::new(&named)),
+            (Some(_), _) | (None, None) => Ok(Client::new(&self.state_dir(Some(&wish.file))?)),
+        }
+    }
+}
+
+/// Where a file wants the state, if it says so.
+///
+/// A file with mistakes does not count as one that says nothing: its host could be somewhere else than by default.
+pub(crate) fn state_dir(file: &Path, look: Look) -> Result<Option<PathBuf>, Error> {
+    match load(file, &environment) {
+        Ok(loaded) => Ok(state_dir_of(&loaded)),
+        Err(error) => {
+            crate::out::note(&format!("{} was read for its `state_dir`; --state-dir names one without it", file.display()));
+            Err(drawn(&error, look))
+        }
+    }
+}
+
+fn state_dir_of(loaded: &Loaded) -> Option<PathBuf> {
+    loaded.config.settings.state_dir.as_deref().map(|named| config::absolute(named, &loaded.base_dir))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn drawn(error: &ConfigError, look: Look) -> Error {
+    let problems: Vec<Problem> = error.problems().cloned().collect();
+    Error::Drawn { drawing: error.render(look), places: error.to_json(), failure: Box::new(Failure::config(problems)) }
+}

@@ -1,0 +1,80 @@
+//! The host itself: inside this process, or in one of its own in the background.
+
+mod background;
+mod diary;
+
+pub(crate) use background::{hear, in_background, leave_terminal, say};
+pub(crate) use diary::Loudness;
+
+use std::path::{Path, PathBuf};
+
+use hostler_api::ApplyRequest;
+use hostler_api::config::StoreKind;
+use hostler_server::{Host, HostOptions, StoreEngine};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::document::Wish;
+use crate::error::{Error, failed};
+
+include!(concat!(env!("OUT_DIR"), "/built_ins.rs"));
+
+/// What a host begins with: what a file says of the host itself, and what it is to apply.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Beginning {
+    /// Does nothing outlive it?
+    memory_store: bool,
+    /// Filter of its own log.
+    log: Option<String>,
+    /// Applied before anything is started.
+    request: Option<ApplyRequest>,
+}
+
+impl Beginning {
+    /// What a file says; with everything in it, or only some services, to be started.
+    pub(crate) fn of(wish: &Wish, services: Option<Vec<String>>) -> Beginning {
+        let settings = &wish.config.settings;
+        Beginning { memory_store: settings.store == StoreKind::Memory, log: settings.log.clone(), request: Some(wish.request(true, services)) }
+    }
+}
+
+/// A host inside this process.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    ended: watch::Receiver<bool>,
+}
+
+impl Embedded {
+    /// Starts it, with the plugins inside this program.
+    ///
+    /// It answers on its socket from then on; a configuration it refuses has started nothing.
+    pub(crate) async fn start(state_dir: &Path, beginning: Beginning, loudness: Loudness) -> Result<Embedded, Error> {
+        diary::begin(loudness, beginning.log.as_deref());
+        let mut options = HostOptions::new(state_dir.to_owned(), BUILT_INS, program()?);
+        options.store = if beginning.memory_store { StoreEngine::Memory } else { StoreEngine::Sqlite };
+        options.initial = beginning.request;
+        let host = Host::start(options).await.map_err(|error| error.failure())?;
+        let (tell, ended) = watch::channel(false);
+        tokio::spawn(async move {
+            host.wait().await;
+            tell.send_replace(true);
+        });
+        Ok(Embedded { ended })
+    }
+
+    /// Returns once it has ended.
+    pub(crate) async fn ended(&self) {
+        // The one who tells goes only after having told.
+        let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    /// Has it?
+    pub(crate) fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+}
+
+/// This program's own file: the keeper and the host in the background are it, too.
+fn program() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|error| failed(format!("cannot find the program's own file: {error}")).into())
+}

@@ -1,0 +1,118 @@
+//! The command line `hostler`, and the only room that prints.
+//!
+//! Every command is a caller of the native API over the host's unix socket, through one [`client::Client`]; `up` and `serve` are that and
+//! the host itself in one process. [`config`] reads configuration files. `args` is the command line's one definition: parser, help
+//! and completions come from it.
+//!
+//! - Standard output is a command's result: text for people, or with `--json` the wire's documents as they came.
+//! - Standard error is for what went wrong: what, where, why and what to do, or with `--json` one JSON document.
+//! - The kind of failure sets the exit code: 1 the operation failed, 2 usage, 3 configuration, 4 no host to be reached, 5 denied.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), hostler_api::Failure> {
+//! let client = hostler::client::Client::new(std::path::Path::new("/var/lib/hostler"));
+//! let list = client.services(&hostler_api::ServicesQuery::default()).await?;
+//! println!("{} services", list.services.len());
+//! # Ok(())
+//! # }
+//! ```
+
+mod args;
+pub mod client;
+mod command;
+pub mod config;
+mod context;
+mod document;
+mod error;
+mod host;
+mod out;
+mod picture;
+mod progress;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use context::Context;
+use error::{Error, failed};
+
+/// Runs one command line, the program's name first, to the process's exit code.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    if let Some(dir) = command::keeper::asked_for(&args) {
+        return command::keeper::run(dir);
+    }
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(answer) => return answered(&answer),
+    };
+    let (json, no_color) = (cli.global.json, cli.global.no_color);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::report(&error, json, no_color);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Help and version are answers; everything else is a mistake in the command line.
+fn answered(answer: &clap::Error) -> ExitCode {
+    // Nobody reads it: nothing more can be said.
+    let _ = answer.print();
+    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
+}
+
+fn run(cli: Cli) -> Result<(), Error> {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Completions(args) => command::completions::run(&args, &context),
+        Command::Version => command::version::run(&context),
+        Command::Keeper(args) => command::keeper::run_late(args),
+        command @ (Command::Up(_) | Command::Serve(_) | Command::Down(_)) => many_threads()?.block_on(dispatch(command, &context)),
+        command => one_thread()?.block_on(dispatch(command, &context)),
+    }
+}
+
+async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
+    match command {
+        Command::Up(args) => Box::pin(command::up::run(args, context)).await,
+        Command::Serve(args) => Box::pin(command::serve::run(args, context)).await,
+        Command::Apply(args) => command::apply::run(args, context).await,
+        Command::Plan(args) => command::plan::run(args, context).await,
+        Command::Validate(args) => command::validate::run(args, context).await,
+        Command::Ps(args) => command::ps::run(args, context).await,
+        Command::Status(args) => command::status::run(args, context).await,
+        Command::Explain(args) => command::explain::run(args, context).await,
+        Command::Start(args) => command::start::run(args, context).await,
+        Command::Stop(args) => command::stop::run(args, context).await,
+        Command::Restart(args) => command::restart::run(args, context).await,
+        Command::Logs(args) => command::logs::run(args, context).await,
+        Command::Events(args) => command::events::run(args, context).await,
+        Command::Health(args) => command::health::run(args, context).await,
+        Command::Graph(args) => command::graph::run(args, context).await,
+        Command::Down(args) => Box::pin(command::down::run(args, context)).await,
+        Command::Plugin(args) => command::plugin::run(args, context).await,
+        Command::Completions(args) => command::completions::run(&args, context),
+        Command::Version => command::version::run(context),
+        Command::Keeper(args) => command::keeper::run_late(args),
+    }
+}
+
+/// For a host inside this process.
+fn many_threads() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_runtime)
+}
+
+/// For a caller: there before anybody notices.
+fn one_thread() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)
+}
+
+fn no_runtime(error: std::io::Error) -> Error {
+    failed(format!("cannot set up this process: {error}")).into()
+}
+
+#[cfg(test)]
+mod tests;
