@@ -137,3 +137,28 @@ fn succeeds_within(command: &mut Command, limit: Duration) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_any_toolchain_is_told_what_to_run() {
+        let message = Missing.to_string();
+        assert!(message.contains("rustup target add wasm32-unknown-unknown") && message.contains("apt-get install"), "{message}");
+    }
+
+    #[test]
+    fn an_incomplete_toolchain_is_none() {
+        assert_eq!(Toolchain::from_source(Path::new("/var/empty")), None);
+    }
+
+    #[test]
+    fn building_from_source_says_so_to_cargo() {
+        let toolchain = Toolchain::FromSource { bin: "/usr/bin".into(), linker: "/usr/bin/wasm-ld-22".into() };
+        let command = toolchain.cargo_build();
+        assert!(command.get_args().any(|arg| arg == "-Zbuild-std=std,panic_abort"));
+        let linker = command.get_envs().find(|(name, _)| *name == "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER");
+        assert_eq!(linker.and_then(|(_, value)| value), Some("/usr/bin/wasm-ld-22".as_ref()));
+    }
+}
