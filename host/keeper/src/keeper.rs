@@ -122,7 +122,7 @@ struct Keeper {
     options: Options,
     /// Locked for as long as we live.
     _lock: OwnedFd,
-    logs_dir: OwnedFd,
+    logs_dir: Rc<OwnedFd>,
     pipes_dir: OwnedFd,
     journal: Journal,
     boot_id: String,
@@ -147,6 +147,7 @@ struct Keeper {
     pipes: BTreeMap<u64, Pipe>,
     /// Pipes that may have more, in turn.
     busy: VecDeque<u64>,
+    pairs: Pairs,
     writers: HashMap<String, OpenLog>,
     peephole: Peephole,
     timers: BTreeSet<(u64, Timer)>,
@@ -164,6 +165,13 @@ struct Keeper {
 struct Signals {
     child: UnixStream,
     terminate: UnixStream,
+}
+
+/// The pairs of pipes: those in use, with how many of the two are, and those that can be used again.
+#[derive(Default)]
+struct Pairs {
+    used: BTreeMap<u64, u8>,
+    free: Vec<u64>,
 }
 
 /// A log that at least one open pipe goes to.
@@ -219,7 +227,7 @@ impl Keeper {
         let cgroups = if options.cgroups { Cgroups::find(journal.instance()) } else { Cgroups::none("cgroups are switched off") };
         let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
         let mut keeper = Keeper {
-            logs_dir: household::subdirectory(&options.dir, "logs")?,
+            logs_dir: Rc::new(household::subdirectory(&options.dir, "logs")?),
             pipes_dir: household::subdirectory(&options.dir, "pipes")?,
             next_run: journal.next_run(),
             options,
@@ -240,6 +248,7 @@ impl Keeper {
             watches: HashMap::new(),
             pipes: BTreeMap::new(),
             busy: VecDeque::new(),
+            pairs: Pairs::default(),
             writers: HashMap::new(),
             peephole: Peephole::new().map_err(Error::system("pipe"))?,
             timers: BTreeSet::new(),

@@ -15,6 +15,8 @@ use crate::user::{self, User};
 
 mod child;
 
+pub(crate) use child::close_inherited;
+
 /// The variable that marks every process of a tree, as far as it keeps its environment.
 pub(crate) const MARKER: &str = "HOSTLER_TASK";
 

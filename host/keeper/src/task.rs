@@ -21,6 +21,8 @@ pub(crate) struct Task {
     pub(crate) parentage: Parentage,
     pub(crate) group: Option<Group>,
     pub(crate) stop: Option<Stop>,
+    /// The turn in which the leader's end was heard; 0 when an earlier keeper heard it.
+    pub(crate) ended_in: u64,
     /// The leader has ended and nothing of its tree was alive after that, so nothing ever can be.
     pub(crate) is_clean: bool,
     /// Members that outlived their leader or were seen during a stop.
@@ -71,10 +73,12 @@ impl Task {
             intent,
             identity: None,
             notes: Vec::new(),
+            labels: self.intent.command.labels.clone(),
             state: State::Unknown("the keeper was lost while it was being started".into()),
             parentage: Parentage::Over,
             group: None,
             stop: None,
+            ended_in: 0,
             is_clean: false,
             known: BTreeSet::new(),
             cpu_nanos: 0,
@@ -88,6 +92,11 @@ impl Task {
     /// Names this run of the key; also of its pipes and cgroups.
     pub(crate) fn tag(&self) -> String {
         tag(&self.intent)
+    }
+
+    /// Does the kernel know its members?
+    pub(crate) fn has_group(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::has_members)
     }
 
     /// As clients see it.

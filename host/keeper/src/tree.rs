@@ -36,11 +36,18 @@ pub(crate) struct Family<'a> {
 }
 
 impl Snapshot {
-    /// Looks at `/proc`.
-    pub(crate) fn take() -> Snapshot {
+    /// Looks at `/proc`. A marker that the previous snapshot saw stays, also when the process has overwritten it since.
+    pub(crate) fn take(previous: Option<&Snapshot>) -> Snapshot {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let processes = pids.filter_map(|pid| Some((pid, Process::look(pid)?))).collect();
+        let processes: BTreeMap<i32, Process> = pids.filter_map(|pid| Some((pid, Process::look(pid)?))).collect();
+        for process in processes.values() {
+            let known = previous.and_then(|previous| previous.processes.get(&process.identity.pid));
+            let marker = known.filter(|known| known.identity == process.identity).and_then(|known| known.marker.get());
+            if let Some(Some(marker)) = marker {
+                let _ = process.marker.set(Some(marker.clone()));
+            }
+        }
         Snapshot { processes }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Intent {
     pub(crate) log_name: String,
     /// Counts spawns; part of the marker in the child's environment.
     pub(crate) run: u64,
+    /// Which pair of pipes its output comes through; a later run may have been given the same.
+    pub(crate) pipes: u64,
     pub(crate) boot_id: String,
     pub(crate) at: u64,
     #[serde(default)]

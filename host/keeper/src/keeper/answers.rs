@@ -123,7 +123,7 @@ impl Keeper {
         if task.stop.is_some() {
             return Err(refuse(ErrorKind::Conflict, format!("{key} is being stopped")));
         }
-        let rest = self.rest_of(key);
+        let rest = self.rest_of(key).len();
         if rest > 0 {
             return Err(refuse(ErrorKind::Conflict, format!("{key} has ended, and {rest} processes of its tree are still alive; stop it first")));
         }

@@ -1,10 +1,13 @@
 //! How processes end, and how the keeper learns of it.
 
+use std::collections::BTreeSet;
+
 use rustix::process::{WaitOptions, WaitStatus, wait};
 
 use super::Keeper;
 use crate::cgroup::Group;
 use crate::clock;
+use crate::identity::Identity;
 use crate::journal::Record;
 use crate::protocol::{Event, Exit, State};
 use crate::signal;
@@ -39,31 +42,45 @@ impl Keeper {
         task.state = State::Exited(exit.clone());
         // closes the pidfd of an adopted one
         task.parentage = Parentage::Over;
-        let (owner, tag) = (task.intent.owner.clone(), task.tag());
+        task.ended_in = self.turn;
+        let owner = task.intent.owner.clone();
+        let (pair, log_name) = (task.intent.pipes, task.intent.log_name.clone());
         self.journal.note_durably(&Record::Ended { key: key.to_owned(), state: State::Exited(exit.clone()) });
         self.events.push(Event::Exited { key: key.to_owned(), owner, exit });
-        self.ready_pipes_of(&tag);
-        self.look_at_stop(key);
+        self.ready_pair(pair, &log_name);
+        self.look_soon(key);
     }
 
-    /// How many processes of an ended task are still alive.
-    ///
-    /// Two looks, because a process that forks and ends while `/proc` is being read may hide its child from one.
-    pub(super) fn rest_of(&mut self, key: &str) -> usize {
-        if self.tasks.get(key).is_none_or(|task| task.is_clean) {
-            return 0;
-        }
-        for _ in 0..2 {
-            let rest = self.members(key).len();
-            if rest > 0 {
-                return rest;
-            }
-            self.snapshot = None;
-        }
-        if let Some(task) = self.tasks.get_mut(key) {
+    /// What of an ended task's tree is still alive; once it was nothing, that is known for good.
+    pub(super) fn rest_of(&mut self, key: &str) -> BTreeSet<Identity> {
+        let Some(task) = self.tasks.get(key).filter(|task| !task.is_clean) else { return BTreeSet::new() };
+        let ended_in = task.ended_in;
+        let rest = if task.has_group() {
+            // twice: one that the kernel listed may have ended before we looked at it, and left a child
+            Some(self.members(key)).filter(|rest| !rest.is_empty()).unwrap_or_else(|| self.members(key))
+        } else {
+            self.rest_in_proc(key, ended_in)
+        };
+        if rest.is_empty() && let Some(task) = self.tasks.get_mut(key) {
             task.is_clean = true;
         }
-        0
+        rest
+    }
+
+    fn rest_in_proc(&mut self, key: &str, ended_in: u64) -> BTreeSet<Identity> {
+        // old looks can show that nothing is left, but not what is: that may have ended since
+        let looks = self.two_looks_since(ended_in);
+        let instance = self.journal.instance();
+        let Some(task) = self.tasks.get(key) else { return BTreeSet::new() };
+        if looks.iter().all(|look| task.members(instance, Some(look)).is_empty()) {
+            return BTreeSet::new();
+        }
+        let now = self.members(key);
+        if !now.is_empty() {
+            return now;
+        }
+        self.look_again();
+        self.members(key)
     }
 
     /// Removes cgroups now, or as soon as the kernel lets go of them.

@@ -6,32 +6,40 @@ use rustix::fd::OwnedFd;
 use super::{Keeper, OpenLog, Timer, token};
 use crate::clock;
 use crate::log::Writer;
-use crate::pipes::{self, Pipe, Turn};
+use crate::pipes::{Pipe, Turn};
 use crate::protocol::Origin;
 
 /// How long half a line may wait in its pipe before it is taken into memory.
 const HALF_LINE_MS: u64 = 1000;
 
 impl Keeper {
+    /// A pair that nobody uses.
+    pub(super) fn take_pair(&mut self) -> u64 {
+        // numbered from 1 without holes but those in `free`
+        self.pairs.free.pop().unwrap_or_else(|| self.pairs.used.last_key_value().map_or(1, |(highest, _)| highest + 1))
+    }
+
     /// Takes a pipe into the loop; answers the number it goes by.
-    pub(super) fn add_pipe(&mut self, fd: OwnedFd, origin: Origin, log_name: &str, name: String) -> rustix::io::Result<u64> {
-        self.open_log(log_name)?;
+    pub(super) fn add_pipe(&mut self, fd: OwnedFd, origin: Origin, log_name: &str, pair: u64) -> rustix::io::Result<u64> {
         let id = self.new_id();
-        let pipe = Pipe::new(fd, origin, log_name.to_owned(), name);
+        let pipe = Pipe::new(fd, origin, log_name.to_owned(), pair);
         // edges only: half a line stays in the pipe and would wake us for ever
-        if let Err(error) = self.watch(&pipe, token::PIPE | id, EventFlags::IN | EventFlags::ET) {
-            self.close_log(log_name);
-            return Err(error);
-        }
+        self.watch(&pipe, token::PIPE | id, EventFlags::IN | EventFlags::ET)?;
+        self.open_log(log_name);
         self.pipes.insert(id, pipe);
+        *self.pairs.used.entry(pair).or_default() += 1;
         Ok(id)
     }
 
-    /// Closes a pipe and removes its name.
+    /// Closes a pipe that nobody else holds; with its other half its pair can be used again.
     pub(super) fn drop_pipe(&mut self, id: u64) {
-        if let Some(pipe) = self.pipes.remove(&id) {
-            pipes::remove(&self.pipes_dir, &pipe.name);
-            self.close_log(&pipe.log_name);
+        let Some(pipe) = self.pipes.remove(&id) else { return };
+        self.close_log(&pipe.log_name);
+        let Some(uses) = self.pairs.used.get_mut(&pipe.pair) else { return };
+        *uses -= 1;
+        if *uses == 0 {
+            self.pairs.used.remove(&pipe.pair);
+            self.pairs.free.push(pipe.pair);
         }
     }
 
@@ -45,10 +53,11 @@ impl Keeper {
         }
     }
 
-    /// Reads a task's pipes in this turn, so that its last lines are in the log when its end is told.
-    pub(super) fn ready_pipes_of(&mut self, tag: &str) {
-        let names = [Origin::Out, Origin::Err].map(|origin| pipes::name(tag, origin));
-        let ids: Vec<u64> = self.pipes.iter().filter(|(_, pipe)| names.contains(&pipe.name)).map(|(id, _)| *id).collect();
+    /// Reads a pair in this turn, so that a task's last lines are in the log when its end is told.
+    pub(super) fn ready_pair(&mut self, pair: u64, log_name: &str) {
+        // the pair may be another task's by now; then it has another log, or at worst is looked at in vain
+        let theirs = |pipe: &Pipe| pipe.pair == pair && pipe.log_name == log_name;
+        let ids: Vec<u64> = self.pipes.iter().filter(|(_, pipe)| theirs(pipe)).map(|(id, _)| *id).collect();
         ids.into_iter().for_each(|id| self.pipe_is_ready(id, false));
     }
 
@@ -75,14 +84,10 @@ impl Keeper {
         pipe.carry(&mut self.peephole, size);
     }
 
-    fn open_log(&mut self, name: &str) -> rustix::io::Result<()> {
-        if let Some(log) = self.writers.get_mut(name) {
-            log.pipes += 1;
-            return Ok(());
-        }
-        let writer = Writer::open(&self.logs_dir, name, self.limits())?;
-        self.writers.insert(name.to_owned(), OpenLog { writer, pipes: 1 });
-        Ok(())
+    fn open_log(&mut self, name: &str) {
+        let limits = self.limits();
+        let writer = || Writer::new(&self.logs_dir, name, limits);
+        self.writers.entry(name.to_owned()).or_insert_with(|| OpenLog { writer: writer(), pipes: 0 }).pipes += 1;
     }
 
     fn close_log(&mut self, name: &str) {

@@ -53,11 +53,11 @@ impl Keeper {
     pub(super) fn recover(&mut self) -> Result<(), Error> {
         let keys: Vec<String> = self.tasks.keys().cloned().collect();
         let kept: BTreeSet<String> = self.tasks.values().map(Task::tag).collect();
+        self.reopen_pipes();
         for key in &keys {
             self.take_over(key)?;
         }
         self.cgroups.sweep(&kept);
-        self.remove_strange_pipes(&kept);
         let now = clock::boot_ms();
         for (key, task) in &mut self.tasks {
             if let Some(stop) = &mut task.stop {
@@ -73,7 +73,7 @@ impl Keeper {
 
     fn take_over(&mut self, key: &str) -> Result<(), Error> {
         let Some(task) = self.tasks.get(key) else { return Ok(()) };
-        let (tag, log_name) = (task.tag(), task.intent.log_name.clone());
+        let tag = task.tag();
         let is_open = task.is_running() || task.identity.is_none() && matches!(task.state, State::Unknown(_));
         if task.intent.boot_id != self.boot_id {
             // whatever it was, the kernel that ran it is gone, and with it the whole tree
@@ -90,7 +90,6 @@ impl Keeper {
         if let Some(task) = self.tasks.get_mut(key) {
             task.group = group;
         }
-        self.reopen_pipes(&tag, &log_name);
         if is_open { self.adopt(key) } else { Ok(()) }
     }
 
@@ -134,24 +133,34 @@ impl Keeper {
         self.journal.note_durably(&Record::Ended { key: key.to_owned(), state });
     }
 
-    /// What was written while there was no keeper waits in the pipes.
-    fn reopen_pipes(&mut self, tag: &str, log_name: &str) {
-        for origin in [Origin::Out, Origin::Err] {
-            let name = pipes::name(tag, origin);
-            // what is not there had ended before
-            let Ok(fd) = pipes::open(&self.pipes_dir, &name) else { continue };
-            match self.add_pipe(fd, origin, log_name, name) {
-                Ok(id) => self.pipe_is_ready(id, false),
-                Err(error) => eprintln!("hostler keeper: log {log_name}: {error}"),
+    /// What was written while there was no keeper waits in the pipes. A pair belongs to the last run that it was given to.
+    fn reopen_pipes(&mut self) {
+        let mut owners: BTreeMap<u64, (u64, String)> = BTreeMap::new();
+        for intent in self.tasks.values().map(|task| &task.intent).filter(|intent| intent.boot_id == self.boot_id) {
+            let owner = owners.entry(intent.pipes).or_default();
+            if owner.0 <= intent.run {
+                *owner = (intent.run, intent.log_name.clone());
+            }
+        }
+        self.remove_strange_pipes(&owners.keys().copied().collect());
+        for (pair, (_, log_name)) in owners {
+            for origin in [Origin::Out, Origin::Err] {
+                // what is not there was never made
+                let Ok(fd) = pipes::open(&self.pipes_dir, &pipes::name(pair, origin)) else { continue };
+                match self.add_pipe(fd, origin, &log_name, pair) {
+                    Ok(id) => self.pipe_is_ready(id, false),
+                    Err(error) => eprintln!("hostler keeper: log {log_name}: {error}"),
+                }
             }
         }
     }
 
-    fn remove_strange_pipes(&self, kept: &BTreeSet<String>) {
+    /// What belongs to no task may still be held by something that got away, and is not used again.
+    fn remove_strange_pipes(&self, kept: &BTreeSet<u64>) {
         let names = std::fs::read_dir(self.options.dir.join("pipes")).into_iter().flatten().flatten();
         for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
-            let tag = name.strip_suffix(".out").or_else(|| name.strip_suffix(".err"));
-            if !tag.is_some_and(|tag| kept.contains(tag)) {
+            let pair = name.split('.').next().and_then(|pair| pair.parse().ok());
+            if !pair.is_some_and(|pair| kept.contains(&pair)) {
                 pipes::remove(&self.pipes_dir, &name);
             }
         }

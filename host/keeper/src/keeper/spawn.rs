@@ -33,6 +33,7 @@ impl Keeper {
             digest,
             log_name,
             run: self.next_run,
+            pipes: self.take_pair(),
             boot_id: self.boot_id.clone(),
             at: clock::unix_ms(),
             memory_bytes: command.memory_bytes,
@@ -45,7 +46,7 @@ impl Keeper {
         let tag = task::tag(&intent);
         let unavailable = |what: &str, error: &dyn std::fmt::Display| refuse(ErrorKind::Unavailable, format!("{what}: {error}"));
         let mut ids = Vec::new();
-        let ends = [Origin::Out, Origin::Err].map(|origin| self.make_pipe(&tag, origin, &intent.log_name, user.as_ref(), &mut ids));
+        let ends = [Origin::Out, Origin::Err].map(|origin| self.make_pipe(&intent, origin, user.as_ref(), &mut ids));
         let [Ok(out), Ok(err)] = ends else {
             let error = ends.into_iter().find_map(Result::err).expect("one of them failed");
             self.abandon(&ids);
@@ -90,16 +91,9 @@ impl Keeper {
     }
 
     /// Makes one output pipe and takes its end into the loop; answers the child's end.
-    fn make_pipe(&mut self, tag: &str, origin: Origin, log_name: &str, user: Option<&User>, ids: &mut Vec<u64>) -> rustix::io::Result<OwnedFd> {
-        let name = pipes::name(tag, origin);
-        let (own, childs) = pipes::create(&self.pipes_dir, &name, user).inspect_err(|_| pipes::remove(&self.pipes_dir, &name))?;
-        match self.add_pipe(own, origin, log_name, name.clone()) {
-            Ok(id) => ids.push(id),
-            Err(error) => {
-                pipes::remove(&self.pipes_dir, &name);
-                return Err(error);
-            }
-        }
+    fn make_pipe(&mut self, intent: &Intent, origin: Origin, user: Option<&User>, ids: &mut Vec<u64>) -> rustix::io::Result<OwnedFd> {
+        let (own, childs) = pipes::create(&self.pipes_dir, &pipes::name(intent.pipes, origin), user)?;
+        ids.push(self.add_pipe(own, origin, &intent.log_name, intent.pipes)?);
         Ok(childs)
     }
 

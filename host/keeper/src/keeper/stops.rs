@@ -4,7 +4,6 @@
 //! keeper, and whoever asks again joins it.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
@@ -17,13 +16,12 @@ use crate::launch::invalid;
 use crate::protocol::{ErrorKind, Refusal, Response, State};
 use crate::signal;
 use crate::task::{Parentage, Phase, Stop};
-use crate::tree::{self, Snapshot};
+use crate::tree;
 
 const FIRST_PAUSE_MS: u64 = 2;
 const LONGEST_PAUSE_MS: u64 = 100;
 /// Between two looks at what was killed.
 const KILLING_PAUSE_MS: u64 = 20;
-const LOOKS_TO_BE_SURE: u8 = 2;
 
 impl Keeper {
     /// Hears a request to stop; the answer comes when nothing is left.
@@ -87,23 +85,30 @@ impl Keeper {
             }
             return self.plan_look(key);
         }
-        for _ in 0..LOOKS_TO_BE_SURE {
-            let rest = self.members(key);
-            if rest.is_empty() {
-                // the next look must be a new one
-                self.snapshot = None;
-                continue;
-            }
-            if is_due {
-                self.set_phase(key, Phase::Killing);
-                self.kill_tree(key);
-            } else if phase == Phase::LeaderWarned {
-                self.set_phase(key, Phase::RestWarned);
-                self.warn_rest(key, &rest, signal);
-            }
-            return self.plan_look(key);
+        let rest = self.rest_of(key);
+        if rest.is_empty() {
+            return self.finish_stop(key);
         }
-        self.finish_stop(key);
+        if let Some(task) = self.tasks.get_mut(key) {
+            task.known.extend(&rest);
+        }
+        if is_due {
+            self.set_phase(key, Phase::Killing);
+            self.kill_tree(key);
+        } else if phase == Phase::LeaderWarned {
+            self.set_phase(key, Phase::RestWarned);
+            self.warn_rest(key, &rest, signal);
+        }
+        self.plan_look(key);
+    }
+
+    /// Has a stop looked at later in this turn, when all that ended in it is known.
+    pub(super) fn look_soon(&mut self, key: &str) {
+        let now = clock::boot_ms();
+        if let Some(stop) = self.tasks.get_mut(key).and_then(|task| task.stop.as_mut()) {
+            stop.next_look = now;
+            self.timers.insert((now, Timer::Stop(key.to_owned())));
+        }
     }
 
     fn set_phase(&mut self, key: &str, phase: Phase) {
@@ -175,7 +180,8 @@ impl Keeper {
 
     /// Kills every member there is, so that none can fork away.
     fn kill_tree(&mut self, key: &str) {
-        if let Some(group) = self.tasks.get(key).and_then(|task| task.group.as_ref()).filter(|group| group.has_members()) {
+        let task = self.tasks.get(key).filter(|task| task.has_group());
+        if let Some(group) = task.and_then(|task| task.group.as_ref()) {
             if !group.kill() {
                 group.freeze(true);
                 tree::signal(&tree::living(group.pids()), Signal::KILL);
@@ -189,20 +195,19 @@ impl Keeper {
         let seen = self.members(key);
         tree::signal(&seen, Signal::STOP);
         // what they began before they were halted
-        self.snapshot = None;
+        self.look_again();
         let members = self.members(key);
         tree::signal(&members, Signal::KILL);
-        self.snapshot = None;
     }
 
-    /// The living members of a task. During a stop they are remembered, and stay members whatever they do.
+    /// The living members of a task, as seen in this turn.
     pub(super) fn members(&mut self, key: &str) -> BTreeSet<Identity> {
-        let instance = self.journal.instance().to_owned();
         // only where no cgroup knows does anybody look at all of /proc
-        let needs_look = self.tasks.get(key).is_some_and(|task| !task.group.as_ref().is_some_and(|group| group.has_members()));
-        let snapshot: Option<Rc<Snapshot>> = needs_look.then(|| self.look());
+        let needs_look = self.tasks.get(key).is_some_and(|task| !task.has_group());
+        let snapshot = needs_look.then(|| self.look());
+        let instance = self.journal.instance();
         let Some(task) = self.tasks.get_mut(key) else { return BTreeSet::new() };
-        let members = task.members(&instance, snapshot.as_deref());
+        let members = task.members(instance, snapshot.as_deref());
         if needs_look && task.stop.is_some() {
             task.known.extend(&members);
         }

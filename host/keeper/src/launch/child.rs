@@ -1,4 +1,4 @@
-//! What a child does between fork and exec. The one module of this crate with an unsafe block.
+//! What a child does between fork and exec, and what it must not inherit. The one module of this crate with unsafe blocks.
 //!
 //! Why unsafe at all: a session of its own, a cgroup that holds the program from its very first instruction, and supplementary groups can
 //! only be set up by the child itself, and on a stable toolchain `CommandExt::pre_exec` is the only door to that. The two ways around it were
@@ -54,4 +54,19 @@ impl Child {
         chdir(self.directory.as_c_str())?;
         Ok(())
     }
+}
+
+/// Closes every descriptor above standard error that this process was started with: whatever the host or its shell had open is
+/// none of the keeper's business, and still less its children's.
+///
+/// For the very start of a process that has opened nothing itself.
+pub(crate) fn close_inherited() -> io::Result<()> {
+    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let numbers: Vec<i32> = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: nothing in this process owns these descriptors: it has only just begun, and `keeper::run` asks its caller for
+        // exactly that. The listing's own, closed by now, is among them; closing a number that is not open does nothing.
+        unsafe { rustix::io::close(number) };
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The writing end of a log: appends, rotates, and survives a full disk.
 
+use std::rc::Rc;
+
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, ftruncate, mkdirat, unlinkat};
 use rustix::io::{Errno, Result, pread, pwrite};
@@ -9,18 +11,24 @@ use super::Limits;
 use crate::clock;
 use crate::protocol::Origin;
 
-/// A log that is being written to.
+/// A log that may be written to; its files are opened, and made, with its first line.
 pub(crate) struct Writer {
-    dir: OwnedFd,
+    logs: Rc<OwnedFd>,
+    name: String,
     limits: Limits,
-    segment: Segment,
-    file: OwnedFd,
-    /// Bytes of the current segment that are on disk.
-    len: u64,
-    /// Whole lines that are not.
+    current: Option<Current>,
+    /// Whole lines that are not on disk.
     waiting: Vec<u8>,
     waiting_lines: u64,
     lost: Lost,
+}
+
+/// The segment that is written to.
+struct Current {
+    segment: Segment,
+    file: OwnedFd,
+    /// Bytes of it that are on disk.
+    len: u64,
 }
 
 /// What a full disk swallowed since the last note about it.
@@ -31,26 +39,16 @@ struct Lost {
 }
 
 impl Writer {
-    /// Opens or creates the log of that name below `logs`.
-    pub(crate) fn open(logs: &OwnedFd, name: &str, limits: Limits) -> Result<Writer> {
-        match mkdirat(logs, name, Mode::from_raw_mode(0o700)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error),
-        }
-        let dir = segment::open_dir(logs, name)?.ok_or(Errno::NOENT)?;
-        let segment = match segment::list(&dir)?.pop() {
-            Some(newest) => newest,
-            None => Segment { epoch: random()?, start: 0 },
-        };
-        let file = segment.open_to_write(&dir)?;
-        let len = mend(&file)?;
-        Ok(Writer { dir, limits, segment, file, len, waiting: Vec::new(), waiting_lines: 0, lost: Lost::default() })
+    /// The log of that name below `logs`.
+    pub(crate) fn new(logs: &Rc<OwnedFd>, name: &str, limits: Limits) -> Writer {
+        let (logs, name) = (Rc::clone(logs), name.to_owned());
+        Writer { logs, name, limits, current: None, waiting: Vec::new(), waiting_lines: 0, lost: Lost::default() }
     }
 
     /// Adds a line, to be on disk after the next [`Writer::flush`].
     pub(crate) fn push(&mut self, origin: Origin, continued: bool, text: &[u8]) {
         let stored = (PREFIX_BYTES + text.len() + 1) as u64;
-        let filled = self.len + self.waiting.len() as u64;
+        let filled = self.current.as_ref().map_or(0, |current| current.len) + self.waiting.len() as u64;
         if filled > 0 && filled + stored > self.limits.segment_bytes {
             self.flush();
             self.rotate();
@@ -82,13 +80,50 @@ impl Writer {
         self.waiting_lines = 0;
     }
 
-    #[cfg(test)]
-    pub(super) fn exchange_file(&mut self, file: OwnedFd) -> OwnedFd {
-        std::mem::replace(&mut self.file, file)
+    fn write(&mut self) -> Result<()> {
+        let current = match &mut self.current {
+            Some(current) => current,
+            closed => closed.insert(Current::open(&self.logs, &self.name)?),
+        };
+        // what does not fit in the segment an earlier keeper left goes to the next one
+        let is_full = current.len > 0 && current.len + self.waiting.len() as u64 > self.limits.segment_bytes;
+        if is_full {
+            current.rotate(&self.logs, &self.name, self.limits.segments);
+        }
+        current.append(&self.waiting)
     }
 
-    fn write(&mut self) -> Result<()> {
-        let mut rest = self.waiting.as_slice();
+    fn rotate(&mut self) {
+        if let Some(current) = &mut self.current {
+            current.rotate(&self.logs, &self.name, self.limits.segments);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn exchange_file(&mut self, file: OwnedFd) -> OwnedFd {
+        std::mem::replace(&mut self.current.as_mut().expect("it was written to").file, file)
+    }
+}
+
+impl Current {
+    /// Opens the newest segment, made if there is none.
+    fn open(logs: &OwnedFd, name: &str) -> Result<Current> {
+        match mkdirat(logs, name, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+        let dir = segment::open_dir(logs, name)?.ok_or(Errno::NOENT)?;
+        let segment = match segment::list(&dir)?.pop() {
+            Some(newest) => newest,
+            None => Segment { epoch: random()?, start: 0 },
+        };
+        let file = segment.open_to_write(&dir)?;
+        let len = mend(&file)?;
+        Ok(Current { segment, file, len })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut rest = bytes;
         let mut at = self.len;
         while !rest.is_empty() {
             match pwrite(&self.file, rest, at) {
@@ -112,19 +147,18 @@ impl Writer {
     }
 
     /// Goes on in a new file and removes the oldest; when that cannot be, goes on in this one.
-    fn rotate(&mut self) {
+    fn rotate(&mut self, logs: &OwnedFd, name: &str, keep: usize) {
         let next = Segment { start: self.segment.start + self.len, ..self.segment };
-        if self.len == 0 || next == self.segment {
+        if self.len == 0 {
             return;
         }
-        let Ok(file) = next.open_to_write(&self.dir) else { return };
-        self.file = file;
-        self.segment = next;
-        self.len = 0;
-        let segments = segment::list(&self.dir).unwrap_or_default();
-        let surplus = segments.len().saturating_sub(self.limits.segments.max(1));
+        let Ok(Some(dir)) = segment::open_dir(logs, name) else { return };
+        let Ok(file) = next.open_to_write(&dir) else { return };
+        *self = Current { segment: next, file, len: 0 };
+        let segments = segment::list(&dir).unwrap_or_default();
+        let surplus = segments.len().saturating_sub(keep.max(1));
         for old in &segments[..surplus] {
-            let _ = old.remove(&self.dir);
+            let _ = old.remove(&dir);
         }
     }
 }

@@ -30,6 +30,9 @@ pub struct Command {
     /// Limit of the whole tree.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// Kept and answered as they are; they mean something to the client alone.
+    #[serde(default)]
+    pub labels: Vec<(String, String)>,
 }
 
 /// How a process ended.
@@ -83,6 +86,9 @@ pub struct Process {
     /// What was asked and could not be done, for people.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// As given to `Spawn`.
+    #[serde(default)]
+    pub labels: Vec<(String, String)>,
 }
 
 /// Where a line came from.

@@ -8,51 +8,51 @@ use hostler_keeper::client::Client;
 use hostler_keeper::protocol::{Command, Event, Exit, Line, State};
 
 /// Longer than anything takes on a busy machine.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-pub struct House {
+pub(crate) struct House {
     dir: tempfile::TempDir,
     args: Vec<String>,
     keeper: Option<Child>,
 }
 
 impl House {
-    pub fn new() -> House {
+    pub(crate) fn new() -> House {
         House::with(&[])
     }
 
-    pub fn with(args: &[&str]) -> House {
+    pub(crate) fn with(args: &[&str]) -> House {
         let dir = tempfile::tempdir().expect("tempdir");
         let mut house = House { dir, args: args.iter().map(|arg| (*arg).to_owned()).collect(), keeper: None };
         house.start();
         house
     }
 
-    pub fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.dir.path().join("keeper")
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.keeper = Some(self.command().spawn().expect("the keeper's binary"));
         until("the keeper answers", || Client::connect(&self.dir(), "test", false).ok());
     }
 
-    pub fn command(&self) -> std::process::Command {
+    pub(crate) fn command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hostler-keeper"));
         command.arg("--dir").arg(self.dir()).args(&self.args).stdin(Stdio::null());
         command
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(&self.dir(), "test", false).expect("connects")
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.keeper.as_ref().expect("runs").id()
     }
 
     /// As an out-of-memory killer would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let mut keeper = self.keeper.take().expect("runs");
         keeper.kill().expect("kills");
         keeper.wait().expect("waits");
@@ -81,7 +81,7 @@ impl Drop for House {
 }
 
 /// Asks again and again until there is an answer; fails the test after a long time.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LONG;
     loop {
         if let Some(answer) = ask() {
@@ -92,17 +92,17 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub fn command(program: &str, args: &[&str]) -> Command {
+pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     let env = vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())];
     Command { program: program.into(), args: args.iter().map(|arg| (*arg).to_owned()).collect(), env, ..Command::default() }
 }
 
-pub fn shell(script: &str) -> Command {
+pub(crate) fn shell(script: &str) -> Command {
     command("/bin/sh", &["-c", script])
 }
 
 /// Waits for the end of one process, by its event or because it had ended already.
-pub fn exit_of(client: &mut Client, key: &str) -> Exit {
+pub(crate) fn exit_of(client: &mut Client, key: &str) -> Exit {
     client.subscribe().expect("subscribes");
     if let Some(State::Exited(exit)) = client.inspect(key).expect("inspects").map(|process| process.state) {
         return exit;
@@ -116,19 +116,19 @@ pub fn exit_of(client: &mut Client, key: &str) -> Exit {
 }
 
 /// The whole log, once it has so many lines.
-pub fn lines(client: &mut Client, log: &str, count: usize) -> Vec<Line> {
+pub(crate) fn lines(client: &mut Client, log: &str, count: usize) -> Vec<Line> {
     until("log lines", || {
         let lines = client.read_log(log, None, None, u32::MAX).expect("reads").lines;
         (lines.len() >= count).then_some(lines)
     })
 }
 
-pub fn texts(lines: &[Line]) -> Vec<String> {
+pub(crate) fn texts(lines: &[Line]) -> Vec<String> {
     lines.iter().map(|line| String::from_utf8_lossy(&line.bytes).into_owned()).collect()
 }
 
 /// Does this pid run something?
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
     let state = stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next());
     !matches!(state.flatten(), None | Some('Z' | 'X'))

@@ -5,5 +5,6 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod recovery;
+mod speed;
 mod stopping;
 mod wire;
