@@ -73,7 +73,6 @@ impl Task {
             intent,
             identity: None,
             notes: Vec::new(),
-            labels: self.intent.command.labels.clone(),
             state: State::Unknown("the keeper was lost while it was being started".into()),
             parentage: Parentage::Over,
             group: None,
@@ -109,6 +108,7 @@ impl Task {
             state: self.state.clone(),
             log_name: self.intent.log_name.clone(),
             notes: self.notes.clone(),
+            labels: self.intent.command.labels.clone(),
         }
     }
 

@@ -252,6 +252,10 @@ fn target(desk: &Desk, spec: &Spec, run: Run, replica: u32) -> Target {
 
 async fn task(id: &str, run: Run, replica: u32, spec: &Spec) -> Result<Task, Fault> {
     let mut env: BTreeMap<String, String> = spec.env.clone();
+    // The one thing that is inherited: without it no `#!/usr/bin/env` finds its interpreter.
+    if let Some(path) = std::env::var("PATH").ok().filter(|_| !env.contains_key("PATH")) {
+        env.insert("PATH".to_owned(), path);
+    }
     for (name, path) in &spec.secrets {
         let secret =
             tokio::fs::read_to_string(path).await.map_err(|error| Fault::Failed(format!("secret {name} cannot be read from {path}: {error}")))?;

@@ -121,7 +121,7 @@ impl Processes {
             log_name: Some(self.log_name(command.log_name.as_deref().unwrap_or(key))?),
             cpu_millis: command.cpu_millis,
             memory_bytes: command.memory_bytes,
-            ..protocol::Command::default()
+            labels: command.labels,
         })
     }
 

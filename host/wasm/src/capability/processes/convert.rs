@@ -16,7 +16,7 @@ pub(super) fn process(process: protocol::Process, plugin: &str) -> Process {
             protocol::State::Unknown(text) => State::Unknown(text),
         },
         notes: process.notes,
-        labels: Vec::new(),
+        labels: process.labels,
     }
 }
 
