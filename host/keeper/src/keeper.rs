@@ -124,6 +124,7 @@ struct Keeper {
     _lock: OwnedFd,
     logs_dir: Rc<OwnedFd>,
     pipes_dir: OwnedFd,
+    pipes_path: PathBuf,
     journal: Journal,
     boot_id: String,
     started_at: u64,
@@ -222,13 +223,15 @@ impl Keeper {
         let lock = household::lock(&options.dir)?;
         let open_files = household::settle_process()?;
         let (journal, records) = household::open_journal(&options.dir)?;
+        let (pipes_path, pipes_dir) = household::pipes_directory(&options.dir, journal.instance())?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("epoll"))?;
         let signals = household::hear_signals(&epoll)?;
         let cgroups = if options.cgroups { Cgroups::find(journal.instance()) } else { Cgroups::none("cgroups are switched off") };
         let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
         let mut keeper = Keeper {
             logs_dir: Rc::new(household::subdirectory(&options.dir, "logs")?),
-            pipes_dir: household::subdirectory(&options.dir, "pipes")?,
+            pipes_dir,
+            pipes_path,
             next_run: journal.next_run(),
             options,
             _lock: lock,

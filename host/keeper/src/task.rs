@@ -108,7 +108,7 @@ impl Task {
             state: self.state.clone(),
             log_name: self.intent.log_name.clone(),
             notes: self.notes.clone(),
-            labels: self.intent.command.labels.clone(),
+            labels: self.intent.labels.clone(),
         }
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Intent {
     pub(crate) at: u64,
     #[serde(default)]
     pub(crate) memory_bytes: Option<u64>,
+    #[serde(default)]
+    pub(crate) labels: Vec<(String, String)>,
 }
 
 const CRC_DIGITS: usize = 8;

@@ -12,6 +12,9 @@ use crate::protocol::Origin;
 /// How long half a line may wait in its pipe before it is taken into memory.
 const HALF_LINE_MS: u64 = 1000;
 
+/// More than a pipe holds.
+const LAST_BATCHES: usize = 64;
+
 impl Keeper {
     /// A pair that nobody uses.
     pub(super) fn take_pair(&mut self) -> u64 {
@@ -82,6 +85,19 @@ impl Keeper {
         let Some(pipe) = self.pipes.get_mut(&id).filter(|pipe| pipe.half_line == Some(size)) else { return };
         pipe.half_line = None;
         pipe.carry(&mut self.peephole, size);
+    }
+
+    /// Logs what is still in the pipes, before they vanish with us. What is left when this is over was written by something that got away.
+    pub(super) fn empty_pipes(&mut self) {
+        for (_, mut pipe) in std::mem::take(&mut self.pipes) {
+            let Some(log) = self.writers.get_mut(&pipe.log_name) else { continue };
+            pipe.hang_up();
+            for _ in 0..LAST_BATCHES {
+                if pipe.turn(&mut self.peephole, &mut log.writer) != Turn::Busy {
+                    break;
+                }
+            }
+        }
     }
 
     fn open_log(&mut self, name: &str) {

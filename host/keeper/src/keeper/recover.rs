@@ -157,7 +157,7 @@ impl Keeper {
 
     /// What belongs to no task may still be held by something that got away, and is not used again.
     fn remove_strange_pipes(&self, kept: &BTreeSet<u64>) {
-        let names = std::fs::read_dir(self.options.dir.join("pipes")).into_iter().flatten().flatten();
+        let names = std::fs::read_dir(&self.pipes_path).into_iter().flatten().flatten();
         for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
             let pair = name.split('.').next().and_then(|pair| pair.parse().ok());
             if !pair.is_some_and(|pair| kept.contains(&pair)) {

@@ -37,6 +37,7 @@ impl Keeper {
             boot_id: self.boot_id.clone(),
             at: clock::unix_ms(),
             memory_bytes: command.memory_bytes,
+            labels: command.labels.clone(),
         };
         self.next_run += 1;
         self.start(intent, command, user)

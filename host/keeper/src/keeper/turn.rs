@@ -203,10 +203,12 @@ impl Keeper {
             return None;
         }
         let Leaving { reason, waiters } = self.leaving.take()?;
+        self.empty_pipes();
         for waiter in waiters {
             self.answer(waiter, &Response::Done, &[]);
         }
         let _ = std::fs::remove_file(socket_path(&self.options.dir));
+        let _ = std::fs::remove_dir_all(&self.pipes_path);
         self.litter.retain(|group| !group.remove());
         self.cgroups.leave();
         Some(reason)
