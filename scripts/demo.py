@@ -421,6 +421,8 @@ def stop():
     shop = Shop(kept["home"], kept["ports"])
     if shop.state.exists():
         shop.run("down")
+    if left := left_behind(shop):
+        sys.exit(f"processes of the shop are left: {left}")
     shutil.rmtree(shop.home, ignore_errors=True)
     KEPT.unlink()
 
