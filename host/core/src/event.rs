@@ -1,13 +1,13 @@
-//! The core's words: what happened (in), what to do (out), what must be there tomorrow, and what people are told.
+//! The core's words: what happened (in), what to do (out), and what people are told.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::health::{Health, Verdict};
+use crate::health::Verdict;
+use crate::record::Saved;
 use crate::spec::{ServiceName, Spec};
-use crate::time::{Span, Time};
+use crate::time::Span;
 
 /// Number of one life of one task: counted over all tasks of the host, never used twice.
 pub type Run = u64;
@@ -298,85 +298,6 @@ pub enum Action {
         /// As asked for.
         spec: Arc<Spec>,
     },
-}
-
-/// What must be there tomorrow. `None` as a record means: delete it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Saved {
-    /// No run number below this one may be used again.
-    NextRun(Run),
-    /// One life of one task: the intent before it starts, then what became of it.
-    Task(Run, Option<TaskRecord>),
-    /// What is remembered of one replica slot between its lives.
-    Slot(ServiceName, u32, Option<Box<SlotRecord>>),
-}
-
-/// One life of one task, as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskRecord {
-    /// Whose it is.
-    pub service: ServiceName,
-    /// Which replica.
-    pub replica: u32,
-    /// Who runs it.
-    pub backend: String,
-    /// What it was made from.
-    pub digest: String,
-    /// Where it is in its life, as far as was committed.
-    pub stage: Stage,
-    /// [`Wanted::restarts`] when it was started.
-    pub restarts: u64,
-    /// When it was started.
-    pub since: Time,
-    /// Runs of the dependencies whose restart it follows.
-    #[serde(default)]
-    pub follows: BTreeMap<ServiceName, Run>,
-}
-
-/// Where a life is, as far as was committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// About to be started: it may exist.
-    Intent,
-    /// Started: the handle is kept.
-    Started,
-    /// Ended; kept for its logs and its exit.
-    Ended,
-    /// Nobody wants it: destroyed as soon as it is found.
-    Abandoned,
-}
-
-/// What is remembered of a replica slot between its lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub struct SlotRecord {
-    /// Restarts in a row, without a stable run between.
-    pub attempts: u32,
-    /// Restarts ever.
-    pub restarts: u64,
-    /// [`Wanted::starts`] last acted upon.
-    pub starts_seen: u64,
-    /// [`Wanted::restarts`] last acted upon.
-    pub restarts_seen: u64,
-    /// Why it is parked as failed.
-    pub failed: Option<String>,
-    /// It has run to its end: what it was made from, and how it ended.
-    pub completed: Option<(String, Exit)>,
-    /// It waits before a restart: until when, and why.
-    pub backoff: Option<(Time, String)>,
-    /// The last end.
-    pub last_exit: Option<Exit>,
-    /// The last thing that went wrong.
-    pub last_error: Option<String>,
-    /// When it was last restarted.
-    pub last_restart: Option<Time>,
-    /// When it last failed.
-    pub last_failure: Option<Time>,
-    /// Failures ever.
-    #[serde(default)]
-    pub failures: u64,
-    /// What the checks said of the life that goes on: name, health, failures in a row, passes in a row, has ever passed.
-    pub checks: Vec<(String, Health, u32, u32, bool)>,
 }
 
 /// What people are told: one line of the event log.

@@ -3,62 +3,101 @@
 //! Nothing here recurses, so a chain of ten thousand services costs heap, not stack.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::spec::{ServiceName, Spec};
 
-/// The dependency graph of a set of services. Edges to services outside the set are left out.
+/// The dependency graph of a set of services. Edges to services outside the set are kept, and followed once these are there.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     dependencies: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
     dependents: BTreeMap<ServiceName, BTreeSet<ServiceName>>,
     layers: BTreeMap<ServiceName, usize>,
+    /// A service was taken out that others start after.
+    stale: bool,
 }
 
 impl Graph {
     /// Builds the graph; optional edges count, because they order starts.
     pub fn new<'a>(specs: impl IntoIterator<Item = &'a Spec>) -> Graph {
-        let specs: Vec<&Spec> = specs.into_iter().collect();
-        let names: BTreeSet<&ServiceName> = specs.iter().map(|spec| &spec.name).collect();
         let mut graph = Graph::default();
-        for spec in &specs {
-            graph.dependents.entry(spec.name.clone()).or_default();
-            let edges: BTreeSet<ServiceName> =
-                spec.dependencies.iter().map(|edge| &edge.service).filter(|name| names.contains(name)).cloned().collect();
-            for dependency in &edges {
-                graph.dependents.entry(dependency.clone()).or_default().insert(spec.name.clone());
-            }
-            graph.dependencies.insert(spec.name.clone(), edges);
+        for spec in specs {
+            graph.set_edges(spec);
         }
-        graph.layers = graph.find_layers();
+        graph.find_layers();
         graph
     }
 
-    /// Takes one service out; the layers of the others stay as they are.
-    pub(crate) fn remove(&mut self, name: &str) {
+    /// Takes a service in, or its new edges; says whether [`find_layers`](Graph::find_layers) must follow. It need not for an
+    /// unchanged service, nor for a new one that nobody starts after.
+    pub(crate) fn set(&mut self, spec: &Spec) -> bool {
+        let name = spec.name.as_str();
+        let new = !self.dependencies.contains_key(name);
+        if !self.set_edges(spec) {
+            return false;
+        }
+        if self.stale || !new || self.dependents.contains_key(name) {
+            return true;
+        }
+        let below: Option<Vec<usize>> = self.dependencies(name).map(|dependency| self.layer(dependency.as_str())).collect();
+        if let Some(below) = below {
+            self.layers.insert(spec.name.clone(), below.into_iter().max().map_or(0, |layer| layer + 1));
+        }
+        false
+    }
+
+    fn set_edges(&mut self, spec: &Spec) -> bool {
+        let edges: BTreeSet<ServiceName> = spec.dependencies.iter().map(|edge| edge.service.clone()).collect();
+        if self.dependencies.get(&spec.name) == Some(&edges) {
+            return false;
+        }
+        self.remove_edges(spec.name.as_str());
+        for dependency in &edges {
+            self.dependents.entry(dependency.clone()).or_default().insert(spec.name.clone());
+        }
+        self.dependencies.insert(spec.name.clone(), edges);
+        true
+    }
+
+    fn remove_edges(&mut self, name: &str) {
         for dependency in self.dependencies.remove(name).unwrap_or_default() {
             if let Some(dependents) = self.dependents.get_mut(&dependency) {
                 dependents.remove(name);
+                if dependents.is_empty() {
+                    self.dependents.remove(&dependency);
+                }
             }
         }
-        for dependent in self.dependents.remove(name).unwrap_or_default() {
-            if let Some(dependencies) = self.dependencies.get_mut(&dependent) {
-                dependencies.remove(name);
-            }
-        }
+    }
+
+    /// Takes one service out; the layers of those above it are found anew with the next that is set.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.remove_edges(name);
+        self.stale |= self.dependents.contains_key(name);
         self.layers.remove(name);
     }
 
     /// Whom `name` starts after, directly.
     pub fn dependencies(&self, name: &str) -> impl Iterator<Item = &ServiceName> {
-        self.dependencies.get(name).into_iter().flatten()
+        let edges = self.dependencies.get(name).into_iter().flatten();
+        edges.filter(|dependency| self.dependencies.contains_key(*dependency))
     }
 
     /// Who starts after `name`, directly.
     pub fn dependents(&self, name: &str) -> impl Iterator<Item = &ServiceName> {
         self.dependents.get(name).into_iter().flatten()
+    }
+
+    /// The same, beginning with those behind `after` and going round.
+    pub(crate) fn dependents_from<'a>(&'a self, name: &str, after: Option<&'a ServiceName>) -> impl Iterator<Item = &'a ServiceName> {
+        let all = self.dependents.get(name);
+        let first = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = all.into_iter().flat_map(move |all| all.range::<ServiceName, _>((first, Bound::Unbounded)));
+        let before = all.zip(after).into_iter().flat_map(|(all, after)| all.range::<ServiceName, _>(..=after));
+        behind.chain(before)
     }
 
     /// How many starts away from the first: 0 for a service without dependencies. `None` on a cycle or when unknown.
@@ -75,6 +114,7 @@ impl Graph {
             }
             layers[*layer].push(name.clone());
         }
+        layers.retain(|layer| !layer.is_empty());
         layers
     }
 
@@ -107,13 +147,18 @@ impl Graph {
         }
         let mut graph: DiGraph<&ServiceName, ()> = DiGraph::new();
         let nodes: BTreeMap<&ServiceName, NodeIndex> = self.dependencies.keys().map(|name| (name, graph.add_node(name))).collect();
-        for (name, edges) in &self.dependencies {
-            for dependency in edges {
+        for name in self.dependencies.keys() {
+            for dependency in self.dependencies(name.as_str()) {
                 graph.add_edge(nodes[name], nodes[dependency], ());
             }
         }
-        let on_cycle: BTreeSet<&ServiceName> =
-            kosaraju_scc(&graph).into_iter().filter(|component| component.len() > 1).min_by_key(Vec::len)?.into_iter().map(|node| graph[node]).collect();
+        let on_cycle: BTreeSet<&ServiceName> = kosaraju_scc(&graph)
+            .into_iter()
+            .filter(|component| component.len() > 1)
+            .min_by_key(Vec::len)?
+            .into_iter()
+            .map(|node| graph[node])
+            .collect();
         let first = *on_cycle.first()?;
         self.path_back_to(first, &on_cycle)
     }
@@ -144,8 +189,9 @@ impl Graph {
     }
 
     /// Kahn's algorithm: what is left over is on or behind a cycle.
-    fn find_layers(&self) -> BTreeMap<ServiceName, usize> {
-        let mut missing: BTreeMap<&ServiceName, usize> = self.dependencies.iter().map(|(name, edges)| (name, edges.len())).collect();
+    pub(crate) fn find_layers(&mut self) {
+        let mut missing: BTreeMap<&ServiceName, usize> =
+            self.dependencies.keys().map(|name| (name, self.dependencies(name.as_str()).count())).collect();
         let mut layers: BTreeMap<ServiceName, usize> = BTreeMap::new();
         let mut open: VecDeque<(&ServiceName, usize)> = missing.iter().filter(|(_, count)| **count == 0).map(|(name, _)| (*name, 0)).collect();
         while let Some((name, layer)) = open.pop_front() {
@@ -159,7 +205,8 @@ impl Graph {
                 }
             }
         }
-        layers
+        self.layers = layers;
+        self.stale = false;
     }
 }
 

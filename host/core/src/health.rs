@@ -43,6 +43,16 @@ pub enum Health {
 }
 
 impl Health {
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Unknown => "unknown",
+            Health::Healthy => "healthy",
+            Health::Degraded => "degraded",
+            Health::Unhealthy => "unhealthy",
+        }
+    }
+
     /// Composite health: any unhealthy → unhealthy, else any degraded → degraded, else healthy; without data, or with a part
     /// that has none, unknown.
     pub fn of_all(parts: impl IntoIterator<Item = Health>) -> Health {
@@ -112,6 +122,11 @@ impl Check {
 
     pub(crate) fn last(&self) -> Option<&Sample> {
         self.history.back()
+    }
+
+    /// Could nobody say, when it was last asked in this life?
+    pub(crate) fn is_silent(&self) -> bool {
+        self.asked > 0 && self.last().is_some_and(|sample| sample.verdict == Verdict::Unknown)
     }
 
     /// Hears one result of a life that began at `since`.

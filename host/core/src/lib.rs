@@ -5,19 +5,27 @@
 //! and the views look. Each life of a task has a [`Run`] number that is never used twice; every event and action about a task carries
 //! it, so that late news of an old life is known as old.
 //!
-//! Where things are: `spec` and `graph` doubt what was asked; `registry` holds wanted beside believed; `scheduler` settles the two;
-//! `lifecycle` hears news of one life; `health` and `restart` are the policies; `view` says why.
+//! Where things are: `spec`, `doubt` and `graph` are what was asked; `registry` holds wanted beside believed; `scheduler` settles the two;
+//! `lifecycle` hears news of one life, `resolve` what is there, `backends` who can be asked, `checks` how it is; `health` and `restart` are
+//! the policies; `record` and `restore` lead over a host restart; `view` and `explain` look.
 
+mod backends;
 mod chance;
+mod checks;
+mod doubt;
 mod event;
+mod explain;
 mod graph;
 mod health;
 mod lifecycle;
 mod machine;
 mod plan;
 mod problem;
+mod record;
 mod registry;
+mod resolve;
 mod restart;
+mod restore;
 mod scheduler;
 mod spec;
 mod task;
@@ -26,17 +34,18 @@ mod timer;
 mod uptime;
 mod view;
 
-pub use event::{
-    Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Saved, SlotRecord, Stage, TaskRecord, Wanted,
-};
+pub use doubt::doubt;
+pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Wanted};
 pub use graph::Graph;
 pub use health::{HISTORY, Health, Sample, Verdict};
-pub use machine::{Config, Core, Remembered};
+pub use machine::{Config, Core};
 pub use plan::{Change, ChangeKind, plan};
 pub use problem::{Problem, closest, pointer_key};
+pub use record::{Saved, SlotRecord, Stage, TaskRecord};
+pub use restore::Remembered;
 pub use spec::{
-    BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, ServiceName, Spec, StopSpec,
-    doubt,
+    BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, ServiceName, Spec,
+    StopSpec,
 };
 pub use time::{Span, Time};
 pub use view::{CheckView, Next, ReplicaView, ServiceView, Status};

@@ -1,176 +1,178 @@
-//! What follows from news about one life: started, ended, stopped, seen, found.
+//! What follows from news about one life: started, ended, stopped, freed.
 
 use std::sync::Arc;
 
-use crate::event::{Action, Exit, Fault, NoticeKind, Phase, Run, Saved, Stage};
-use crate::machine::{Core, parks};
+use crate::event::{Action, Exit, Fault, NoticeKind, Run};
+use crate::health::{Check, Health};
+use crate::machine::Core;
+use crate::record::{Saved, Stage};
 use crate::restart::{Ending, Verdict, decide};
 use crate::spec::{Kind, ServiceName};
-use crate::task::{Asked, Because, Ended, Life, Slot, State};
+use crate::task::{After, Asked, Ended, Life, Slot, State};
 use crate::timer::Timer;
 
 impl Core {
     pub(crate) fn hear_started(&mut self, run: Run) {
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Starting(life) = &slot.state else { return };
-        let life = life.clone();
+        let mut life = life.clone();
         self.starting -= 1;
-        let backend = life.backend.clone();
-        self.backend_is_back(&backend);
-        self.tell(NoticeKind::Started, &name, Some(replica), Some(run), format!("started by {backend}"));
-        self.runs_now(&name, replica, life, true);
+        self.backend_is_back(&life.backend);
+        self.tell(NoticeKind::Started, &name, Some(replica), Some(run), format!("started by {}", life.backend));
+        life.since = self.now;
+        if let Some(slot) = self.slot(&name, replica) {
+            slot.told = Health::Unknown;
+            slot.checks.iter_mut().for_each(Check::new_life);
+        }
+        self.runs_now(&name, replica, life);
     }
 
-    /// A life is known to run: `fresh` when it was just started, else it was found again.
-    pub(crate) fn runs_now(&mut self, name: &ServiceName, replica: u32, mut life: Life, fresh: bool) {
+    /// A life is known to run: it was just started, or found again.
+    pub(crate) fn runs_now(&mut self, name: &ServiceName, replica: u32, life: Life) {
         let now = self.now;
         let Some(service) = self.services.get_mut(name) else { return };
-        let reset_after = service.spec.restart.reset_after;
-        let checks = service.spec.checks.len();
+        let (starts, reset_after) = (service.starts_wanted(), service.spec.restart.reset_after);
         let Some(slot) = service.slots.get_mut(&replica) else { return };
-        if fresh {
-            life.since = now;
-            slot.told = crate::health::Health::Unknown;
-            slot.checks.iter_mut().for_each(crate::health::Check::new_life);
-        }
         slot.ill = None;
         slot.unknown = None;
-        slot.memory.starts_seen = slot.memory.starts_seen.max(service.wanted.as_ref().map_or(0, |wanted| wanted.starts));
+        slot.memory.starts_seen = slot.memory.starts_seen.max(starts);
         slot.memory.restarts_seen = life.restarts;
-        let record = life.record(name, replica, Stage::Started);
-        let (run, backend) = (life.run, life.backend.clone());
         if slot.memory.attempts > 0 {
-            self.timers.set(Timer::Stable(name.clone(), replica), life.since.max(now) + reset_after);
+            self.timers.set(Timer::Stable(name.clone(), replica), life.since + reset_after);
         }
-        slot.state = State::Running(life);
-        for index in 0..checks {
+        for index in 0..slot.checks.len() {
             self.timers.set(Timer::Check(name.clone(), replica, index), now);
         }
-        self.actions.push_back(Action::Save(Saved::Task(run, Some(record))));
+        self.actions.push_back(Action::Save(Saved::Task(life.run, Some(life.record(name, replica, Stage::Started)))));
+        let (run, backend) = (life.run, life.backend.clone());
+        slot.state = State::Running(life);
         self.watch(&backend, run);
-        self.dirty.insert(name.clone());
+        self.touch(name);
     }
 
     pub(crate) fn hear_start_failed(&mut self, run: Run, fault: Fault) {
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Starting(life) = &slot.state else { return };
         let life = life.clone();
+        slot.memory.last_error = Some(fault.message().to_owned());
+        self.starting -= 1;
         match fault {
             Fault::Unavailable { message, after } => {
                 let message = format!("backend {} unavailable: {message}", life.backend);
-                slot.memory.last_error = Some(message.clone());
-                slot.state = State::Down;
                 self.tell(NoticeKind::StartFailed, &name, Some(replica), Some(run), message.clone());
                 self.forget(run);
+                self.put_down(&name, replica);
                 self.backend_is_away(&life.backend, &message, after);
-                self.dirty.insert(name);
             }
             Fault::Interrupted(message) => {
-                slot.memory.last_error = Some(message.clone());
-                self.tell(NoticeKind::StartFailed, &name, Some(replica), Some(run), format!("interrupted, looking whether it runs: {message}"));
                 let backend = life.backend.clone();
-                let slot = self.services.get_mut(&name).and_then(|service| service.slots.get_mut(&replica)).expect("it was just found");
-                slot.state = State::Uncertain { life, intent: true, error: Some(message) };
-                self.dirty.insert(name);
+                if let Some(slot) = self.slot(&name, replica) {
+                    slot.state = State::Uncertain { life, intent: true, error: Some(message.clone()) };
+                }
+                self.tell(NoticeKind::StartFailed, &name, Some(replica), Some(run), format!("interrupted, looking whether it runs: {message}"));
+                self.wonder(&backend, run);
                 self.list(&backend);
+                self.touch(&name);
             }
             Fault::Invalid(_) | Fault::Denied(_) | Fault::Unsupported(_) | Fault::Failed(_) => {
                 self.forget(run);
-                self.start_failed(&name, replica, run, &fault);
+                self.start_failed(&name, replica, &life, &fault);
             }
         }
-        self.starting -= 1;
     }
 
     /// A start that left nothing behind.
-    fn start_failed(&mut self, name: &ServiceName, replica: u32, run: Run, fault: &Fault) {
+    pub(crate) fn start_failed(&mut self, name: &ServiceName, replica: u32, life: &Life, fault: &Fault) {
         let message = fault.message().to_owned();
         let text = format!("start failed: {message}");
-        self.tell(NoticeKind::StartFailed, name, Some(replica), Some(run), &*message);
-        if parks(fault) {
-            self.fail(name, replica, Some(run), text);
-        } else {
-            self.try_again(name, replica, Some(run), Ending::Failure, text, None);
+        self.tell(NoticeKind::StartFailed, name, Some(replica), Some(life.run), message);
+        match fault {
+            Fault::Invalid(_) | Fault::Denied(_) | Fault::Unsupported(_) => self.fail(name, replica, life, text),
+            Fault::Unavailable { .. } | Fault::Interrupted(_) | Fault::Failed(_) => self.try_again(name, replica, life, Ending::Failure, text, None),
         }
     }
 
     /// Parks a slot.
-    fn fail(&mut self, name: &ServiceName, replica: u32, run: Option<Run>, reason: String) {
+    fn fail(&mut self, name: &ServiceName, replica: u32, life: &Life, reason: String) {
+        let Some(slot) = self.remember_failure(name, replica, &reason) else { return };
+        slot.state = State::Failed { digest: life.digest.clone(), reason: reason.clone() };
+        self.tell(NoticeKind::Failed, name, Some(replica), Some(life.run), reason);
+    }
+
+    fn remember_failure(&mut self, name: &ServiceName, replica: u32, what: &str) -> Option<&mut Slot> {
         let now = self.now;
-        let Some(slot) = self.slot(name, replica) else { return };
-        slot.memory.last_error = Some(reason.clone());
+        self.timers.clear(&Timer::Stable(name.clone(), replica));
+        self.touch(name);
+        let slot = self.slot(name, replica)?;
+        slot.memory.last_error = Some(what.to_owned());
         slot.memory.last_failure = Some(now);
         slot.memory.failures += 1;
         slot.ill = None;
-        slot.state = State::Failed { reason: reason.clone() };
-        self.tell(NoticeKind::Failed, name, Some(replica), run, reason);
-        self.dirty.insert(name.clone());
+        Some(slot)
     }
 
-    /// Asks the restart policy what follows an end, and does it.
-    fn try_again(&mut self, name: &ServiceName, replica: u32, run: Option<Run>, ending: Ending, what: String, exit: Option<Exit>) {
-        let (now, roll) = (self.now, self.chance.next());
-        let Some(service) = self.services.get_mut(name) else { return };
-        let spec = Arc::clone(&service.spec);
-        let Some(slot) = service.slots.get_mut(&replica) else { return };
-        self.timers.clear(&Timer::Stable(name.clone(), replica));
-        slot.ill = None;
-        self.dirty.insert(name.clone());
+    /// Asks the restart policy what follows the end of a life, and does it.
+    fn try_again(&mut self, name: &ServiceName, replica: u32, life: &Life, ending: Ending, what: String, exit: Option<Exit>) {
+        let roll = self.chance.next();
+        let Some(service) = self.services.get(name) else { return };
+        let (spec, unwanted) = (Arc::clone(&service.spec), service.own_down(self.closing).is_some() || replica >= service.spec.replicas.count);
+        let Some(slot) = service.slots.get(&replica) else { return };
         // A one-shot that reached success is done, whatever else its policy says.
-        if spec.kind == Kind::Oneshot && ending == Ending::Success {
-            return self.complete(name, replica, run, exit.unwrap_or_default());
-        }
-        match decide(&spec.restart, ending, slot.memory.attempts, roll) {
-            Verdict::Again { after, attempt } => {
-                slot.memory.attempts = attempt;
-                slot.memory.last_failure = Some(now);
-                slot.memory.failures += 1;
-                slot.memory.last_error = Some(what.clone());
-                slot.again = true;
-                slot.state = State::Backoff { until: now + after, reason: what.clone() };
-                self.timers.set(Timer::Backoff(name.clone(), replica), now + after);
-                let of = spec.restart.max_attempts.map_or(String::new(), |max| format!(" of {max}"));
-                self.tell(NoticeKind::Restarting, name, Some(replica), run, format!("{what}; restart {attempt}{of} in {after}"));
+        let verdict = match (spec.kind, ending) {
+            (Kind::Oneshot, Ending::Success) => Verdict::Done,
+            (Kind::Oneshot, Ending::Failure) | (Kind::Service, Ending::Success | Ending::Failure) => {
+                decide(&spec.restart, ending, slot.memory.attempts, roll)
             }
-            Verdict::Done => self.complete(name, replica, run, exit.unwrap_or_default()),
-            Verdict::Parked { because } => self.fail(name, replica, run, format!("{what}; {because}")),
+        };
+        match verdict {
+            Verdict::Done => self.complete(name, replica, life, exit.unwrap_or_default()),
+            Verdict::Again { .. } | Verdict::Parked { .. } if unwanted || life.digest != spec.task_digest => {
+                if ending == Ending::Failure {
+                    self.remember_failure(name, replica, &what);
+                }
+                self.put_down(name, replica);
+            }
+            Verdict::Again { after, attempt } => {
+                let until = self.now + after;
+                let Some(slot) = self.remember_failure(name, replica, &what) else { return };
+                slot.memory.attempts = attempt;
+                slot.again = true;
+                slot.state = State::Backoff { until, digest: life.digest.clone(), reason: what.clone() };
+                self.timers.set(Timer::Backoff(name.clone(), replica), until);
+                let of = spec.restart.max_attempts.map_or(String::new(), |max| format!(" of {max}"));
+                self.tell(NoticeKind::Restarting, name, Some(replica), Some(life.run), format!("{what}; restart {attempt}{of} in {after}"));
+            }
+            Verdict::Parked { because } => self.fail(name, replica, life, format!("{what}; {because}")),
         }
     }
 
-    fn complete(&mut self, name: &ServiceName, replica: u32, run: Option<Run>, exit: Exit) {
-        let Some(service) = self.services.get_mut(name) else { return };
-        let digest = service.spec.task_digest.clone();
-        let Some(slot) = service.slots.get_mut(&replica) else { return };
+    fn complete(&mut self, name: &ServiceName, replica: u32, life: &Life, exit: Exit) {
+        let Some(slot) = self.slot(name, replica) else { return };
         slot.memory.attempts = 0;
-        slot.state = State::Completed { digest, exit };
-        self.tell(NoticeKind::Completed, name, Some(replica), run, "ran to success");
+        slot.state = State::Completed { digest: life.digest.clone(), exit };
+        self.tell(NoticeKind::Completed, name, Some(replica), Some(life.run), "ran to success");
+        self.touch(name);
     }
 
     /// A life that ran has ended by itself.
-    fn ended(&mut self, name: &ServiceName, replica: u32, life: &Life, exit: Exit) {
+    pub(crate) fn ended(&mut self, name: &ServiceName, replica: u32, life: &Life, exit: Exit) {
         self.tell(NoticeKind::Exited, name, Some(replica), Some(life.run), exit.to_string());
         self.put_aside(name, replica, life);
-        let (now, closing) = (self.now, self.closing);
-        let Some(service) = self.services.get_mut(name) else { return };
-        let stable = service.spec.restart.reset_after;
-        let wanted = service.own_down(closing).is_none();
-        let Some(slot) = service.slots.get_mut(&replica) else { return };
-        slot.memory.last_exit = Some(exit.clone());
-        if now.since(life.since) >= stable {
-            slot.memory.attempts = 0;
+        self.reset_if_stable(name, replica, life);
+        if let Some(slot) = self.slot(name, replica) {
+            slot.memory.last_exit = Some(exit.clone());
         }
         let ending = if exit.is_success() { Ending::Success } else { Ending::Failure };
-        if wanted || ending == Ending::Success {
-            let replaced = life.digest != service.spec.task_digest;
-            if replaced {
-                slot.state = State::Down;
-                self.dirty.insert(name.clone());
-                return;
-            }
-            self.try_again(name, replica, Some(life.run), ending, exit.to_string(), Some(exit));
-        } else {
-            slot.state = State::Down;
-            self.dirty.insert(name.clone());
+        self.try_again(name, replica, life, ending, exit.to_string(), Some(exit));
+    }
+
+    /// A run that lasted begins a new count of restarts.
+    fn reset_if_stable(&mut self, name: &ServiceName, replica: u32, life: &Life) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(name) else { return };
+        let stable = service.spec.restart.reset_after;
+        if let Some(slot) = service.slots.get_mut(&replica).filter(|_| now.since(life.since) >= stable) {
+            slot.memory.attempts = 0;
         }
     }
 
@@ -184,7 +186,7 @@ impl Core {
             slot.unknown = None;
             slot.ended.push(Ended { run: life.run, backend: life.backend.clone(), destroy: Asked::default() });
         }
-        self.dirty.insert(name.clone());
+        self.touch(name);
     }
 
     pub(crate) fn hear_stopped(&mut self, run: Run, exit: Option<Exit>) {
@@ -194,25 +196,16 @@ impl Core {
         slot.memory.last_exit = exit.or_else(|| slot.memory.last_exit.take());
         self.tell(NoticeKind::Stopped, &name, Some(replica), Some(run), format!("stopped: {}", because.words()));
         self.put_aside(&name, replica, &life);
-        let now = self.now;
-        let Some(service) = self.services.get_mut(&name) else { return };
-        let stable = service.spec.restart.reset_after;
-        let Some(slot) = service.slots.get_mut(&replica) else { return };
-        slot.ill = None;
-        match because {
-            Because::NotWanted(_) => slot.state = State::Down,
-            Because::Replaced(_) => {
-                slot.again = true;
-                slot.state = State::Down;
+        self.reset_if_stable(&name, replica, &life);
+        self.timers.clear(&Timer::Again(name.clone(), replica));
+        match because.after() {
+            After::Rest => self.put_down(&name, replica),
+            After::Again => {
+                self.put_down(&name, replica);
+                self.slot(&name, replica).expect("it was just found").again = true;
             }
-            Because::Unhealthy(reason) => {
-                if now.since(life.since) >= stable {
-                    slot.memory.attempts = 0;
-                }
-                self.try_again(&name, replica, Some(run), Ending::Failure, reason, None);
-            }
+            After::Judged => self.try_again(&name, replica, &life, Ending::Failure, because.words(), None),
         }
-        self.dirty.insert(name);
     }
 
     pub(crate) fn hear_stop_failed(&mut self, run: Run, fault: &Fault) {
@@ -226,10 +219,11 @@ impl Core {
     }
 
     pub(crate) fn hear_destroyed(&mut self, run: Run, fault: Option<Fault>) {
-        if self.abandoned.contains_key(&run) {
-            if fault.is_none() {
-                self.abandoned.remove(&run);
-                self.actions.push_back(Action::Save(Saved::Task(run, None)));
+        if let Some(lost) = self.abandoned.get(&run) {
+            let backend = lost.backend.clone();
+            match fault {
+                Some(_) => self.list_soon(&backend),
+                None => self.drop_lost(run),
             }
             return;
         }
@@ -248,7 +242,7 @@ impl Core {
         } else {
             slot.ended.remove(position);
             self.forget(run);
-            self.dirty.insert(name);
+            self.touch(&name);
         }
     }
 
@@ -258,150 +252,11 @@ impl Core {
         self.actions.push_back(Action::Save(Saved::Task(run, None)));
     }
 
-    pub(crate) fn hear_looked(&mut self, backend: &str, seen: Result<Vec<(Run, Phase)>, String>) {
-        match seen {
-            Ok(seen) => {
-                for (run, phase) in seen {
-                    self.see(run, phase);
-                }
-            }
-            Err(reason) => {
-                let runs: Vec<Run> = self.backends.get(backend).map(|backend| backend.watched.iter().copied().collect()).unwrap_or_default();
-                for run in runs {
-                    self.see(run, Phase::Unknown(reason.clone()));
-                }
-            }
-        }
-        self.looked(backend);
-    }
-
-    /// A running life was looked at.
-    pub(crate) fn see(&mut self, run: Run, phase: Phase) {
-        let Some((name, replica, slot)) = self.live_slot(run) else { return };
-        let State::Running(life) = &slot.state else { return };
-        match phase {
-            Phase::Pending | Phase::Running | Phase::Stopping => {
-                if slot.unknown.take().is_some() {
-                    self.tell(NoticeKind::Known, &name, Some(replica), Some(run), "its backend can be asked again: it runs");
-                    self.dirty.insert(name);
-                }
-            }
-            Phase::Exited(exit) => {
-                let life = life.clone();
-                self.ended(&name, replica, &life, exit);
-            }
-            Phase::Gone => {
-                let life = life.clone();
-                let exit = Exit { reason: Some("vanished: its backend knows nothing of it".to_owned()), ..Exit::default() };
-                self.ended(&name, replica, &life, exit);
-            }
-            Phase::Unknown(reason) => {
-                let news = slot.unknown.is_none();
-                slot.unknown = Some(reason.clone());
-                if news {
-                    self.tell(NoticeKind::Unknown, &name, Some(replica), Some(run), reason);
-                    self.dirty.insert(name);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn hear_listed(&mut self, backend: &str, found: Result<Vec<(Run, Phase)>, String>) {
-        match found {
-            Ok(found) => {
-                self.backend_is_back(backend);
-                self.resolve(backend, &found);
-                self.clear_abandoned(backend, &found);
-            }
-            Err(reason) => {
-                for (_, _, slot) in self.uncertain_slots(backend) {
-                    slot.unknown = Some(reason.clone());
-                }
-                self.backend_is_away(backend, &format!("backend {backend} unavailable: {reason}"), None);
-            }
-        }
-        self.listed(backend);
-    }
-
-    fn uncertain_slots(&mut self, backend: &str) -> Vec<(ServiceName, u32, &mut Slot)> {
-        let services = self.services.iter_mut();
-        services
-            .flat_map(|(name, service)| service.slots.values_mut().map(move |slot| (name.clone(), slot.replica, slot)))
-            .filter(|(_, _, slot)| matches!(&slot.state, State::Uncertain { life, .. } if life.backend == backend))
-            .collect()
-    }
-
-    /// Every life that may exist is adopted, has ended, or never was.
-    fn resolve(&mut self, backend: &str, found: &[(Run, Phase)]) {
-        let found: std::collections::BTreeMap<Run, &Phase> = found.iter().map(|(run, phase)| (*run, phase)).collect();
-        let uncertain: Vec<(ServiceName, u32, Life, bool, Option<String>)> = self
-            .uncertain_slots(backend)
-            .into_iter()
-            .filter_map(|(name, replica, slot)| match &slot.state {
-                State::Uncertain { life, intent, error } => Some((name, replica, life.clone(), *intent, error.clone())),
-                _ => None,
-            })
-            .collect();
-        for (name, replica, life, intent, error) in uncertain {
-            match found.get(&life.run) {
-                Some(Phase::Pending | Phase::Running | Phase::Stopping) => {
-                    self.tell(NoticeKind::Adopted, &name, Some(replica), Some(life.run), "found running, and taken up again");
-                    self.runs_now(&name, replica, life, false);
-                }
-                Some(Phase::Exited(exit)) => self.ended(&name, replica, &life, (*exit).clone()),
-                Some(Phase::Unknown(reason)) => {
-                    if let Some(slot) = self.slot(&name, replica) {
-                        slot.unknown = Some(reason.clone());
-                    }
-                    self.backend_is_away(backend, &format!("backend {backend} cannot say: {reason}"), None);
-                }
-                Some(Phase::Gone) | None if intent => self.never_was(&name, replica, &life, error),
-                Some(Phase::Gone) | None => {
-                    let exit = Exit { reason: Some("is gone: its backend knows nothing of it".to_owned()), ..Exit::default() };
-                    self.ended(&name, replica, &life, exit);
-                }
-            }
-        }
-    }
-
-    /// An intent of which the backend has nothing. It may still turn up late, so its number is kept until a later listing misses it too.
-    fn never_was(&mut self, name: &ServiceName, replica: u32, life: &Life, error: Option<String>) {
-        self.runs.remove(&life.run);
-        self.abandoned.insert(life.run, (life.backend.clone(), false));
-        self.actions.push_back(Action::Save(Saved::Task(life.run, Some(life.record(name, replica, Stage::Abandoned)))));
-        if let Some(slot) = self.slot(name, replica) {
-            slot.unknown = None;
-            slot.state = State::Down;
-        }
-        self.dirty.insert(name.clone());
-        if let Some(message) = error {
-            self.start_failed(name, replica, life.run, &Fault::Failed(message));
-        }
-    }
-
-    fn clear_abandoned(&mut self, backend: &str, found: &[(Run, Phase)]) {
-        let of_backend: Vec<(Run, bool)> = self.abandoned.iter().filter(|(_, (name, _))| name == backend).map(|(run, (_, missed))| (*run, *missed)).collect();
-        for (run, missed) in of_backend {
-            if found.iter().any(|(other, _)| *other == run) {
-                self.actions.push_back(Action::Destroy { run, backend: backend.to_owned(), force: true });
-            } else if missed {
-                self.abandoned.remove(&run);
-                self.actions.push_back(Action::Save(Saved::Task(run, None)));
-            } else if let Some((_, missed)) = self.abandoned.get_mut(&run) {
-                *missed = true;
-            }
-        }
-    }
-
     pub(crate) fn hear_stable(&mut self, name: &ServiceName, replica: u32) {
         let Some(slot) = self.slot(name, replica) else { return };
         if matches!(slot.state, State::Running(_)) {
             slot.memory.attempts = 0;
-            self.dirty.insert(name.clone());
+            self.touch(name);
         }
-    }
-
-    pub(crate) fn slot(&mut self, name: &ServiceName, replica: u32) -> Option<&mut Slot> {
-        self.services.get_mut(name)?.slots.get_mut(&replica)
     }
 }

@@ -1,12 +1,12 @@
 //! Wanted versus believed: one entry per service, and what its neighbours may know of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::event::{Desired, Run, Wanted};
-use crate::health::Health;
+use crate::health::{Check, Health};
 use crate::spec::{Condition, Dependency, Kind, ServiceName, Spec};
-use crate::task::{Because, Slot, State};
+use crate::task::{Because, Down, Slot, State, Why};
 
 /// One service: what is wanted, and its slots.
 #[derive(Debug, Clone)]
@@ -17,17 +17,23 @@ pub(crate) struct Service {
     pub(crate) spec: Arc<Spec>,
     pub(crate) slots: BTreeMap<u32, Slot>,
     pub(crate) outlook: Outlook,
-    /// Somebody asked twice: no grace, no waiting.
+    /// Somebody asked twice: no grace, no waiting, until what leaves now has left.
     pub(crate) forced: bool,
+    /// Dependencies that a task which is up was started with.
+    pub(crate) former: BTreeSet<ServiceName>,
+    /// The dependent that was last found to hold it back: the next search begins there.
+    pub(crate) holder: Option<ServiceName>,
 }
 
 /// What the neighbours of a service may know of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outlook {
     /// Why it is not to run; then those that require it may not run either.
-    pub(crate) down: Option<String>,
+    pub(crate) down: Option<Down>,
     /// A live task of it is to be taken down.
     pub(crate) leaving: bool,
+    /// All of it is taken down to be started again.
+    pub(crate) renewing: bool,
     /// Something of it may be alive.
     pub(crate) live: bool,
     pub(crate) started: bool,
@@ -35,24 +41,34 @@ pub(crate) struct Outlook {
     pub(crate) completed: bool,
     /// It is on its way to what its dependents wait for.
     pub(crate) progressing: bool,
-    /// Its newest run that was started.
-    pub(crate) newest: Run,
+    /// Its oldest and newest run, as last seen with every replica running.
+    pub(crate) runs: (Run, Run),
 }
 
 impl Service {
     pub(crate) fn new(wanted: Wanted) -> Service {
         let spec = Arc::clone(&wanted.spec);
-        Service { wanted: Some(wanted), spec, slots: BTreeMap::new(), outlook: Outlook::default(), forced: false }
+        Service {
+            wanted: Some(wanted),
+            spec,
+            slots: BTreeMap::new(),
+            outlook: Outlook::default(),
+            forced: false,
+            former: BTreeSet::new(),
+            holder: None,
+        }
     }
 
     /// Why this service itself is not to run, whatever its dependencies say.
-    pub(crate) fn own_down(&self, closing: bool) -> Option<String> {
+    pub(crate) fn own_down(&self, closing: bool) -> Option<Why> {
         match &self.wanted {
-            None => Some("it was removed".to_owned()),
-            Some(_) if closing => Some("the host is shutting down".to_owned()),
-            Some(wanted) if !wanted.spec.enabled => Some("it is disabled".to_owned()),
-            Some(wanted) if wanted.desired == Desired::Stopped => Some("it was stopped by request".to_owned()),
-            Some(_) => None,
+            None => Some(Why::Removed),
+            Some(_) if closing => Some(Why::Closing),
+            Some(wanted) if !wanted.spec.enabled => Some(Why::Disabled),
+            Some(wanted) => match wanted.desired {
+                Desired::Stopped => Some(Why::Stopped),
+                Desired::Running => None,
+            },
         }
     }
 
@@ -62,6 +78,25 @@ impl Service {
 
     pub(crate) fn starts_wanted(&self) -> u64 {
         self.wanted.as_ref().map_or(0, |wanted| wanted.starts)
+    }
+
+    /// Has somebody asked for this slot since it last began?
+    pub(crate) fn asked_for(&self, slot: &Slot) -> bool {
+        self.starts_wanted() > slot.memory.starts_seen || self.restarts_wanted() > slot.memory.restarts_seen
+    }
+
+    /// It was removed, and is wanted again before its last task was gone: requests are counted from the beginning.
+    pub(crate) fn begin_again(&mut self, wanted: &Wanted) {
+        for slot in self.slots.values_mut() {
+            slot.memory.starts_seen = 0;
+            slot.memory.restarts_seen = 0;
+            if let Some(life) = slot.state.life_mut() {
+                life.restarts = wanted.restarts;
+            }
+            if matches!(slot.state, State::Completed { .. }) {
+                slot.state = State::Down;
+            }
+        }
     }
 }
 
@@ -76,12 +111,12 @@ pub(crate) fn condition(edge: &Dependency, dependency: &Spec) -> Condition {
     })
 }
 
-/// Does `outlook` satisfy the condition? A completed one was started and is well.
+/// Does `outlook` satisfy the condition? A completed one was started and is well; one that is about to go does not count.
 pub(crate) fn holds(condition: Condition, outlook: &Outlook) -> bool {
     outlook.completed
         || match condition {
-            Condition::Started => outlook.started,
-            Condition::Healthy => outlook.healthy,
+            Condition::Started => outlook.started && !outlook.leaving,
+            Condition::Healthy => outlook.healthy && !outlook.leaving,
             Condition::Completed => false,
         }
 }
@@ -89,51 +124,51 @@ pub(crate) fn holds(condition: Condition, outlook: &Outlook) -> bool {
 /// All services, by name.
 pub(crate) type Services = BTreeMap<ServiceName, Service>;
 
+/// Does this required edge keep a service down?
+pub(crate) fn keeps_down(edge: &Dependency, services: &Services) -> Option<Down> {
+    let dependency = services.get(&edge.service).filter(|dependency| !edge.optional && !dependency.outlook.completed)?;
+    let Down { why, of } = dependency.outlook.down.clone()?;
+    Some(Down { why, of: of.or_else(|| Some(edge.service.clone())) })
+}
+
 /// Why a service is not to run: its own reason, or that a required dependency is not to run. `None`: it is to run.
-pub(crate) fn down(service: &Service, services: &Services, closing: bool) -> Option<String> {
-    service.own_down(closing).or_else(|| {
-        service.spec.dependencies.iter().filter(|edge| !edge.optional).find_map(|edge| {
-            let dependency = services.get(&edge.service)?;
-            let why = dependency.outlook.down.as_ref()?;
-            (!dependency.outlook.completed).then(|| format!("it needs {}: {}", edge.service, why))
-        })
+pub(crate) fn down(service: &Service, services: &Services, closing: bool) -> Option<Down> {
+    let own = service.own_down(closing).map(|why| Down { why, of: None });
+    own.or_else(|| service.spec.dependencies.iter().find_map(|edge| keeps_down(edge, services)))
+}
+
+/// The dependency whose restart takes this life with it, now or since it was started.
+fn restarted_with(service: &Service, slot: &Slot, services: &Services) -> Option<Because> {
+    let life = slot.state.life()?;
+    service.spec.dependencies.iter().filter(|edge| edge.restart).find_map(|edge| {
+        let outlook = &services.get(&edge.service)?.outlook;
+        if outlook.renewing {
+            return Some(Because::Pulled(edge.service.clone()));
+        }
+        let known = *life.follows.get(&edge.service)?;
+        (outlook.runs.0 > known).then(|| Because::Follows(edge.service.clone()))
     })
 }
 
-/// The first dependency that is about to be restarted and takes this one with it.
-fn pulled_along<'a>(service: &'a Service, services: &Services) -> Option<&'a ServiceName> {
-    let follows = service.spec.dependencies.iter().filter(|edge| edge.restart);
-    follows.map(|edge| &edge.service).find(|name| services.get(*name).is_some_and(|dependency| dependency.outlook.leaving))
-}
-
 /// Why a live task is to be taken down, if it is.
-pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&String>, services: &Services) -> Option<Because> {
-    if let Some(why) = down {
-        return Some(Because::NotWanted(why.clone()));
+pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&Down>, services: &Services) -> Option<Because> {
+    let life = slot.state.life()?;
+    if let Some(down) = down {
+        return Some(Because::Down(down.clone()));
     }
     if slot.replica >= service.spec.replicas.count {
-        return Some(Because::NotWanted(format!("only {} replicas are wanted", service.spec.replicas.count)));
+        return Some(Because::Surplus(service.spec.replicas.count));
     }
-    let life = slot.state.life()?;
     if life.digest != service.spec.task_digest {
-        return Some(Because::Replaced("its spec changed".to_owned()));
+        return Some(Because::SpecChanged);
     }
     if life.restarts < service.restarts_wanted() {
-        return Some(Because::Replaced("a restart was requested".to_owned()));
+        return Some(Because::Requested);
     }
-    if let Some(name) = pulled_along(service, services) {
-        return Some(Because::Replaced(format!("its dependency {name} is restarted")));
-    }
-    for (name, run) in &life.follows {
-        let newer = services.get(name).is_some_and(|dependency| dependency.outlook.newest > *run);
-        if newer && service.spec.dependencies.iter().any(|edge| edge.restart && edge.service == *name) {
-            return Some(Because::Replaced(format!("its dependency {name} was restarted")));
-        }
-    }
-    match (&slot.ill, &slot.unknown) {
+    restarted_with(service, slot, services).or_else(|| match (&slot.ill, &slot.unknown) {
         (Some(reason), None) => Some(Because::Unhealthy(reason.clone())),
         (Some(_), Some(_)) | (None, _) => None,
-    }
+    })
 }
 
 /// One edge that keeps a service from starting.
@@ -149,29 +184,45 @@ pub(crate) struct Waiting {
 pub(crate) fn waits_for(service: &Service, services: &Services) -> Option<Waiting> {
     service.spec.dependencies.iter().find_map(|edge| {
         let Some(dependency) = services.get(&edge.service) else {
-            return (!edge.optional).then(|| Waiting { service: edge.service.clone(), condition: edge.condition.unwrap_or(Condition::Started), stuck: true });
+            return (!edge.optional).then(|| Waiting {
+                service: edge.service.clone(),
+                condition: edge.condition.unwrap_or(Condition::Started),
+                stuck: true,
+            });
         };
         let condition = condition(edge, &dependency.spec);
-        let pulled = edge.restart && dependency.outlook.leaving;
-        if holds(condition, &dependency.outlook) && !pulled {
-            return None;
-        }
         let progressing = dependency.outlook.progressing;
-        (!edge.optional || progressing).then(|| Waiting { service: edge.service.clone(), condition, stuck: !progressing })
+        let waits = !holds(condition, &dependency.outlook) && (!edge.optional || progressing);
+        waits.then(|| Waiting { service: edge.service.clone(), condition, stuck: !progressing })
     })
 }
 
-/// Must this service wait with going down until `dependent` is down?
-pub(crate) fn holds_back(service: &Service, name: &ServiceName, dependent: &Service) -> bool {
-    if !dependent.outlook.live {
+/// Must `service` wait with going down until `dependent` is down?
+///
+/// What the dependent's spec says now counts, and what its tasks were started with; of the latter only what leads downwards in the
+/// order of layers and runs, so that no two services ever wait for each other.
+pub(crate) fn holds_back(name: &ServiceName, service: &Service, dependent: &Service, layers: (usize, usize)) -> bool {
+    if !dependent.outlook.live || !dependent.outlook.leaving {
         return false;
     }
-    // A live task keeps the edges it was started with, whatever its spec says by now.
-    let started_with = dependent.slots.values().filter_map(|slot| slot.state.life()).flat_map(|life| &life.spec.dependencies);
-    started_with.chain(&dependent.spec.dependencies).filter(|edge| edge.service == *name).any(|edge| {
-        let goes_too = (!edge.optional && service.outlook.down.is_some()) || (edge.restart && service.outlook.leaving);
-        goes_too || dependent.outlook.leaving
-    })
+    if dependent.spec.dependencies.iter().any(|edge| edge.service == *name) {
+        return true;
+    }
+    let newest = |service: &Service| service.slots.values().filter_map(|slot| slot.state.life()).map(|life| life.run).max();
+    let mut lives = dependent.slots.values().filter_map(|slot| slot.state.life());
+    lives.any(|life| life.spec.dependencies.iter().any(|edge| edge.service == *name)) && (layers.1, newest(dependent)) > (layers.0, newest(service))
+}
+
+/// Is a wanted slot on its way nowhere, as things are?
+fn is_stuck(service: &Service, slot: &Slot, services: &Services, away: bool) -> bool {
+    match &slot.state {
+        State::Failed { .. } | State::Backoff { .. } | State::Completed { .. } => true,
+        State::Stopping { because, asked, .. } => matches!(because, Because::Unhealthy(_)) || asked.failures > 0,
+        State::Running(_) => slot.unknown.is_some() || slot.health() == Health::Unhealthy || slot.checks.iter().any(Check::is_silent),
+        State::Uncertain { .. } => slot.unknown.is_some(),
+        State::Down => away || waits_for(service, services).is_some_and(|waiting| waiting.stuck),
+        State::Starting(_) => false,
+    }
 }
 
 /// What the neighbours may know, from what is known now.
@@ -182,23 +233,18 @@ pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, awa
     let all = |test: &dyn Fn(&Slot) -> bool| !wanted.is_empty() && wanted.len() == count as usize && wanted.iter().all(|slot| test(slot));
     let running = |slot: &Slot| matches!(slot.state, State::Running(_)) && slot.unknown.is_none();
     let done = |slot: &Slot| matches!(&slot.state, State::Completed { exit, .. } if exit.is_success());
-    let completed = all(&done);
-    let stuck = |slot: &Slot| match &slot.state {
-        State::Failed { .. } | State::Backoff { .. } | State::Stopping { .. } | State::Completed { .. } => true,
-        State::Running(_) => slot.unknown.is_some() || slot.health() == Health::Unhealthy,
-        State::Down => away || waits_for(service, services).is_some_and(|waiting| waiting.stuck),
-        State::Starting(_) | State::Uncertain { .. } => false,
-    };
+    let leaves = |slot: &Slot| matches!(slot.state, State::Stopping { .. }) || leaves(service, slot, down.as_ref(), services).is_some();
+    let runs = || wanted.iter().filter_map(|slot| slot.state.life()).map(|life| life.run);
+    let seen = (all(&running)).then(|| runs().min().zip(runs().max())).flatten();
     Outlook {
-        leaving: service.slots.values().any(|slot| {
-            matches!(slot.state, State::Stopping { .. }) || (slot.is_live() && leaves(service, slot, down.as_ref(), services).is_some())
-        }),
+        leaving: service.slots.values().any(leaves),
+        renewing: down.is_none() && wanted.iter().any(|slot| slot.is_live()) && wanted.iter().filter(|slot| slot.is_live()).all(|slot| leaves(slot)),
         live: service.slots.values().any(Slot::is_live),
         started: all(&|slot| running(slot) || done(slot)),
         healthy: all(&|slot| done(slot) || (running(slot) && (slot.checks.is_empty() || slot.health() == Health::Healthy))),
-        completed,
-        progressing: down.is_none() && !wanted.iter().any(|slot| stuck(slot)),
-        newest: service.slots.values().filter(|slot| running(slot)).filter_map(|slot| slot.state.life()).map(|life| life.run).max().unwrap_or(service.outlook.newest),
+        completed: all(&done),
+        progressing: down.is_none() && !wanted.iter().any(|slot| is_stuck(service, slot, services, away)),
+        runs: seen.unwrap_or(service.outlook.runs),
         down,
     }
 }

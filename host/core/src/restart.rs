@@ -54,7 +54,11 @@ fn wait(policy: &RestartPolicy, attempts: u32, roll: u64) -> Span {
         if millis >= max || policy.factor_permille <= 1000 {
             break;
         }
-        millis = millis * u128::from(policy.factor_permille) / 1000;
+        let longer = millis * u128::from(policy.factor_permille) / 1000;
+        if longer == millis {
+            break;
+        }
+        millis = longer;
     }
     let capped = u64::try_from(millis.min(max)).unwrap_or(u64::MAX);
     Span(spread(capped, policy.jitter_permille, roll))
@@ -80,6 +84,14 @@ mod tests {
     fn no_wait_is_longer_than_the_longest() {
         let policy = RestartPolicy { max_attempts: None, ..steady() };
         assert_eq!(decide(&policy, Ending::Failure, u32::MAX, 0), Verdict::Again { after: Span::secs(60), attempt: u32::MAX });
+    }
+
+    #[test]
+    fn a_wait_that_cannot_grow_is_found_at_once() {
+        for (initial, factor_permille) in [(0, 2_000), (1, 1_500)] {
+            let policy = RestartPolicy { max_attempts: None, initial: Span(initial), factor_permille, ..steady() };
+            assert_eq!(decide(&policy, Ending::Failure, u32::MAX, 0), Verdict::Again { after: Span(initial), attempt: u32::MAX });
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event::{Action, NoticeKind, Run, Saved, Stage};
+use crate::event::{Action, NoticeKind, Run};
 use crate::machine::Core;
+use crate::record::{Saved, Stage};
 use crate::registry::{Service, holds_back, leaves, outlook, waits_for};
 use crate::spec::ServiceName;
 use crate::task::{Asked, Because, Life, Slot, State};
@@ -16,11 +17,7 @@ impl Core {
     pub(crate) fn settle(&mut self) {
         let mut touched: BTreeSet<ServiceName> = BTreeSet::new();
         loop {
-            let mut settling: BTreeSet<ServiceName> = BTreeSet::new();
-            while let Some(name) = self.dirty.pop_first() {
-                self.renew_outlook(&name);
-                settling.insert(name);
-            }
+            let settling = self.renew_outlooks();
             if settling.is_empty() {
                 self.dispatch();
                 if self.dirty.is_empty() {
@@ -30,42 +27,68 @@ impl Core {
             for name in &settling {
                 self.settle_service(name);
             }
-            touched.append(&mut settling);
+            touched.extend(settling);
         }
         for name in touched {
             self.save(&name);
         }
     }
 
-    /// First everybody learns what their neighbours are up to; only then is anything done.
-    fn renew_outlook(&mut self, name: &ServiceName) {
-        let Some(service) = self.services.get(name) else { return };
+    /// First everybody learns what their neighbours are up to; only then is anything done. An outlook follows from those of the
+    /// layers below, so that each is found once.
+    fn renew_outlooks(&mut self) -> BTreeSet<ServiceName> {
+        let mut settling = BTreeSet::new();
+        while let Some((_, name)) = self.dirty.pop_first() {
+            if self.renew_outlook(&name) {
+                let above: Vec<ServiceName> = self.graph.dependents(name.as_str()).cloned().collect();
+                above.iter().for_each(|dependent| self.touch(dependent));
+                settling.extend(self.graph.dependencies(name.as_str()).cloned());
+                settling.extend(self.services.get(&name).into_iter().flat_map(|service| service.former.iter().cloned()));
+                if self.services.get(&name).is_some_and(|service| !service.outlook.live) {
+                    self.forget_former(&name);
+                }
+            }
+            settling.insert(name);
+        }
+        settling
+    }
+
+    /// Says whether the neighbours must look.
+    fn renew_outlook(&mut self, name: &ServiceName) -> bool {
+        let Some(service) = self.services.get(name) else { return false };
         let away = self.backend_trouble(&service.spec.backend.plugin).is_some();
         let outlook = outlook(service, &self.services, self.closing, away);
         let service = self.services.get_mut(name).expect("it was just read");
-        if service.outlook != outlook {
-            service.outlook = outlook;
-            self.touch_neighbours(name);
+        if service.outlook == outlook {
+            return false;
         }
-    }
-
-    /// Why no task can be started there now.
-    pub(crate) fn backend_trouble(&self, name: &str) -> Option<&str> {
-        let backend = self.backends.get(name)?;
-        backend.missing.as_deref().or(backend.away.as_deref())
+        self.live = self.live + usize::from(outlook.live) - usize::from(service.outlook.live);
+        service.outlook = outlook;
+        true
     }
 
     fn settle_service(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get_mut(name) else { return };
+        let mut made = false;
         if service.wanted.is_some() {
             let checks = service.spec.checks.len();
             for replica in 0..service.spec.replicas.count {
-                service.slots.entry(replica).or_insert_with(|| Slot::new(replica, checks));
+                service.slots.entry(replica).or_insert_with(|| {
+                    made = true;
+                    Slot::new(replica, checks)
+                });
             }
+        }
+        if made {
+            // Its outlook says nothing yet of the new slots.
+            return self.touch(name);
         }
         let replicas: Vec<u32> = service.slots.keys().copied().collect();
         for replica in replicas {
             self.settle_slot(name, replica);
+        }
+        if let Some(service) = self.services.get_mut(name) {
+            service.forced &= service.outlook.leaving;
         }
         self.drop_when_empty(name);
     }
@@ -75,26 +98,23 @@ impl Core {
         let Some(service) = self.services.get(name) else { return };
         let Some(slot) = service.slots.get(&replica) else { return };
         let up = service.outlook.down.is_none() && replica < service.spec.replicas.count;
+        // A person stopped it, asks for it, or changed it: whatever it waits for or was parked for is over.
+        let stopped = service.own_down(false).is_some() || replica >= service.spec.replicas.count;
+        let renewed = |digest: &String| up && (service.asked_for(slot) || *digest != service.spec.task_digest);
         match &slot.state {
             State::Down => self.settle_down(name, replica, up),
-            State::Backoff { until, .. } => {
-                let until = *until;
-                self.settle_backoff(name, replica, up, until);
-            }
+            State::Backoff { digest, .. } if stopped || renewed(digest) => self.begin_anew(name, replica),
+            State::Backoff { until, .. } if !up || self.now >= *until => self.put_down(name, replica),
+            State::Backoff { until, .. } => self.wake_from_backoff(name, replica, *until),
+            State::Failed { digest, .. } if stopped || renewed(digest) => self.begin_anew(name, replica),
+            State::Completed { digest, .. } if renewed(digest) => self.begin_anew(name, replica),
             State::Running(_) => self.settle_running(name, replica),
             State::Stopping { .. } => self.settle_stopping(name, replica),
-            State::Completed { digest, .. } => {
-                let asked = service.starts_wanted() > slot.memory.starts_seen || service.restarts_wanted() > slot.memory.restarts_seen;
-                if up && (asked || *digest != service.spec.task_digest) {
-                    self.begin_anew(name, replica);
-                }
-            }
-            State::Failed { .. } => self.settle_failed(name, replica, up),
-            State::Starting(_) | State::Uncertain { .. } => {}
+            State::Completed { .. } | State::Failed { .. } | State::Starting(_) | State::Uncertain { .. } => {}
         }
     }
 
-    /// A request, or a new spec: the count starts anew, and the slot is down and free to start.
+    /// The count starts anew, and the slot is down and free to start.
     fn begin_anew(&mut self, name: &ServiceName, replica: u32) {
         let Some(service) = self.services.get_mut(name) else { return };
         let (starts, restarts) = (service.starts_wanted(), service.restarts_wanted());
@@ -102,56 +122,40 @@ impl Core {
         slot.memory.attempts = 0;
         slot.memory.starts_seen = starts;
         slot.memory.restarts_seen = restarts;
-        slot.state = State::Down;
-        self.timers.clear(&Timer::Backoff(name.clone(), replica));
-        self.dirty.insert(name.clone());
+        self.put_down(name, replica);
     }
 
-    fn settle_failed(&mut self, name: &ServiceName, replica: u32, up: bool) {
-        let Some(service) = self.services.get(name) else { return };
-        let Some(slot) = service.slots.get(&replica) else { return };
-        let asked = service.starts_wanted() > slot.memory.starts_seen || service.restarts_wanted() > slot.memory.restarts_seen;
-        let stopped = service.own_down(false).is_some() || replica >= service.spec.replicas.count;
-        if stopped || (up && asked) {
-            self.begin_anew(name, replica);
-        }
-    }
-
-    fn settle_backoff(&mut self, name: &ServiceName, replica: u32, up: bool, until: Time) {
-        let Some(service) = self.services.get(name) else { return };
-        let Some(slot) = service.slots.get(&replica) else { return };
-        let asked = service.starts_wanted() > slot.memory.starts_seen || service.restarts_wanted() > slot.memory.restarts_seen;
-        if !up || asked {
-            self.begin_anew(name, replica);
-        } else if self.now >= until {
-            self.slot(name, replica).expect("it was just read").state = State::Down;
-            self.dirty.insert(name.clone());
-        } else if self.timers.at(&Timer::Backoff(name.clone(), replica)).is_none() {
-            self.timers.set(Timer::Backoff(name.clone(), replica), until);
+    fn wake_from_backoff(&mut self, name: &ServiceName, replica: u32, until: Time) {
+        let timer = Timer::Backoff(name.clone(), replica);
+        if self.timers.at(&timer) != Some(until) {
+            self.timers.set(timer, until);
         }
     }
 
     fn settle_down(&mut self, name: &ServiceName, replica: u32, up: bool) {
         let key = (self.graph.layer(name.as_str()).unwrap_or(usize::MAX), name.clone(), replica);
-        if up && self.may_start(name) {
+        if up && self.may_start(name, replica) {
             self.ready.insert(key);
         } else {
             self.ready.remove(&key);
         }
     }
 
-    /// Do its dependencies and its backend let it start?
-    fn may_start(&self, name: &ServiceName) -> bool {
+    /// Is it down, and do its dependencies and its backend let it start?
+    fn may_start(&self, name: &ServiceName, replica: u32) -> bool {
         let Some(service) = self.services.get(name) else { return false };
-        service.outlook.down.is_none() && self.backend_trouble(&service.spec.backend.plugin).is_none() && waits_for(service, &self.services).is_none()
+        let down = service.slots.get(&replica).is_some_and(|slot| matches!(slot.state, State::Down));
+        down && replica < service.spec.replicas.count
+            && service.outlook.down.is_none()
+            && self.backend_trouble(&service.spec.backend.plugin).is_none()
+            && waits_for(service, &self.services).is_none()
     }
 
     /// Starts what is ready, lowest layer first, while there is room.
     fn dispatch(&mut self) {
         while self.starting < self.config.max_parallel {
             let Some((_, name, replica)) = self.ready.pop_first() else { return };
-            let down = self.services.get(&name).and_then(|service| service.slots.get(&replica)).is_some_and(|slot| matches!(slot.state, State::Down));
-            if down && self.may_start(&name) {
+            if self.may_start(&name, replica) {
                 self.start(&name, replica);
             }
         }
@@ -165,11 +169,19 @@ impl Core {
             .dependencies
             .iter()
             .filter(|edge| edge.restart)
-            .filter_map(|edge| Some((edge.service.clone(), self.services.get(&edge.service)?.outlook.newest)))
+            .filter_map(|edge| Some((edge.service.clone(), self.services.get(&edge.service)?.outlook.runs.1)))
             .collect();
         let spec = Arc::clone(&service.spec);
         let (starts, restarts) = (service.starts_wanted(), service.restarts_wanted());
-        let life = Life { run, backend: spec.backend.plugin.clone(), digest: spec.task_digest.clone(), spec: Arc::clone(&spec), since: now, restarts, follows };
+        let life = Life {
+            run,
+            backend: spec.backend.plugin.clone(),
+            digest: spec.task_digest.clone(),
+            spec: Arc::clone(&spec),
+            since: now,
+            restarts,
+            follows,
+        };
         let record = life.record(name, replica, Stage::Intent);
         let Some(slot) = self.slot(name, replica) else { return };
         slot.memory.starts_seen = starts;
@@ -187,48 +199,60 @@ impl Core {
         self.actions.push_back(Action::Save(Saved::Task(run, Some(record))));
         self.tell(NoticeKind::Starting, name, Some(replica), Some(run), format!("starting run {run}"));
         self.actions.push_back(Action::Start { run, replica, spec });
-        self.dirty.insert(name.clone());
+        self.touch(name);
     }
 
     fn settle_running(&mut self, name: &ServiceName, replica: u32) {
         let Some(service) = self.services.get(name) else { return };
         let Some(slot) = service.slots.get(&replica) else { return };
-        let Some(because) = leaves(service, slot, service.outlook.down.as_ref(), &self.services) else {
-            let starts = service.starts_wanted();
-            self.slot(name, replica).expect("it was just read").memory.starts_seen = starts;
-            return;
-        };
-        if !service.forced && self.holder_back(name).is_some() {
-            return;
+        let (starts, forced) = (service.starts_wanted(), service.forced);
+        match leaves(service, slot, service.outlook.down.as_ref(), &self.services) {
+            Some(because) if forced || !self.is_held_back(name) => self.stop(name, replica, because, forced),
+            Some(_) => {}
+            None => self.slot(name, replica).expect("it was just read").memory.starts_seen = starts,
         }
-        let forced = service.forced;
-        self.stop(name, replica, because, forced);
+    }
+
+    /// Must it wait with going down? The search goes on where it last ended, so that many dependents are not counted again and again.
+    fn is_held_back(&mut self, name: &ServiceName) -> bool {
+        let holder = self.holder_back(name).cloned();
+        let held = holder.is_some();
+        if let Some(service) = self.services.get_mut(name) {
+            service.holder = holder;
+        }
+        held
     }
 
     /// The dependent that must be down before this one may go down.
     pub(crate) fn holder_back(&self, name: &ServiceName) -> Option<&ServiceName> {
         let service = self.services.get(name)?;
-        self.graph.dependents(name.as_str()).find(|dependent| self.services.get(*dependent).is_some_and(|dependent| holds_back(service, name, dependent)))
+        let layer = |name: &ServiceName| self.graph.layer(name.as_str()).unwrap_or(usize::MAX);
+        let holds = |dependent: &&ServiceName| {
+            let found = self.services.get(*dependent);
+            found.is_some_and(|dependent_service| holds_back(name, service, dependent_service, (layer(name), layer(dependent))))
+        };
+        let known = service.holder.as_ref().filter(holds);
+        let now = || self.graph.dependents_from(name.as_str(), service.holder.as_ref()).find(holds);
+        let former = || self.former.get(name).into_iter().flatten().find(holds);
+        known.or_else(now).or_else(former)
     }
 
     fn stop(&mut self, name: &ServiceName, replica: u32, because: Because, forced: bool) {
         let Some(slot) = self.slot(name, replica) else { return };
         let State::Running(life) = &slot.state else { return };
         let life = life.clone();
-        // A request of a person starts the count of restarts anew.
-        if matches!(because, Because::NotWanted(_) | Because::Replaced(_)) {
+        if because.counts_anew() {
             slot.memory.attempts = 0;
         }
         let words = format!("stopping run {}: {}", life.run, because.words());
         let asked = Asked { now: true, ..Asked::default() };
         slot.state = State::Stopping { life: life.clone(), because, asked, forced };
-        let checks = slot.checks.len();
-        for index in 0..checks {
+        for index in 0..slot.checks.len() {
             self.timers.clear(&Timer::Check(name.clone(), replica, index));
         }
         self.tell(NoticeKind::Stopping, name, Some(replica), Some(life.run), words);
         self.ask_stop(name, &life, forced);
-        self.dirty.insert(name.clone());
+        self.touch(name);
     }
 
     fn ask_stop(&mut self, name: &ServiceName, life: &Life, forced: bool) {
@@ -274,28 +298,35 @@ impl Core {
     fn drop_when_empty(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get_mut(name) else { return };
         let (removed, count) = (service.wanted.is_none(), service.spec.replicas.count);
-        let gone: Vec<u32> = service
-            .slots
-            .values()
-            .filter(|slot| (removed || slot.replica >= count) && !slot.is_live() && slot.ended.is_empty())
-            .map(|slot| slot.replica)
-            .collect();
-        for replica in gone {
-            service.slots.remove(&replica);
-            self.actions.push_back(Action::Save(Saved::Slot(name.clone(), replica, None)));
-            for timer in [Timer::Backoff(name.clone(), replica), Timer::Stable(name.clone(), replica), Timer::Again(name.clone(), replica)] {
-                self.timers.clear(&timer);
-            }
+        let gone = |slot: &&Slot| (removed || slot.replica >= count) && !slot.is_live() && slot.ended.is_empty();
+        let gone: Vec<(u32, usize)> = service.slots.values().filter(gone).map(|slot| (slot.replica, slot.checks.len())).collect();
+        for (replica, checks) in gone {
+            self.drop_slot(name, replica, checks);
         }
-        if removed && service.slots.is_empty() {
+        if removed && self.services.get(name).is_some_and(|service| service.slots.is_empty()) {
             self.drop_service(name);
         }
     }
 
+    fn drop_slot(&mut self, name: &ServiceName, replica: u32, checks: usize) {
+        if let Some(service) = self.services.get_mut(name) {
+            service.slots.remove(&replica);
+        }
+        self.actions.push_back(Action::Save(Saved::Slot(name.clone(), replica, None)));
+        for timer in [Timer::Backoff(name.clone(), replica), Timer::Stable(name.clone(), replica), Timer::Again(name.clone(), replica)] {
+            self.timers.clear(&timer);
+        }
+        for index in 0..checks {
+            self.timers.clear(&Timer::Check(name.clone(), replica, index));
+        }
+    }
+
     fn drop_service(&mut self, name: &ServiceName) {
-        self.services.remove(name);
         self.touch_neighbours(name);
-        self.ready.retain(|(_, other, _)| other != name);
+        self.forget_former(name);
+        if self.services.remove(name).is_some_and(|service| service.outlook.live) {
+            self.live -= 1;
+        }
         self.graph.remove(name.as_str());
         self.tell(NoticeKind::Removed, name, None, None, "removed");
     }

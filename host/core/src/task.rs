@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{Exit, Run, SlotRecord, Stage, TaskRecord};
+use crate::event::{Exit, Run};
 use crate::health::{Check, Health};
+use crate::record::{SlotRecord, Stage, TaskRecord};
 use crate::spec::{CheckSpec, ServiceName, Spec};
 use crate::time::{Span, Time};
 
@@ -38,21 +39,95 @@ impl Life {
     }
 }
 
+/// Why a service is not to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Down {
+    pub(crate) why: Why,
+    /// The service this is said of, when it is one that is needed, directly or not.
+    pub(crate) of: Option<ServiceName>,
+}
+
+/// What keeps a service from running, until somebody says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    Removed,
+    Closing,
+    Disabled,
+    Stopped,
+}
+
+impl Down {
+    pub(crate) fn words(&self) -> String {
+        let what = match self.why {
+            Why::Removed => "was removed",
+            Why::Closing => "goes down with the host",
+            Why::Disabled => "is disabled",
+            Why::Stopped => "was stopped by request",
+        };
+        match &self.of {
+            None => format!("it {what}"),
+            Some(service) => format!("it needs {service}, which {what}"),
+        }
+    }
+}
+
 /// Why a running task is taken down, which decides what follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Because {
-    /// It is not wanted up: the words say why.
-    NotWanted(String),
-    /// Its spec changed, somebody asked, or a dependency was restarted: it is started again at once.
-    Replaced(String),
-    /// Its checks say unhealthy: counts as a failure.
+    /// The service is not to run.
+    Down(Down),
+    /// Fewer replicas are wanted.
+    Surplus(u32),
+    /// Its spec changed.
+    SpecChanged,
+    /// Somebody asked for a restart.
+    Requested,
+    /// A dependency is about to be restarted, and takes it along.
+    Pulled(ServiceName),
+    /// A dependency was restarted.
+    Follows(ServiceName),
+    /// Its checks say unhealthy.
     Unhealthy(String),
 }
 
+/// What follows a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    /// It stays down.
+    Rest,
+    /// It is started again at once.
+    Again,
+    /// The restart policy says: it counts as a failure.
+    Judged,
+}
+
 impl Because {
-    pub(crate) fn words(&self) -> &str {
+    pub(crate) fn words(&self) -> String {
         match self {
-            Because::NotWanted(words) | Because::Replaced(words) | Because::Unhealthy(words) => words,
+            Because::Down(down) => down.words(),
+            Because::Surplus(count) => format!("only {count} replicas are wanted"),
+            Because::SpecChanged => "its spec changed".to_owned(),
+            Because::Requested => "a restart was requested".to_owned(),
+            Because::Pulled(name) => format!("its dependency {name} is being restarted"),
+            Because::Follows(name) => format!("its dependency {name} was restarted"),
+            Because::Unhealthy(reason) => reason.clone(),
+        }
+    }
+
+    pub(crate) fn after(&self) -> After {
+        match self {
+            Because::Down(_) | Because::Surplus(_) => After::Rest,
+            Because::SpecChanged | Because::Requested | Because::Pulled(_) | Because::Follows(_) => After::Again,
+            Because::Unhealthy(_) => After::Judged,
+        }
+    }
+
+    /// Does it begin a new count of restarts? What a person asked for does; what other services do, does not.
+    pub(crate) fn counts_anew(&self) -> bool {
+        match self {
+            Because::Down(down) => down.of.is_none() && down.why != Why::Closing,
+            Because::Surplus(_) | Because::SpecChanged | Because::Requested => true,
+            Because::Pulled(_) | Because::Follows(_) | Because::Unhealthy(_) => false,
         }
     }
 }
@@ -62,8 +137,8 @@ impl Because {
 pub(crate) enum State {
     /// Nothing is alive, and nothing stands in the way but what the view says.
     Down,
-    /// Waits before a restart.
-    Backoff { until: Time, reason: String },
+    /// Waits before a restart of what was made from `digest`.
+    Backoff { until: Time, digest: String, reason: String },
     /// `Start` is under way.
     Starting(Life),
     /// It may exist: the backend is being asked. `intent` when no handle was ever committed.
@@ -74,13 +149,21 @@ pub(crate) enum State {
     Stopping { life: Life, because: Because, asked: Asked, forced: bool },
     /// Ran to success.
     Completed { digest: String, exit: Exit },
-    /// Parked.
-    Failed { reason: String },
+    /// Parked, after lives that were made from `digest`.
+    Failed { digest: String, reason: String },
 }
 
 impl State {
     /// The life that may be alive.
     pub(crate) fn life(&self) -> Option<&Life> {
+        match self {
+            State::Starting(life) | State::Uncertain { life, .. } | State::Running(life) | State::Stopping { life, .. } => Some(life),
+            State::Down | State::Backoff { .. } | State::Completed { .. } | State::Failed { .. } => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn life_mut(&mut self) -> Option<&mut Life> {
         match self {
             State::Starting(life) | State::Uncertain { life, .. } | State::Running(life) | State::Stopping { life, .. } => Some(life),
             State::Down | State::Backoff { .. } | State::Completed { .. } | State::Failed { .. } => None,
@@ -189,28 +272,43 @@ impl Slot {
             std::mem::take(&mut self.checks).into_iter().enumerate().map(|(index, check)| (before.get(index), Some(check))).collect();
         self.checks = after
             .iter()
-            .map(|spec| old.iter_mut().find(|(before, check)| *before == Some(spec) && check.is_some()).and_then(|(_, check)| check.take()).unwrap_or_default())
+            .map(|spec| {
+                old.iter_mut()
+                    .find(|(before, check)| *before == Some(spec) && check.is_some())
+                    .and_then(|(_, check)| check.take())
+                    .unwrap_or_default()
+            })
             .collect();
     }
 
     /// What must be there tomorrow.
     pub(crate) fn record(&self, checks: &[CheckSpec]) -> SlotRecord {
         let mut record = self.memory.clone();
-        record.failed = match &self.state {
-            State::Failed { reason } => Some(reason.clone()),
-            _ => None,
-        };
-        record.completed = match &self.state {
-            State::Completed { digest, exit } => Some((digest.clone(), exit.clone())),
-            _ => None,
-        };
-        record.backoff = match &self.state {
-            State::Backoff { until, reason } => Some((*until, reason.clone())),
-            _ => None,
-        };
+        match &self.state {
+            State::Failed { digest, reason } => {
+                record.failed = Some(reason.clone());
+                record.tried = Some(digest.clone());
+            }
+            State::Backoff { until, digest, reason } => {
+                record.backoff = Some((*until, reason.clone()));
+                record.tried = Some(digest.clone());
+            }
+            State::Completed { digest, exit } => record.completed = Some((digest.clone(), exit.clone())),
+            State::Down | State::Starting(_) | State::Uncertain { .. } | State::Running(_) | State::Stopping { .. } => {}
+        }
         record.checks = if self.is_live() {
             let named = checks.iter().zip(&self.checks);
-            named.map(|(spec, check)| (spec.name.clone(), check.health, check.failures.min(spec.failure_threshold), check.successes.min(spec.recovery_threshold), check.passed)).collect()
+            named
+                .map(|(spec, check)| {
+                    (
+                        spec.name.clone(),
+                        check.health,
+                        check.failures.min(spec.failure_threshold),
+                        check.successes.min(spec.recovery_threshold),
+                        check.passed,
+                    )
+                })
+                .collect()
         } else {
             Vec::new()
         };

@@ -33,8 +33,8 @@ impl Uptime {
         };
         let Some(before) = before.filter(|before| at.since(*before) <= reach) else { return };
         for (window, (width, count)) in self.windows.iter_mut().zip(WINDOWS) {
-            add(window, width, before.0, at.0, up);
             let oldest = (at.0 / width + 1).saturating_sub(count);
+            add(window, width, before.0.max(oldest * width), at.0, up);
             while window.front().is_some_and(|bucket| bucket.index < oldest) {
                 window.pop_front();
             }
@@ -57,7 +57,7 @@ impl Uptime {
 fn add(window: &mut VecDeque<Bucket>, width: u64, mut from: u64, to: u64, up: bool) {
     while from < to {
         let index = from / width;
-        let part = to.min((index + 1) * width) - from;
+        let part = to.min((index + 1).saturating_mul(width)) - from;
         if window.back().is_none_or(|bucket| bucket.index != index) {
             window.push_back(Bucket { index, up_ms: 0, seen_ms: 0 });
         }
@@ -83,6 +83,14 @@ mod tests {
         uptime.hear(Time(1_230_000), Verdict::Fail, reach);
         assert_eq!(uptime.permille(Time(1_230_000)), [Some(750), Some(750), Some(750)]);
         assert_eq!(uptime.permille(Time(1_230_000 + 2 * 3_600_000)), [None, Some(750), Some(750)]);
+    }
+
+    #[test]
+    fn a_reach_of_years_at_the_end_of_time_is_no_work() {
+        let mut uptime = Uptime::default();
+        uptime.hear(Time(u64::MAX - 10_000 * 86_400_000), Verdict::Pass, Span(u64::MAX));
+        uptime.hear(Time(u64::MAX), Verdict::Pass, Span(u64::MAX));
+        assert_eq!(uptime.permille(Time(u64::MAX)), [Some(1000); 3]);
     }
 
     #[test]

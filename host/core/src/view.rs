@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Desired, Exit, Run, Wanted};
 use crate::graph::Graph;
-use crate::health::{Health, Sample, Verdict};
+use crate::health::{Health, Sample};
 use crate::machine::Core;
-use crate::registry::Service;
+use crate::registry::{Service, keeps_down, waits_for};
 use crate::spec::{ServiceName, Spec};
-use crate::task::{Slot, State};
+use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 
@@ -67,16 +67,6 @@ impl Status {
             Status::NotFound | Status::Disabled | Status::Running | Status::Unhealthy | Status::Stopped | Status::Completed | Status::Failed => true,
             Status::Pending | Status::Starting | Status::Stopping | Status::Scaling | Status::Unknown => false,
         }
-    }
-}
-
-/// The word for a health on the wire.
-pub(crate) fn health_word(health: Health) -> &'static str {
-    match health {
-        Health::Unknown => "unknown",
-        Health::Healthy => "healthy",
-        Health::Degraded => "degraded",
-        Health::Unhealthy => "unhealthy",
     }
 }
 
@@ -192,11 +182,6 @@ impl Core {
         self.runs.get(&run).map(|(name, replica)| (name, *replica))
     }
 
-    /// Is this a life that nobody wants, kept in mind until it is found or has been missed twice?
-    pub fn is_abandoned(&self, run: Run) -> bool {
-        self.abandoned.contains_key(&run)
-    }
-
     /// One service.
     pub fn service(&self, name: &str) -> Option<ServiceView<'_>> {
         let service = self.services.get(name)?;
@@ -252,10 +237,9 @@ impl Core {
             if self.backends.get(&service.spec.backend.plugin).is_some_and(|backend| backend.missing.is_some()) {
                 return true;
             }
-            let held = service.spec.dependencies.iter().filter(|edge| !edge.optional).filter_map(|edge| self.services.get(&edge.service));
-            let held = held.into_iter().find(|dependency| dependency.outlook.down.is_some() && !dependency.outlook.completed);
-            at = match (held, crate::registry::waits_for(service, &self.services)) {
-                (Some(dependency), _) => Some(dependency),
+            let held = service.spec.dependencies.iter().find(|edge| keeps_down(edge, &self.services).is_some());
+            at = match (held, waits_for(service, &self.services)) {
+                (Some(edge), _) => self.services.get(&edge.service),
                 (None, Some(waiting)) => self.services.get(&waiting.service),
                 (None, None) => return false,
             };
@@ -271,7 +255,12 @@ impl Core {
 
     /// Is every life that an earlier host left accounted for?
     pub fn is_initialized(&self) -> bool {
-        !self.services.values().flat_map(|service| service.slots.values()).any(|slot| matches!(slot.state, State::Uncertain { .. }))
+        self.backends.values().all(|backend| backend.uncertain.is_empty())
+    }
+
+    /// Is this a life that nobody wants, destroyed as soon as it is found?
+    pub fn is_abandoned(&self, run: Run) -> bool {
+        self.abandoned.contains_key(&run)
     }
 
     /// Health of all critical and uncritical services that have any data and are wanted up.
@@ -314,172 +303,24 @@ impl Core {
             checks,
         }
     }
-
-    /// Why a service is where it is, each sentence explained by the next, and what happens next by itself.
-    pub fn explain(&self, name: &str) -> (Vec<String>, Option<Next>) {
-        let (mut chain, mut next) = (Vec::new(), None);
-        let mut at = self.services.get_key_value(name).map(|(name, _)| name);
-        for depth in 0..32 {
-            let Some(name) = at.take() else { break };
-            let subject = if depth == 0 { String::new() } else { format!("{name} ") };
-            let Some(reason) = self.reason(name) else { break };
-            chain.push(format!("{subject}{}", reason.words));
-            next = next.or(reason.next);
-            at = reason.because_of;
-        }
-        (chain, next)
-    }
-
-    fn reason(&self, name: &ServiceName) -> Option<Reason<'_>> {
-        let service = self.services.get(name)?;
-        let slot = service.slots.values().max_by_key(|slot| (worth_telling(service, slot), std::cmp::Reverse(slot.replica)))?;
-        match &slot.state {
-            State::Down => self.reason_down(service),
-            State::Backoff { until, reason } => Some(Reason::new(format!("waits before a restart: {reason}")).next("restart", Some(*until))),
-            State::Starting(life) => Some(Reason::new(format!("is being started by {}", life.backend))),
-            State::Uncertain { life, error, .. } => {
-                let why = error.clone().or_else(|| slot.unknown.clone()).unwrap_or_else(|| "after a host restart".to_owned());
-                let trouble = self.backend_trouble(&life.backend).map_or(String::new(), |trouble| format!("; {trouble}"));
-                let retry = self.timers.at(&Timer::Retry(life.backend.clone()));
-                Some(Reason::new(format!("may be running: {} is asked ({why}){trouble}", life.backend)).next("ask the backend", retry))
-            }
-            State::Running(life) => self.reason_running(name, service, slot, &life.backend),
-            State::Stopping { because, asked, .. } => {
-                let error = if asked.failures > 0 { format!("; {}", slot.memory.last_error.as_deref().unwrap_or_default()) } else { String::new() };
-                let again = self.timers.at(&Timer::Again(name.clone(), slot.replica));
-                Some(Reason::new(format!("is being stopped: {}{error}", because.words())).next("stop again", again))
-            }
-            State::Completed { exit, .. } => Some(Reason::new(format!("ran to its end: {exit}"))),
-            State::Failed { reason } => Some(
-                Reason::new(format!("failed: {reason}"))
-                    .next(format!("nothing by itself: `hostler start {name}` or `hostler restart --force {name}` tries again"), None),
-            ),
-        }
-    }
-
-    fn reason_down(&self, service: &Service) -> Option<Reason<'_>> {
-        if let Some(own) = service.own_down(self.closing) {
-            return Some(Reason::new(format!("is down: {own}")));
-        }
-        let services = &self.services;
-        let held =
-            service.spec.dependencies.iter().filter(|edge| !edge.optional).find(|edge| {
-                services.get(&edge.service).is_some_and(|dependency| dependency.outlook.down.is_some() && !dependency.outlook.completed)
-            });
-        if let Some(edge) = held {
-            let (key, _) = services.get_key_value(&edge.service)?;
-            return Some(Reason::new(format!("waits for {key}, which it needs")).because_of(key));
-        }
-        if let Some(waiting) = crate::registry::waits_for(service, services) {
-            let condition = match waiting.condition {
-                crate::spec::Condition::Started => "started",
-                crate::spec::Condition::Healthy => "healthy",
-                crate::spec::Condition::Completed => "completed",
-            };
-            let words = format!("waits for {} to be {condition}", waiting.service);
-            return Some(match services.get_key_value(&waiting.service) {
-                Some((key, _)) => Reason::new(words).because_of(key),
-                None => Reason::new(words),
-            });
-        }
-        let backend = &service.spec.backend.plugin;
-        if let Some(trouble) = self.backend_trouble(backend) {
-            let retry = self.timers.at(&Timer::Retry(backend.clone()));
-            return Some(Reason::new(trouble.to_owned()).next("start", retry));
-        }
-        Some(Reason::new(format!("waits for its turn: {} starts are under way", self.starting)).next("start", None))
-    }
-
-    fn reason_running(&self, name: &ServiceName, service: &Service, slot: &Slot, backend: &str) -> Option<Reason<'_>> {
-        if let Some(unknown) = &slot.unknown {
-            return Some(Reason::new(format!("cannot be looked at: {unknown}")).next("look again", self.timers.at(&Timer::Look(backend.to_owned()))));
-        }
-        if let Some(because) = crate::registry::leaves(service, slot, service.outlook.down.as_ref(), &self.services) {
-            let words = format!("is about to be stopped: {}", because.words());
-            return Some(match self.holder_back(name) {
-                Some(holder) => Reason::new(format!("{words}; waits for {holder} to go down first")).because_of(holder),
-                None => Reason::new(words),
-            });
-        }
-        let checks = service.spec.checks.iter().zip(&slot.checks).enumerate();
-        let (index, (spec, check)) = checks.max_by_key(|(_, (_, check))| match check.health {
-            Health::Healthy => 0,
-            Health::Unknown => 1,
-            Health::Degraded => 2,
-            Health::Unhealthy => 3,
-        })?;
-        let last = check.last().map_or("no answer yet".to_owned(), |sample| sample.message.to_string());
-        let words = match check.health {
-            Health::Healthy => return None,
-            Health::Unknown => format!("is not judged yet: check {} says: {last}", spec.name),
-            Health::Degraded if check.last().is_some_and(|sample| sample.verdict == Verdict::Warn) => {
-                format!("is degraded: check {} warns: {last}", spec.name)
-            }
-            Health::Degraded => {
-                format!("is degraded: check {} failed {} of {} times in a row: {last}", spec.name, check.failures, spec.failure_threshold)
-            }
-            Health::Unhealthy => format!("is unhealthy: check {} failed {} times in a row: {last}", spec.name, check.failures),
-        };
-        let at = self.timers.at(&Timer::Check(name.clone(), slot.replica, index));
-        Some(Reason::new(words).next(format!("check {}", spec.name), at))
-    }
 }
 
-/// One link of a cause chain.
-struct Reason<'a> {
-    words: String,
-    next: Option<Next>,
-    because_of: Option<&'a ServiceName>,
-}
-
-impl<'a> Reason<'a> {
-    fn new(words: String) -> Reason<'a> {
-        Reason { words, next: None, because_of: None }
-    }
-
-    fn next(mut self, what: impl Into<String>, at: Option<Time>) -> Reason<'a> {
-        self.next = Some(Next { what: what.into(), at });
-        self
-    }
-
-    fn because_of(mut self, name: &'a ServiceName) -> Reason<'a> {
-        self.because_of = Some(name);
-        self
-    }
-}
-
-/// Which slot's story is told first: the one in the most trouble.
-fn worth_telling(service: &Service, slot: &Slot) -> u8 {
-    match slot_status(service, slot) {
-        Status::Failed => 9,
-        Status::Unknown => 8,
-        Status::Unhealthy => 7,
-        Status::Pending => 6,
-        Status::Stopping => 5,
-        Status::Starting => 4,
-        Status::Running | Status::Scaling => 3,
-        Status::Completed => 2,
-        Status::Stopped | Status::Disabled | Status::NotFound => 1,
-    }
-}
-
-fn service_health(service: &Service) -> Health {
+pub(crate) fn service_health(service: &Service) -> Health {
     let count = service.spec.replicas.count;
     let wanted: Vec<Health> = service.slots.values().filter(|slot| slot.replica < count).map(Slot::health).collect();
     Health::of_all(wanted)
 }
 
 fn down_status(service: &Service) -> Status {
-    match (&service.wanted, service.own_down(false)) {
-        (Some(wanted), Some(_)) if !wanted.spec.enabled => Status::Disabled,
-        (_, Some(_)) => Status::Stopped,
-        (_, None) => Status::Pending,
+    match &service.outlook.down {
+        Some(Down { of: None, why: Why::Disabled }) => Status::Disabled,
+        Some(Down { of: None, why: Why::Removed | Why::Closing | Why::Stopped }) => Status::Stopped,
+        Some(Down { of: Some(_), .. }) | None => Status::Pending,
     }
 }
 
-fn slot_status(service: &Service, slot: &Slot) -> Status {
+pub(crate) fn slot_status(service: &Service, slot: &Slot) -> Status {
     match &slot.state {
-        State::Down if service.outlook.down.as_deref() == Some("the host is shutting down") => Status::Stopped,
         State::Down => down_status(service),
         State::Backoff { .. } => Status::Pending,
         State::Starting(_) => Status::Starting,

@@ -1,0 +1,97 @@
+//! Doubts about a set of services: the mistakes that show only when they are seen together.
+
+use std::collections::BTreeMap;
+
+use crate::graph::Graph;
+use crate::problem::{Problem, closest, pointer_key};
+use crate::spec::{Condition, Dependency, Kind, MAX_REPLICAS, Replicas, RestartMode, ServiceName, Spec};
+use crate::time::Span;
+
+/// Every mistake that shows only when the services are seen together: unknown and own dependencies, twice the same one, cycles,
+/// conditions that can never hold, replica bounds, check names, thresholds.
+///
+/// Places are JSON pointers below `/services/NAME`. An empty answer means: may be applied.
+pub fn doubt(specs: &BTreeMap<ServiceName, Spec>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for spec in specs.values() {
+        doubt_one(spec, specs, &mut problems);
+    }
+    if problems.is_empty() {
+        if let Some(cycle) = Graph::new(specs.values()).cycle() {
+            let path: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
+            problems.push(
+                Problem::new(
+                    format!("/services/{}/dependencies", pointer_key(path[0])),
+                    format!("dependency cycle: {} -> {}", path.join(" -> "), path[0]),
+                )
+                .hint("remove one of these edges; an optional edge counts too, because it orders starts"),
+            );
+        }
+    }
+    problems
+}
+
+fn doubt_one(spec: &Spec, specs: &BTreeMap<ServiceName, Spec>, problems: &mut Vec<Problem>) {
+    let here = format!("/services/{}", pointer_key(spec.name.as_str()));
+    for (index, edge) in spec.dependencies.iter().enumerate() {
+        let at = format!("{here}/dependencies/{index}");
+        if edge.service == spec.name {
+            problems.push(Problem::new(at, format!("service `{}` depends on itself", spec.name)).hint("remove this dependency"));
+            continue;
+        }
+        if spec.dependencies[..index].iter().any(|earlier| earlier.service == edge.service) {
+            problems.push(Problem::new(at, format!("`{}` is named twice among the dependencies", edge.service)).hint("keep one of the two"));
+            continue;
+        }
+        let Some(dependency) = specs.get(&edge.service) else {
+            let names = specs.keys().map(ServiceName::as_str).filter(|name| *name != spec.name.as_str());
+            let hint = match closest(edge.service.as_str(), names) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => "every dependency must be a service of the same file".to_owned(),
+            };
+            problems.push(Problem::new(at, format!("there is no service `{}`", edge.service)).hint(hint));
+            continue;
+        };
+        doubt_condition(edge, dependency, at, problems);
+    }
+    doubt_checks(spec, &here, problems);
+    let Replicas { min, max, count } = spec.replicas;
+    if max == 0 || max > MAX_REPLICAS {
+        problems.push(Problem::new(format!("{here}/replicas"), format!("`max` is {max}; it must be between 1 and {MAX_REPLICAS}")));
+    } else if !(min <= count && count <= max) {
+        problems.push(
+            Problem::new(format!("{here}/replicas"), format!("min {min}, count {count} and max {max} do not fit together"))
+                .hint("min <= count <= max must hold"),
+        );
+    }
+}
+
+fn doubt_condition(edge: &Dependency, dependency: &Spec, at: String, problems: &mut Vec<Problem>) {
+    let name = &edge.service;
+    match edge.condition {
+        Some(Condition::Completed) if dependency.kind == Kind::Service && dependency.restart.mode == RestartMode::Always => problems.push(
+            Problem::new(at, format!("`{name}` never completes: it is restarted after every end"))
+                .hint(format!("make `{name}` a one-shot (kind = \"oneshot\"), or wait for `started` or `healthy`")),
+        ),
+        Some(Condition::Healthy) if dependency.checks.is_empty() => problems.push(
+            Problem::new(at, format!("`{name}` has no health check, so it never becomes healthy"))
+                .hint(format!("give `{name}` a health_check, or wait for `started`")),
+        ),
+        None | Some(Condition::Started | Condition::Healthy | Condition::Completed) => {}
+    }
+}
+
+fn doubt_checks(spec: &Spec, here: &str, problems: &mut Vec<Problem>) {
+    for (index, check) in spec.checks.iter().enumerate() {
+        let at = format!("{here}/health_checks/{index}");
+        if spec.checks[..index].iter().any(|earlier| earlier.name == check.name) {
+            problems.push(Problem::new(&at, format!("two checks are named `{}`", check.name)).hint("give each a `name` of its own"));
+        }
+        if check.interval == Span::ZERO || check.timeout == Span::ZERO {
+            problems.push(Problem::new(&at, "`interval` and `timeout` must be longer than zero"));
+        }
+        if check.failure_threshold == 0 || check.recovery_threshold == 0 {
+            problems.push(Problem::new(&at, "thresholds must be at least 1"));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What is there: the answers of looks and listings, and what follows for lives that may exist.
+
+use std::collections::BTreeMap;
+
+use crate::backends::Lost;
+use crate::event::{Action, Exit, Fault, NoticeKind, Phase, Run};
+use crate::machine::Core;
+use crate::record::{Saved, Stage};
+use crate::spec::ServiceName;
+use crate::task::{Life, State};
+
+impl Core {
+    pub(crate) fn hear_looked(&mut self, backend: &str, seen: Result<Vec<(Run, Phase)>, String>) {
+        match seen {
+            Ok(seen) => {
+                for (run, phase) in seen {
+                    self.see(run, phase);
+                }
+            }
+            Err(reason) => {
+                let runs: Vec<Run> = self.backends.get(backend).map(|backend| backend.watched.iter().copied().collect()).unwrap_or_default();
+                for run in runs {
+                    self.see(run, Phase::Unknown(reason.clone()));
+                }
+            }
+        }
+        self.looked(backend);
+    }
+
+    /// A running life was looked at.
+    pub(crate) fn see(&mut self, run: Run, phase: Phase) {
+        let Some((name, replica, slot)) = self.live_slot(run) else { return };
+        let State::Running(life) = &slot.state else { return };
+        match phase {
+            Phase::Pending | Phase::Running | Phase::Stopping => {
+                if slot.unknown.take().is_some() {
+                    self.tell(NoticeKind::Known, &name, Some(replica), Some(run), "its backend can be asked again: it runs");
+                    self.touch(&name);
+                }
+            }
+            Phase::Exited(exit) => {
+                let life = life.clone();
+                self.ended(&name, replica, &life, exit);
+            }
+            Phase::Gone => {
+                let life = life.clone();
+                let exit = Exit { reason: Some("vanished: its backend knows nothing of it".to_owned()), ..Exit::default() };
+                self.ended(&name, replica, &life, exit);
+            }
+            Phase::Unknown(reason) => {
+                let news = slot.unknown.is_none();
+                slot.unknown = Some(reason.clone());
+                if news {
+                    self.tell(NoticeKind::Unknown, &name, Some(replica), Some(run), reason);
+                    self.touch(&name);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn hear_listed(&mut self, backend: &str, found: Result<Vec<(Run, Phase)>, String>) {
+        match found {
+            Ok(found) => {
+                let found: BTreeMap<Run, Phase> = found.into_iter().collect();
+                self.backend_is_back(backend);
+                self.resolve(backend, &found);
+                self.clear_abandoned(backend, &found);
+            }
+            Err(reason) => {
+                self.cannot_say(backend, &reason);
+                self.backend_is_away(backend, &format!("backend {backend} unavailable: {reason}"), None);
+            }
+        }
+        self.listed(backend);
+    }
+
+    /// Nobody can say where the uncertain lives of a backend are.
+    fn cannot_say(&mut self, backend: &str, reason: &str) {
+        let runs: Vec<Run> = self.backends.get(backend).into_iter().flat_map(|backend| backend.uncertain.keys().copied()).collect();
+        for run in runs {
+            self.cannot_say_of(run, reason);
+        }
+    }
+
+    fn cannot_say_of(&mut self, run: Run, reason: &str) {
+        if let Some((name, _, slot)) = self.live_slot(run) {
+            slot.unknown = Some(reason.to_owned());
+            self.touch(&name);
+        }
+    }
+
+    /// Every life that may exist is adopted, has ended, or never was.
+    fn resolve(&mut self, backend: &str, found: &BTreeMap<Run, Phase>) {
+        let Some(known) = self.backends.get(backend) else { return };
+        let listing = known.listings;
+        for (run, from) in known.uncertain.clone() {
+            let Some((name, replica, slot)) = self.live_slot(run) else { continue };
+            let State::Uncertain { life, intent, error } = &slot.state else { continue };
+            let (life, intent, error) = (life.clone(), *intent, error.clone());
+            match found.get(&run) {
+                Some(Phase::Pending | Phase::Running | Phase::Stopping) => {
+                    self.tell(NoticeKind::Adopted, &name, Some(replica), Some(run), "found running, and taken up again");
+                    self.runs_now(&name, replica, life);
+                }
+                Some(Phase::Exited(exit)) => self.ended(&name, replica, &life, exit.clone()),
+                Some(Phase::Unknown(reason)) => {
+                    self.cannot_say_of(run, reason);
+                    self.backend_is_away(backend, &format!("backend {backend} cannot say: {reason}"), None);
+                }
+                // It was asked for before this life was in question: the next listing tells.
+                Some(Phase::Gone) | None if from > listing => {}
+                Some(Phase::Gone) | None if intent => self.never_was(&name, replica, &life, error),
+                Some(Phase::Gone) | None => {
+                    let exit = Exit { reason: Some("is gone: its backend knows nothing of it".to_owned()), ..Exit::default() };
+                    self.ended(&name, replica, &life, exit);
+                }
+            }
+        }
+    }
+
+    /// An intent of which the backend has nothing. It may still turn up late, so its number is kept for a while.
+    fn never_was(&mut self, name: &ServiceName, replica: u32, life: &Life, error: Option<String>) {
+        self.runs.remove(&life.run);
+        self.unwatch(&life.backend, life.run);
+        self.abandon(life.run, &life.backend, name, replica);
+        self.actions.push_back(Action::Save(Saved::Task(life.run, Some(life.record(name, replica, Stage::Abandoned)))));
+        self.put_down(name, replica);
+        if let Some(message) = error {
+            self.start_failed(name, replica, life, &Fault::Failed(message));
+        }
+    }
+
+    /// Destroys what nobody wants, and forgets what did not turn up for as long as from one listing to the next.
+    fn clear_abandoned(&mut self, backend: &str, found: &BTreeMap<Run, Phase>) {
+        let (now, listing) = (self.now, self.backends.get(backend).map_or(0, |backend| backend.listings));
+        let lost: Vec<(Run, Lost)> =
+            self.abandoned.iter().filter(|(_, lost)| lost.backend == backend).map(|(run, lost)| (*run, lost.clone())).collect();
+        for (run, lost) in lost {
+            match lost.missed {
+                _ if found.contains_key(&run) => self.destroy_lost(run, lost),
+                // It was asked for before this life was given up.
+                _ if lost.from > listing => {}
+                Some(since) if now.since(since) >= self.config.list_every => self.drop_lost(run),
+                Some(_) => {}
+                None => {
+                    self.abandoned.insert(run, Lost { missed: Some(now), ..lost });
+                }
+            }
+        }
+    }
+
+    fn destroy_lost(&mut self, run: Run, lost: Lost) {
+        if !lost.told {
+            self.tell(NoticeKind::Abandoned, &lost.service, Some(lost.replica), Some(run), "found, and wanted by nobody: it is destroyed");
+        }
+        self.actions.push_back(Action::Destroy { run, backend: lost.backend.clone(), force: true });
+        self.abandoned.insert(run, Lost { told: true, missed: None, ..lost });
+    }
+
+    pub(crate) fn drop_lost(&mut self, run: Run) {
+        self.abandoned.remove(&run);
+        self.actions.push_back(Action::Save(Saved::Task(run, None)));
+    }
+}

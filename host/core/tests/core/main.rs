@@ -1,0 +1,14 @@
+//! The core against a scripted world: stories that read like the things they tell, chance that looks for the ones nobody thought
+//! of, and the cost of deciding.
+
+mod chance;
+mod change;
+mod checked;
+mod cost;
+mod explained;
+mod restarted;
+mod restored;
+mod started;
+mod stopped;
+mod unknown;
+mod world;

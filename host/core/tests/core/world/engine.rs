@@ -1,0 +1,65 @@
+//! An engine that holds tasks, whoever asks.
+
+use std::collections::BTreeMap;
+
+use hostler_core::{Exit, Fault, Phase, Run};
+
+#[derive(Debug, Default)]
+pub(crate) struct Engine {
+    /// Why it cannot be asked.
+    pub(crate) away: Option<String>,
+    /// Every task it has: running, or exited and not yet destroyed.
+    pub(crate) tasks: BTreeMap<Run, Phase>,
+    /// Every run it ever started.
+    pub(crate) started: Vec<Run>,
+}
+
+impl Engine {
+    pub(crate) fn start(&mut self, run: Run) -> Result<(), Fault> {
+        self.reach()?;
+        assert!(!self.started.contains(&run), "run {run} was started twice");
+        self.started.push(run);
+        self.tasks.insert(run, Phase::Running);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&mut self, run: Run) -> Result<Option<Exit>, Fault> {
+        self.reach()?;
+        let Some(phase) = self.tasks.get_mut(&run) else { return Ok(None) };
+        if *phase == Phase::Running {
+            *phase = Phase::Exited(Exit { signal: Some("SIGTERM".to_owned()), ..Exit::default() });
+        }
+        match phase {
+            Phase::Exited(exit) => Ok(Some(exit.clone())),
+            Phase::Pending | Phase::Running | Phase::Stopping | Phase::Gone | Phase::Unknown(_) => Ok(None),
+        }
+    }
+
+    pub(crate) fn destroy(&mut self, run: Run, force: bool) -> Result<(), Fault> {
+        self.reach()?;
+        assert!(force || self.tasks.get(&run) != Some(&Phase::Running), "run {run} was to be destroyed alive");
+        self.tasks.remove(&run);
+        Ok(())
+    }
+
+    pub(crate) fn look(&self, runs: &[Run]) -> Result<Vec<(Run, Phase)>, String> {
+        self.away.clone().map_or(Ok(()), Err)?;
+        Ok(runs.iter().map(|run| (*run, self.tasks.get(run).cloned().unwrap_or(Phase::Gone))).collect())
+    }
+
+    pub(crate) fn list(&self) -> Result<Vec<(Run, Phase)>, String> {
+        self.away.clone().map_or(Ok(()), Err)?;
+        Ok(self.tasks.iter().map(|(run, phase)| (*run, phase.clone())).collect())
+    }
+
+    pub(crate) fn exit(&mut self, run: Run, exit: Exit) {
+        self.tasks.insert(run, Phase::Exited(exit));
+    }
+
+    fn reach(&self) -> Result<(), Fault> {
+        match &self.away {
+            Some(why) => Err(Fault::Unavailable { message: why.clone(), after: None }),
+            None => Ok(()),
+        }
+    }
+}

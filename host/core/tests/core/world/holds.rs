@@ -1,0 +1,153 @@
+//! What must hold after every step: the invariants of the design, judged by the world and not by the core's own reasons.
+
+use std::collections::BTreeMap;
+
+use hostler_core::{Action, Condition, Dependency, Desired, Event, Health, Kind, Run, ServiceName, Spec, Stage, Status, Verdict};
+
+use super::World;
+
+/// Health of every check of every run.
+pub(crate) type Healths = BTreeMap<(Run, String), Health>;
+
+pub(crate) fn healths(world: &World) -> Healths {
+    let mut healths = Healths::new();
+    if world.core.names().size_hint().0 > 200 {
+        return healths;
+    }
+    for name in world.core.names() {
+        let Some(view) = world.core.service(name.as_str()) else { continue };
+        for replica in view.replicas.iter().filter(|replica| replica.status != Status::Starting || !replica.checks.is_empty()) {
+            let Some(run) = replica.run else { continue };
+            healths.extend(replica.checks.iter().map(|check| ((run, check.name.to_owned()), check.health)));
+        }
+    }
+    healths
+}
+
+/// I7: no verdict changes without a result that says something; I6: no count of restarts beyond its limit.
+pub(crate) fn after(world: &World, event: &Event, told: &str, before: &Healths) {
+    one_life_per_slot(world);
+    if world.core.names().size_hint().0 > 200 {
+        return;
+    }
+    for (key, health) in &healths(world) {
+        let Some(earlier) = before.get(key) else { continue };
+        let judged = match event {
+            Event::Checked(result) => result.run == key.0 && result.verdict != Verdict::Unknown,
+            Event::Wanted(_) => true,
+            // A new life begins without a verdict.
+            Event::Started { run } => *run == key.0,
+            _ => false,
+        };
+        assert!(earlier == health || judged, "I7: check {key:?} went from {earlier:?} to {health:?} by {told}");
+    }
+    for name in world.core.names() {
+        let Some(view) = world.core.service(name.as_str()) else { continue };
+        let Some(max) = view.spec.restart.max_attempts else { continue };
+        for replica in &view.replicas {
+            assert!(replica.attempts <= max, "I6: {name} was restarted {} times", replica.attempts);
+        }
+    }
+}
+
+/// I1: at most one live run per slot, those aside that were given up and wait to be found.
+pub(crate) fn one_life_per_slot(world: &World) {
+    let mut alive: BTreeMap<&(ServiceName, u32), Run> = BTreeMap::new();
+    for run in world.alive().into_iter().filter(|run| !world.core.is_abandoned(*run)) {
+        let Some(owner) = world.owners.get(&run) else { continue };
+        if let Some(other) = alive.insert(owner, run) {
+            panic!("I1: runs {other} and {run} of {owner:?} are both alive");
+        }
+    }
+}
+
+/// What must hold of the core's believed world when it asks for something.
+pub(crate) fn before_doing(world: &World, action: &Action) {
+    match action {
+        Action::Start { run, spec, replica } => {
+            let record = world.store.tasks.get(run).unwrap_or_else(|| panic!("I5: run {run} is started without an intent"));
+            assert!(record.stage == Stage::Intent && *run < world.store.next_run, "I5: run {run} is started without its intent: {record:?}");
+            may_start(world, spec, *replica);
+        }
+        Action::Stop { run, .. } => may_stop(world, *run),
+        Action::Destroy { .. } | Action::Look { .. } | Action::List { .. } | Action::Check { .. } | Action::Save(_) | Action::Tell(_) => {}
+    }
+}
+
+fn may_start(world: &World, spec: &Spec, replica: u32) {
+    let name = &spec.name;
+    let wanted = world.store.wanted.get(name).unwrap_or_else(|| panic!("I4: {name} is started and not wanted"));
+    assert!(wanted.desired == Desired::Running && wanted.spec.enabled && !world.closing, "I4: {name} is started against its will");
+    assert!(replica < wanted.spec.replicas.count, "I4: replica {replica} of {name} is not wanted");
+    for edge in spec.dependencies.iter().filter(|edge| !edge.optional) {
+        assert!(
+            holds(world, edge),
+            "I2: {name} is started, and {} does not fit {edge:?}: {:?}",
+            edge.service,
+            world.core.service(edge.service.as_str())
+        );
+    }
+}
+
+fn holds(world: &World, edge: &Dependency) -> bool {
+    let Some(view) = world.core.service(edge.service.as_str()) else { return false };
+    let condition = edge.condition.unwrap_or(match (view.spec.kind, view.spec.checks.is_empty()) {
+        (Kind::Oneshot, _) => Condition::Completed,
+        (Kind::Service, true) => Condition::Started,
+        (Kind::Service, false) => Condition::Healthy,
+    });
+    let wanted: Vec<_> = view.replicas.iter().filter(|replica| replica.replica < view.spec.replicas.count).collect();
+    wanted.len() == view.spec.replicas.count as usize
+        && wanted.iter().all(|replica| {
+            let up = replica.run.is_some_and(|run| world.store.tasks.get(&run).is_some_and(|record| record.stage == Stage::Started));
+            let up = up && !matches!(replica.status, Status::Stopping | Status::Unknown);
+            replica.status == Status::Completed
+                || match condition {
+                    Condition::Started => up,
+                    Condition::Healthy => up && replica.health == Health::Healthy,
+                    Condition::Completed => false,
+                }
+        })
+}
+
+/// I3: a dependent that goes down too is down first.
+fn may_stop(world: &World, run: Run) {
+    let Some((name, _)) = world.core.owner_of(run) else { panic!("run {run} is stopped and nobody's") };
+    if world.forced.contains(name) || world.closing && world.forced.len() == world.core.names().count() {
+        return;
+    }
+    let goes = is_down(world, name.as_str());
+    if !goes {
+        return;
+    }
+    let dependents: Vec<&ServiceName> = world.core.graph().dependents(name.as_str()).collect();
+    for dependent in dependents {
+        let Some(view) = world.core.service(dependent.as_str()) else { continue };
+        let goes_too = is_down(world, dependent.as_str());
+        let live = view.replicas.iter().any(|replica| replica.run.is_some());
+        assert!(!(goes_too && live), "I3: {name} is stopped while its dependent {dependent} is up");
+    }
+}
+
+/// Is a service to be down, by its own wish or by that of one it requires?
+fn is_down(world: &World, name: &str) -> bool {
+    let mut open = vec![name.to_owned()];
+    while let Some(name) = open.pop() {
+        let Some(wanted) = world.store.wanted.get(name.as_str()) else {
+            if world.core.service(&name).is_some() {
+                return true;
+            }
+            continue;
+        };
+        if world.closing || wanted.desired == Desired::Stopped || !wanted.spec.enabled {
+            return true;
+        }
+        let required = wanted.spec.dependencies.iter().filter(|edge| !edge.optional).map(|edge| edge.service.as_str());
+        open.extend(required.filter(|name| !completed(world, name)).map(str::to_owned));
+    }
+    false
+}
+
+fn completed(world: &World, name: &str) -> bool {
+    world.core.service(name).is_some_and(|view| view.replicas.iter().all(|replica| replica.status == Status::Completed))
+}
