@@ -31,7 +31,7 @@ impl Schema {
     pub(crate) fn problems(&self, value: &Value) -> Vec<Problem> {
         let mut problems = Vec::new();
         for error in self.validator.iter_errors(value).take(MAX_PROBLEMS) {
-            self.report(&error, &mut problems);
+            self.report(&error, value, &mut problems);
         }
         problems
     }
@@ -43,7 +43,7 @@ impl Schema {
         filled
     }
 
-    fn report(&self, error: &jsonschema::ValidationError<'_>, problems: &mut Vec<Problem>) {
+    fn report(&self, error: &jsonschema::ValidationError<'_>, value: &Value, problems: &mut Vec<Problem>) {
         use jsonschema::error::ValidationErrorKind as Kind;
         let at = error.instance_path().as_str().to_owned();
         match error.kind() {
@@ -55,6 +55,16 @@ impl Schema {
                         message: format!("unknown key `{key}`"),
                         hint: hint(key, &known),
                     });
+                }
+            }
+            // `additionalProperties: false` without any property is told, once per key, as a schema that allows nothing
+            Kind::FalseSchema if error.schema_path().as_str().ends_with("/additionalProperties") => {
+                let object = value.pointer(&at).and_then(Value::as_object);
+                for key in object.into_iter().flat_map(|object| object.keys()) {
+                    let problem = Problem { at: format!("{at}/{}", escape(key)), message: format!("unknown key `{key}`"), hint: hint(key, &[]) };
+                    if !problems.contains(&problem) {
+                        problems.push(problem);
+                    }
                 }
             }
             Kind::Required { property } => {
@@ -93,6 +103,9 @@ fn escape(key: &str) -> String {
 }
 
 fn hint(key: &str, known: &[String]) -> Option<String> {
+    if known.is_empty() {
+        return Some("no keys are known here".to_owned());
+    }
     let nearest = known.iter().map(|other| (distance(key, other), other)).min()?;
     if nearest.0 <= 1 + key.chars().count() / 3 {
         return Some(format!("did you mean `{}`?", nearest.1));
@@ -103,13 +116,8 @@ fn hint(key: &str, known: &[String]) -> Option<String> {
 /// Edits between two words, a swap of neighbours counting once.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
-    }
+    // the first row and the first column count up; the rest is overwritten
+    let mut rows: Vec<Vec<usize>> = (0..=a.len()).map(|i| (i..=i + b.len()).collect()).collect();
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
@@ -184,6 +192,14 @@ mod tests {
             &json!({"binary": "x", "completely-else": 1}),
             &[("/completely-else", "unknown key `completely-else`", Some("known keys: args, binary, limits, token"))],
         );
+    }
+
+    #[test]
+    fn where_no_key_is_known_every_key_is_unknown() {
+        let schema = Schema::compile(json!({"type": "object", "additionalProperties": false})).expect("compiles");
+        let problems = schema.problems(&json!({"colour/tone": "red", "size": 2}));
+        assert_eq!(problems.len(), 2);
+        assert_eq!((problems[0].at.as_str(), problems[0].message.as_str()), ("/colour~1tone", "unknown key `colour/tone`"));
     }
 
     #[test]

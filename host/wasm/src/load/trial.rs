@@ -53,18 +53,18 @@ async fn check_shapes(plugin: &Plugin) -> Result<(), LoadError> {
         let instance = plugin.pre.instantiate_async(&mut store).await?;
         let pre = &plugin.pre;
         match plugin.role() {
-            Role::Backend => drop(export::backend::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-            Role::HealthCheck => drop(export::health_check::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+            Role::Backend => export::backend::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+            Role::HealthCheck => export::health_check::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
         }
         for ability in &plugin.abilities {
             match ability {
-                Ability::Logs => drop(export::logs::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-                Ability::Stats => drop(export::stats::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-                Ability::Exec => drop(export::exec::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-                Ability::Signals => drop(export::signals::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-                Ability::Scale => drop(export::scale::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-                Ability::Update => drop(export::update::GuestIndices::new(pre)?.load(&mut store, &instance)?),
-                Ability::Handles => drop(export::handles::GuestIndices::new(pre)?.load(&mut store, &instance)?),
+                Ability::Logs => export::logs::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Stats => export::stats::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Exec => export::exec::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Signals => export::signals::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Scale => export::scale::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Update => export::update::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Handles => export::handles::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
             }
         }
         Ok::<(), wasmtime::Error>(())

@@ -201,7 +201,7 @@ async fn a_check_that_breaks_is_an_error_and_never_a_verdict() {
     assert!(matches!(judge(r#"{"verdict": "loop"}"#).await.expect_err("loop").why, Failure::Deadline { .. }));
     let long = "é".repeat(10_000);
     let report = judge(&json!({"verdict": "pass", "message": long}).to_string()).await.expect("a long message is cut");
-    assert!(report.message.len() <= 4 << 10 && report.message.ends_with('…'));
+    assert!(report.message.len() <= 4 << 10 && report.message.starts_with("éé"));
 }
 
 #[tokio::test]
