@@ -1,0 +1,16 @@
+//! `hostler`, from the outside. Each file is one side of it, and each test's name is a fact.
+
+mod first_path;
+
+use hostler_e2e::Yard;
+
+/// A service that only waits.
+fn sleeper(name: &str, more: &str) -> String {
+    format!("[services.{name}]\nbackend = {{ type = \"process\", binary = \"sleep\", args = [1000] }}\n{more}\n")
+}
+
+/// A service that is a shell script of the yard.
+fn script(yard: &Yard, name: &str, text: &str, more: &str) -> String {
+    yard.script(&format!("{name}.sh"), text);
+    format!("[services.{name}]\nbackend = {{ type = \"process\", binary = \"./{name}.sh\" }}\n{more}\n")
+}
