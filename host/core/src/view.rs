@@ -229,7 +229,9 @@ impl Core {
                 return false;
             }
             if status != Status::Pending {
-                return status.is_settled();
+                // A one-shot that runs is on its way to its end.
+                let on_its_way = service.spec.kind == crate::spec::Kind::Oneshot && matches!(status, Status::Running | Status::Unhealthy);
+                return status.is_settled() && !on_its_way;
             }
             if service.slots.values().any(|slot| !matches!(slot.state, State::Down)) || service.slots.is_empty() {
                 return false;
