@@ -45,6 +45,13 @@ formatted() {
     return $bad
 }
 
+# Newer compilers know more lints: what they say is shown, and only what the project's own version says must be nothing.
+lints() {
+    local strict=()
+    [[ $(rustc --version) != "rustc 1.95."* ]] || strict=(-D warnings)
+    cargo clippy --release --workspace --all-targets --quiet -- "${strict[@]}"
+}
+
 # A host built without plugins/process, to show that nothing else in it runs processes.
 variant_without_process() {
     local dir=target/plugins-without-process
@@ -69,7 +76,7 @@ tests "the host's workspace: units, rooms, tidy, end to end" cargo test --releas
 tests "plugins and SDK" cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
-if cargo clippy --version >/dev/null 2>&1; then check "lints" cargo clippy --release --workspace --all-targets --quiet -- -D warnings; fi
+if cargo clippy --version >/dev/null 2>&1; then check "lints" lints; fi
 
 printf '\n'
 for failure in "${failures[@]}"; do printf 'failed: %s\n' "$failure"; done

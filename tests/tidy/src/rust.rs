@@ -32,7 +32,8 @@ pub fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let alone = |at: usize| {
         let before = code[..at].chars().next_back();
         let after = code[at + word.len()..].chars().next();
-        !part_of_name(before) && !(part_of_name(after) && word.ends_with(|last: char| last.is_alphanumeric() || last == '_'))
+        let goes_on = part_of_name(after) && part_of_name(word.chars().next_back());
+        !part_of_name(before) && !goes_on
     };
     let mut lines: Vec<usize> = code.match_indices(word).filter(|(at, _)| alone(*at)).map(|(at, _)| line_of(code, at)).collect();
     lines.dedup();
