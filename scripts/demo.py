@@ -225,7 +225,7 @@ def show_starts(shop):
         if what in ("started", "healthy", "completed"):
             needs = sorted(edge["service"] for who, edge in edges if who == name)
             after = f"after {', '.join(needs)}" if what == "started" and needs else ""
-            print(f"  {when(event['at']) - first:7.3f} s  {name:8} {what:10} {paint('2', after)}")
+            print(f"  {when(event['at']) - first:7.3f} s  {name:8} {what:10} {paint('2', after)}".rstrip())
     for who, edge in edges:
         condition = edge["condition"] or "healthy"  # the default where the dependency has a check, and here each has one
         held, began = news.get((edge["service"], condition)), news.get((who, "starting"))
@@ -290,7 +290,7 @@ def the_host_dies(shop):
         kill_host(shop, aloud=kill == 1)
         if kill == 1:
             shop.run("up", "--detach", SPEC)
-            say(f"And {HOST_KILLS - 1} times more, at any moment, without looking.")
+            say(f"And {HOST_KILLS - 1} times more, each time as soon as it is back.")
         else:
             shop.quiet("up", "--detach", SPEC)
         old = shop.host_pid
