@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::{ApplyRequest, Code, Failure, routes};
-use hostler_core::{Config, Core, Event};
+use hostler_core::{Config, Core, Event, Time};
 use hostler_keeper::protocol::Request;
 use hostler_store::{Memory, Sqlite, Store, StoreError, Txn};
 use hostler_wasm::{ExitNews, KeeperLink, PoolOptions, RestartHook, Runtime, RuntimeOptions};
@@ -159,8 +159,24 @@ impl Host {
         let path = state_dir.path.clone();
         let store = open_store(&path, options.store)?;
         let memory = ledger::recall(&*store)?;
-        let (outbox, inbox) = mpsc::unbounded_channel();
         let keeper = connect_keeper(&path, &options.exe).await?;
+        let assembled = Host::assemble(options, state_dir, store, memory, Arc::clone(&keeper), started_at).await;
+        if assembled.is_err() {
+            end_idle_keeper(&keeper).await;
+        }
+        assembled
+    }
+
+    async fn assemble(
+        options: HostOptions,
+        state_dir: StateDir,
+        store: Arc<dyn Store>,
+        memory: ledger::Memory,
+        keeper: Arc<KeeperLink>,
+        started_at: Time,
+    ) -> Result<Host, HostError> {
+        let path = state_dir.path.clone();
+        let (outbox, inbox) = mpsc::unbounded_channel();
         let runtime = Runtime::new(RuntimeOptions {
             cache_dir: path.join("cache"),
             owner: memory.owner.clone(),
@@ -314,8 +330,10 @@ async fn connect_keeper(state_dir: &Path, exe: &Path) -> Result<Arc<KeeperLink>,
     KeeperLink::connect(socket, Some(restart)).await.map_err(|error| HostError::Keeper(error.to_string()))
 }
 
-/// A keeper that holds nothing has no reason to stay.
+/// A keeper that holds nothing has no reason to stay, and no reason to be brought back.
 async fn end_idle_keeper(keeper: &KeeperLink) {
+    keeper.retire();
+    keeper.retire();
     let asked = tokio::time::timeout(Duration::from_secs(2), keeper.request(Request::Shutdown { if_idle: true })).await;
     tracing::debug!(?asked, "asked the keeper to end if it holds nothing");
 }

@@ -1,6 +1,7 @@
 //! The host's link to the keeper: connects, says who it is, hears of exits, and comes back after a loss.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ struct Inner {
     current: RwLock<Option<Arc<Connection>>>,
     greeting: watch::Sender<Option<Greeting>>,
     news: broadcast::Sender<ExitNews>,
+    /// The host is about to end: a keeper that goes is not brought back.
+    retired: AtomicBool,
 }
 
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
@@ -81,6 +84,7 @@ impl KeeperLink {
             current: RwLock::new(None),
             greeting: watch::Sender::new(None),
             news: broadcast::Sender::new(NEWS_KEPT),
+            retired: AtomicBool::new(false),
         });
         let (connection, pumping) = inner.establish().await?;
         inner.set(Some(connection));
@@ -95,6 +99,11 @@ impl KeeperLink {
             Some(connection) => connection.request(&request).await,
             None => Err(KeeperError::Unavailable("its connection was lost; reconnecting".to_owned())),
         }
+    }
+
+    /// From now on a keeper that goes is let go: it is neither connected to nor started again. For a host's last request.
+    pub fn retire(&self) {
+        self.inner.retired.store(true, Ordering::SeqCst);
     }
 
     /// News of exits from now on.
@@ -126,6 +135,9 @@ async fn tend(inner: Arc<Inner>, mut pumping: Pumping) {
         let why = (&mut pumping.0).await.unwrap_or_else(|error| error.to_string());
         inner.set(None);
         inner.greeting.send_replace(None);
+        if inner.retired.load(Ordering::SeqCst) {
+            return;
+        }
         tracing::warn!(%why, "lost the keeper; reconnecting");
         let mut pause = FIRST_PAUSE;
         pumping = loop {
