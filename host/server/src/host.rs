@@ -333,7 +333,6 @@ async fn connect_keeper(state_dir: &Path, exe: &Path) -> Result<Arc<KeeperLink>,
 /// A keeper that holds nothing has no reason to stay, and no reason to be brought back.
 async fn end_idle_keeper(keeper: &KeeperLink) {
     keeper.retire();
-    keeper.retire();
     let asked = tokio::time::timeout(Duration::from_secs(2), keeper.request(Request::Shutdown { if_idle: true })).await;
     tracing::debug!(?asked, "asked the keeper to end if it holds nothing");
 }

@@ -58,7 +58,7 @@ pub struct EventRecord {
     pub seq: u64,
     /// When.
     pub at: Timestamp,
-    /// What: `service-started`, `health-changed`, `plugin-refused`, …
+    /// What: `started`, `exited`, `health-changed`, …
     pub kind: String,
     /// To whom.
     pub service: Option<String>,

@@ -28,11 +28,16 @@ impl Loudness {
     }
 }
 
+/// The same, and the library that carries checks does not warn of every connection that a service refuses: the check says so itself.
+fn quiet(filter: &str) -> String {
+    if filter.contains("wasmtime_wasi_http") { filter.to_owned() } else { format!("wasmtime_wasi_http=error,{filter}") }
+}
+
 /// Begins it: as `HOSTLER_LOG` says, else as the file says, else by loudness. Once per process; later calls change nothing.
 pub(crate) fn begin(loudness: Loudness, file_says: Option<&str>) {
     let asked = std::env::var("HOSTLER_LOG").ok().filter(|text| !text.is_empty());
     let text = asked.as_deref().or(file_says.filter(|_| loudness.verbose == 0)).unwrap_or(loudness.filter());
-    let filter = EnvFilter::try_new(text).unwrap_or_else(|error| {
+    let filter = EnvFilter::try_new(quiet(text)).unwrap_or_else(|error| {
         note(&format!("`{text}` is no filter for the host's log ({error}); it says what is wrong, and no more"));
         EnvFilter::new("warn")
     });
