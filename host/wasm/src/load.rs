@@ -168,8 +168,15 @@ fn list<T: std::fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "nothing".to_owned();
     }
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let mut text = items.iter().take(MOST_NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if items.len() > MOST_NAMED {
+        text.push_str(&format!(" and {} more", items.len() - MOST_NAMED));
+    }
+    text
 }
+
+/// A hostile file may have ten thousand imports; nobody reads more than this.
+const MOST_NAMED: usize = 20;
 
 fn every(problems: &[Problem]) -> String {
     list(&problems.iter().map(ProblemText).collect::<Vec<_>>())

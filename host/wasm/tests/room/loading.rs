@@ -61,6 +61,7 @@ async fn what_is_no_plugin_is_refused_by_what_it_is() {
     check(EMPTY_MODULE, "is a core module, not a component").await;
     check(EMPTY_COMPONENT, "neither a backend nor a health check").await;
     check(&[EMPTY_COMPONENT, b"garbage after a good start"].concat(), "does not compile").await;
+    check(&[EMPTY_COMPONENT, &vec![0; 97 << 20]].concat(), "over the limit").await;
     let mut cut = built_in("http");
     cut.truncate(cut.len() / 2);
     check(&cut, "does not compile").await;
