@@ -32,7 +32,12 @@ impl Wish {
     /// What the host is asked to make true.
     pub(crate) fn request(&self, start: bool, services: Option<Vec<String>>) -> ApplyRequest {
         let base_dir = self.loaded.base_dir.to_string_lossy().into_owned();
-        ApplyRequest { document: self.loaded.document.clone(), base_dir, start, services }
+        ApplyRequest { document: self.loaded.document.clone(), base_dir, start, start_stopped: false, services }
+    }
+
+    /// What the host is asked to bring up: everything, or these, whatever was stopped before.
+    pub(crate) fn up(&self, services: Option<Vec<String>>) -> ApplyRequest {
+        ApplyRequest { start_stopped: true, ..self.request(true, services) }
     }
 
     /// Where the file wants the state; absolute.

@@ -34,7 +34,7 @@ impl Beginning {
     /// What a file says; with everything in it, or only some services, to be started.
     pub(crate) fn of(wish: &Wish, services: Option<Vec<String>>) -> Beginning {
         let settings = &wish.config.settings;
-        Beginning { memory_store: settings.store == StoreKind::Memory, log: settings.log.clone(), request: Some(wish.request(true, services)) }
+        Beginning { memory_store: settings.store == StoreKind::Memory, log: settings.log.clone(), request: Some(wish.up(services)) }
     }
 }
 

@@ -190,7 +190,7 @@ impl Driver {
     /// Makes a prepared configuration the wanted one.
     async fn apply(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
-        let Prepared { specs, written, plugins, max_parallel, start, only, .. } = prepared;
+        let Prepared { specs, written, plugins, max_parallel, start, start_stopped, only, .. } = prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
@@ -202,7 +202,11 @@ impl Driver {
             let before = self.desk.core.wanted(name.as_str());
             let rewritten = before_written.get(&name) != self.desk.written.get(&name);
             let status = self.desk.core.status(name.as_str());
-            let after = wanted_after(before, Arc::new(spec), start && chosen.contains(&name), status);
+            let mut after = wanted_after(before, Arc::new(spec), start && chosen.contains(&name), status);
+            if start_stopped && chosen.contains(&name) && matches!(status, Status::Failed | Status::Stopped) {
+                after.desired = Desired::Running;
+                after.starts = before.map_or(1, |before| before.starts + 1);
+            }
             if before != Some(&after) || rewritten {
                 txn = self.put_wanted(txn, &name, &after);
             }

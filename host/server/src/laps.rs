@@ -40,7 +40,10 @@ impl Laps {
 
     /// Its next life was started: says where the time went.
     pub(crate) fn started(&mut self, service: &ServiceName, replica: u32) {
-        let Some(Lap { woken, seen: Some(seen), decided: Some(decided), committed: Some(committed) }) = self.0.remove(&(service.clone(), replica)) else { return };
+        let Some(Lap { woken, seen: Some(seen), decided: Some(decided), committed: Some(committed) }) = self.0.remove(&(service.clone(), replica))
+        else {
+            return;
+        };
         let now = Instant::now();
         let micros = |from: Instant, to: Instant| to.saturating_duration_since(from).as_micros();
         tracing::debug!(

@@ -17,6 +17,9 @@ pub struct ApplyRequest {
     /// Start what is new and enabled; else it is kept, stopped.
     #[serde(default = "yes")]
     pub start: bool,
+    /// With `start`: also start what was stopped by hand, or has failed. For somebody who says "bring it up", not "make it so".
+    #[serde(default)]
+    pub start_stopped: bool,
     /// Start only these and what they depend on. The whole document is applied either way.
     #[serde(default)]
     pub services: Option<Vec<String>>,

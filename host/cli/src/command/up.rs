@@ -65,7 +65,7 @@ async fn detached(wish: &Wish, services: Option<Vec<String>>, timeout: Span, con
         routes::PLAN
     };
     let mut progress = Progress::from_now(client.clone(), context.out).await?;
-    let answer = client.post(route, &wish.request(true, services)).await.map_err(|failure| wish.refused(failure))?;
+    let answer = client.post(route, &wish.up(services)).await.map_err(|failure| wish.refused(failure))?;
     let accepted: Plan = answer.read()?;
     if !context.out.json {
         plan::missing(&accepted, context)?;
