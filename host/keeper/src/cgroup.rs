@@ -36,7 +36,10 @@ impl Cgroups {
     pub(crate) fn find(instance: &str) -> Cgroups {
         let mounts = mounts::read();
         let unified = mounts.iter().find(|mount| mount.unified);
-        let with = |controller: &str| unified_tree(unified, instance, controller).or_else(|why| legacy_tree(&mounts, instance, controller).map_err(|legacy| format!("{why}; {legacy}")));
+        let with = |controller: &str| {
+            unified_tree(unified, instance, controller)
+                .or_else(|why| legacy_tree(&mounts, instance, controller).map_err(|legacy| format!("{why}; {legacy}")))
+        };
         let (cpu, memory) = (with("cpu"), with("memory"));
         let all_unified = |tree: &Result<Tree, String>| tree.as_ref().is_ok_and(|tree| tree.unified);
         let members = if all_unified(&cpu) || all_unified(&memory) {
@@ -100,6 +103,13 @@ impl Cgroups {
                     group::remove_tree(&entry.path());
                 }
             }
+        }
+    }
+
+    /// Removes what other instances left, as far as no process is in it.
+    pub(crate) fn forget_instances(&self, instances: &[String]) {
+        for (tree, instance) in self.trees().flat_map(|tree| instances.iter().map(move |instance| (tree, instance))) {
+            group::remove_tree(&tree.dir.with_file_name(instance));
         }
     }
 

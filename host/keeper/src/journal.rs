@@ -65,7 +65,10 @@ pub(crate) struct Journal {
     /// Records that are not in the file yet: the disk was full.
     pending: Vec<u8>,
     needs_sync: bool,
+    /// Length after the last compaction; 0 when this keeper has made none.
     compacted_len: u64,
+    /// The operator was told that records wait.
+    has_complained: bool,
 }
 
 impl Journal {
@@ -84,7 +87,11 @@ impl Journal {
         let Parsed { header, records, good } = parse(&path, &bytes)?;
         if good < bytes.len() {
             std::fs::write(dir.join(TORN_NAME), &bytes[good..]).map_err(fault)?;
-            eprintln!("hostler keeper: the last record of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}", path.display(), bytes.len() - good);
+            eprintln!(
+                "hostler keeper: the last record of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}",
+                path.display(),
+                bytes.len() - good
+            );
         }
         let file = openat(&dir_fd, NAME, OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600));
         let file = file.map_err(|error| fault(error.into()))?;
@@ -95,11 +102,12 @@ impl Journal {
             None => Header { version: VERSION, instance: instance().map_err(fault)?, next_run: 1 },
         };
         let len = good as u64;
-        let mut journal = Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compacted_len: len };
+        let mut journal =
+            Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compacted_len: 0, has_complained: false };
         if fresh {
             journal.pending = record::line(&journal.header);
             journal.needs_sync = true;
-            journal.settle()?;
+            journal.try_settle()?;
         }
         Ok((journal, records))
     }
@@ -125,7 +133,7 @@ impl Journal {
     pub(crate) fn note(&mut self, record: &Record) {
         self.pending.extend(record::line(record));
         if let Err(error) = self.flush() {
-            eprintln!("hostler keeper: {error}; kept in memory until it can be written");
+            self.complain(&error);
         }
     }
 
@@ -136,7 +144,22 @@ impl Journal {
     }
 
     /// Makes durable what asked to be. Called once per turn, before anybody hears of it.
-    pub(crate) fn settle(&mut self) -> Result<(), JournalError> {
+    ///
+    /// On a disk that is full it cannot, and what happened is told all the same: it is true, and is written as soon as there is space.
+    pub(crate) fn settle(&mut self) {
+        match self.try_settle() {
+            Ok(()) => self.has_complained = false,
+            Err(error) => self.complain(&error),
+        }
+    }
+
+    fn complain(&mut self, error: &JournalError) {
+        if !std::mem::replace(&mut self.has_complained, true) {
+            eprintln!("hostler keeper: {error}; what happens is kept in memory until it can be written");
+        }
+    }
+
+    fn try_settle(&mut self) -> Result<(), JournalError> {
         self.flush()?;
         if self.needs_sync {
             fdatasync(&self.file).map_err(|error| self.fault(error))?;

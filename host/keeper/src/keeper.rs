@@ -31,6 +31,7 @@ mod connection;
 mod ends;
 mod household;
 mod logs;
+mod pipes_place;
 mod recover;
 mod spawn;
 mod stops;
@@ -223,7 +224,7 @@ impl Keeper {
         let lock = household::lock(&options.dir)?;
         let open_files = household::settle_process()?;
         let (journal, records) = household::open_journal(&options.dir)?;
-        let (pipes_path, pipes_dir) = household::pipes_directory(&options.dir, journal.instance())?;
+        let (pipes_path, pipes_dir) = pipes_place::open(&options.dir, journal.instance())?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("epoll"))?;
         let signals = household::hear_signals(&epoll)?;
         let cgroups = if options.cgroups { Cgroups::find(journal.instance()) } else { Cgroups::none("cgroups are switched off") };
@@ -261,6 +262,7 @@ impl Keeper {
             events: Vec::new(),
             leaving: None,
         };
+        keeper.cgroups.forget_instances(&pipes_place::sweep());
         keeper.replay(records);
         Ok(keeper)
     }

@@ -12,8 +12,8 @@
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchown, fstat, mknodat, openat, unlinkat};
 use rustix::io::{Errno, Result};
-use rustix::process::{getegid, geteuid};
 use rustix::pipe::{PipeFlags, SpliceFlags, pipe_with, tee};
+use rustix::process::{getegid, geteuid};
 
 use crate::log::{self, Writer};
 use crate::protocol::Origin;

@@ -85,7 +85,7 @@ impl Group {
 
     /// Removes the directories; `false` when the kernel still holds one, because a member has not quite vanished.
     pub(crate) fn remove(&self) -> bool {
-        self.dirs().into_iter().fold(true, |all, dir| remove_tree(dir) && all)
+        self.dirs().into_iter().filter(|dir| !remove_tree(dir)).count() == 0
     }
 
     fn dirs(&self) -> BTreeSet<&PathBuf> {

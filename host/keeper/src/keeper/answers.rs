@@ -20,11 +20,8 @@ pub(super) fn refuse(kind: ErrorKind, text: impl Into<String>) -> Refusal {
     Refusal { kind, text: text.into() }
 }
 
-/// An answer now, with its body; or later.
-enum Reply {
-    Now(Response, Vec<u8>),
-    Later,
-}
+/// An answer with its body; nothing when it comes later.
+type Reply = Option<(Response, Vec<u8>)>;
 
 impl Keeper {
     pub(super) fn hear_request(&mut self, connection: u64, frame: &Frame) {
@@ -35,8 +32,8 @@ impl Keeper {
             Ok(request) => self.do_request(asker, request),
         };
         match reply {
-            Ok(Reply::Later) => {}
-            Ok(Reply::Now(response, body)) => self.answer(asker, &response, &body),
+            Ok(None) => {}
+            Ok(Some((response, body))) => self.answer(asker, &response, &body),
             Err(refusal) => self.answer(asker, &Response::Error(refusal), &[]),
         }
     }
@@ -57,15 +54,15 @@ impl Keeper {
             Request::Spawn { key, owner, command } => Response::Process(self.spawn(key, owner, &command)?),
             Request::Inspect { keys } => Response::Processes(keys.iter().map(|key| self.view(key)).collect()),
             Request::List { owner } => Response::List(self.list(owner.as_deref().unwrap_or_default())),
-            Request::Stop { key, signal, grace_ms } => return self.stop(asker, &key, &signal, grace_ms).map(|()| Reply::Later),
+            Request::Stop { key, signal, grace_ms } => return self.stop(asker, &key, &signal, grace_ms).map(|()| None),
             Request::Signal { key, signal } => self.signal(&key, &signal).map(|()| Response::Done)?,
             Request::Forget { key } => self.forget(&key).map(|()| Response::Done)?,
             Request::ReadLog { log_name, cursor, tail, max_bytes } => return self.read_log(&log_name, cursor, tail, max_bytes),
             Request::Measure { keys } => Response::Usage(keys.iter().map(|key| self.measure(key)).collect()),
             Request::DropLog { log_name } => self.drop_log(&log_name).map(|()| Response::Done)?,
-            Request::Shutdown { if_idle } => return self.shut_down(asker, if_idle).map(|()| Reply::Later),
+            Request::Shutdown { if_idle } => return self.shut_down(asker, if_idle).map(|()| None),
         };
-        Ok(Reply::Now(response, Vec::new()))
+        Ok(Some((response, Vec::new())))
     }
 
     fn hello(&mut self, connection: u64, protocol: u32, client: &str, exclusive: bool) -> Result<Response, Refusal> {
@@ -141,7 +138,7 @@ impl Keeper {
             LogError::BadCursor(_) => invalid(error.to_string()),
             LogError::Io(_) => refuse(ErrorKind::Unavailable, format!("log {log_name}: {error}")),
         })?;
-        Ok(Reply::Now(Response::Lines { lines: page.heads, next: page.next, gap: page.gap }, page.body))
+        Ok(Some((Response::Lines { lines: page.heads, next: page.next, gap: page.gap }, page.body)))
     }
 
     fn drop_log(&mut self, log_name: &str) -> Result<(), Refusal> {

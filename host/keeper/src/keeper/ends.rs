@@ -61,7 +61,9 @@ impl Keeper {
         } else {
             self.rest_in_proc(key, ended_in)
         };
-        if rest.is_empty() && let Some(task) = self.tasks.get_mut(key) {
+        if rest.is_empty()
+            && let Some(task) = self.tasks.get_mut(key)
+        {
             task.is_clean = true;
         }
         rest

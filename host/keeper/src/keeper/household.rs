@@ -31,6 +31,9 @@ pub(super) fn prepare(dir: &Path) -> Result<PathBuf, Error> {
     dir.canonicalize().map_err(|error| bad(error.to_string()))
 }
 
+/// How our directories are opened: never through a link.
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// Opens a directory of ours below `dir`, made when it is not there.
 pub(super) fn subdirectory(dir: &Path, name: &str) -> Result<OwnedFd, Error> {
     let path = dir.join(name);
@@ -38,28 +41,7 @@ pub(super) fn subdirectory(dir: &Path, name: &str) -> Result<OwnedFd, Error> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    made.and_then(|()| Ok(open(&path, flags, Mode::empty())?)).map_err(Error::system(path.display().to_string()))
-}
-
-/// Opens the directory for pipes, and answers its path too: in memory where that is safe, else in the keeper's own directory.
-///
-/// A pipe's file holds nothing, and making one on a busy disk was measured at 0.5 ms, in memory at 0.005. Only for root: of other users
-/// the system may clear shared memory when they log out. Its name is random, and it must be ours and closed to others.
-pub(super) fn pipes_directory(dir: &Path, instance: &str) -> Result<(PathBuf, OwnedFd), Error> {
-    let in_memory = PathBuf::from(format!("/dev/shm/hostler-keeper-{instance}"));
-    if geteuid().is_root() && is_in_memory(Path::new("/dev/shm")) && let Ok(fd) = subdirectory(Path::new("/dev/shm"), &format!("hostler-keeper-{instance}")) {
-        let is_ours = rustix::fs::fstat(&fd).is_ok_and(|found| found.st_uid == 0 && found.st_mode & 0o077 == 0);
-        if is_ours {
-            return Ok((in_memory, fd));
-        }
-    }
-    Ok((dir.join("pipes"), subdirectory(dir, "pipes")?))
-}
-
-fn is_in_memory(path: &Path) -> bool {
-    const TMPFS: u32 = 0x0102_1994;
-    rustix::fs::statfs(path).is_ok_and(|found| u32::try_from(found.f_type) == Ok(TMPFS))
+    made.and_then(|()| Ok(open(&path, DIRECTORY, Mode::empty())?)).map_err(Error::system(path.display().to_string()))
 }
 
 /// Takes the lock that makes this the directory's only keeper. The kernel releases it however we end.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::event::epoll::EventFlags;
 
+use super::pipes_place::OWNER;
 use super::{Error, Keeper, Timer, token};
 use crate::clock;
 use crate::identity::Identity;
@@ -158,7 +159,7 @@ impl Keeper {
     /// What belongs to no task may still be held by something that got away, and is not used again.
     fn remove_strange_pipes(&self, kept: &BTreeSet<u64>) {
         let names = std::fs::read_dir(&self.pipes_path).into_iter().flatten().flatten();
-        for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+        for name in names.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name != OWNER) {
             let pair = name.split('.').next().and_then(|pair| pair.parse().ok());
             if !pair.is_some_and(|pair| kept.contains(&pair)) {
                 pipes::remove(&self.pipes_dir, &name);

@@ -2,8 +2,8 @@
 
 use rustix::fd::OwnedFd;
 
-use super::answers::refuse;
 use super::Keeper;
+use super::answers::refuse;
 use crate::clock;
 use crate::identity::Identity;
 use crate::journal::{Intent, Record};

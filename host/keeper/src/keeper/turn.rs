@@ -142,9 +142,7 @@ impl Keeper {
 
     /// Makes the turn durable, tells what happened, and says whether that was the last one.
     fn settle(&mut self) -> Option<ExitReason> {
-        if let Err(error) = self.journal.settle() {
-            eprintln!("hostler keeper: {error}");
-        }
+        self.journal.settle();
         if self.journal.wants_compaction() {
             self.compact();
         }
@@ -209,6 +207,8 @@ impl Keeper {
         }
         let _ = std::fs::remove_file(socket_path(&self.options.dir));
         let _ = std::fs::remove_dir_all(&self.pipes_path);
+        // all have ended, and how is known
+        self.litter.extend(self.tasks.values_mut().filter_map(|task| task.group.take()));
         self.litter.retain(|group| !group.remove());
         self.cgroups.leave();
         Some(reason)

@@ -6,8 +6,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, ftruncate, mkdirat, unlinkat};
 use rustix::io::{Errno, Result, pread, pwrite};
 
-use super::segment::{self, PREFIX_BYTES, Prefix, Segment};
 use super::Limits;
+use super::segment::{self, PREFIX_BYTES, Prefix, Segment};
 use crate::clock;
 use crate::protocol::Origin;
 

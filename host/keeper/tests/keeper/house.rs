@@ -11,7 +11,9 @@ use hostler_keeper::protocol::{Command, Event, Exit, Line, State};
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) struct House {
-    dir: tempfile::TempDir,
+    dir: PathBuf,
+    /// Removed last.
+    _parent: Option<tempfile::TempDir>,
     args: Vec<String>,
     keeper: Option<Child>,
 }
@@ -22,14 +24,22 @@ impl House {
     }
 
     pub(crate) fn with(args: &[&str]) -> House {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let mut house = House { dir, args: args.iter().map(|arg| (*arg).to_owned()).collect(), keeper: None };
+        let parent = tempfile::tempdir().expect("tempdir");
+        let mut house = House::at(parent.path().join("keeper"), args);
+        house._parent = Some(parent);
+        house
+    }
+
+    /// In a directory of the caller's.
+    pub(crate) fn at(dir: PathBuf, args: &[&str]) -> House {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let mut house = House { dir, _parent: None, args, keeper: None };
         house.start();
         house
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
-        self.dir.path().join("keeper")
+        self.dir.clone()
     }
 
     pub(crate) fn start(&mut self) {

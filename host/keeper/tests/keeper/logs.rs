@@ -53,9 +53,10 @@ for i in range(40):
 os.write(2, b"done\n")
 os.write(1, b"\nend\n")
 "#;
-    let Some(python) = ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|path| {
-        std::process::Command::new(path).args(["-c", "import os; os.splice"]).status().is_ok_and(|status| status.success())
-    }) else {
+    let Some(python) = ["/usr/bin/python3", "/usr/local/bin/python3"]
+        .into_iter()
+        .find(|path| std::process::Command::new(path).args(["-c", "import os; os.splice"]).status().is_ok_and(|status| status.success()))
+    else {
         eprintln!("skipped: no python3 with os.splice");
         return;
     };
@@ -112,7 +113,9 @@ fn a_cursor_is_exact_over_rotation_and_a_killed_keeper() {
 fn old_lines_are_rotated_away_and_the_reader_is_told() {
     let house = House::with(&["--log-segment-bytes", "10000", "--log-segments", "3"]);
     let mut client = house.client();
-    client.spawn("a", "plugin", shell("echo first; read -r x </dev/null; i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done")).expect("spawns");
+    client
+        .spawn("a", "plugin", shell("echo first; read -r x </dev/null; i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done"))
+        .expect("spawns");
     let first = until("a first line", || {
         let page = page(&mut client, "a", "", 1);
         (!page.lines.is_empty()).then_some(page)
@@ -122,7 +125,8 @@ fn old_lines_are_rotated_away_and_the_reader_is_told() {
         let tail = client.read_log("a", None, Some(1), 1000).expect("reads");
         (texts(&tail.lines) == ["line 4999"]).then_some(())
     });
-    let size: u64 = std::fs::read_dir(house.dir().join("logs/a")).expect("lists").map(|entry| entry.expect("entry").metadata().expect("metadata").len()).sum();
+    let size: u64 =
+        std::fs::read_dir(house.dir().join("logs/a")).expect("lists").map(|entry| entry.expect("entry").metadata().expect("metadata").len()).sum();
     assert!(size <= 30_000, "{size}");
     if texts(&first.lines) == ["first"] {
         assert!(page(&mut client, "a", &first.next, 1000).gap);

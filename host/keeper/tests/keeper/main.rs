@@ -1,10 +1,10 @@
 //! The keeper's binary with real processes: each test has a keeper and a directory of its own.
 
+mod full_disk;
 mod house;
 mod lifecycle;
 mod limits;
 mod logs;
 mod recovery;
-mod speed;
 mod stopping;
 mod wire;

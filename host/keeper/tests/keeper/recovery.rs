@@ -42,7 +42,10 @@ fn what_is_written_while_no_keeper_runs_is_in_the_log() {
     let mut house = House::new();
     let mut client = house.client();
     let marker = house.dir().join("wrote");
-    let script = format!("read -r x </dev/null; while [ ! -e {0}.go ]; do sleep 0.02; done; echo while away; printf half; : >{0}; while [ ! -e {0}.on ]; do sleep 0.02; done; echo ' line'; exec sleep 1000", marker.display());
+    let script = format!(
+        "read -r x </dev/null; while [ ! -e {0}.go ]; do sleep 0.02; done; echo while away; printf half; : >{0}; while [ ! -e {0}.on ]; do sleep 0.02; done; echo ' line'; exec sleep 1000",
+        marker.display()
+    );
     client.spawn("a", "plugin", shell(&script)).expect("spawns");
     house.kill();
     std::fs::write(marker.with_extension("go"), "").expect("writes");
@@ -173,7 +176,8 @@ fn a_torn_record_is_cut_off_and_kept_beside() {
 fn a_damaged_journal_is_refused_and_nothing_is_touched() {
     let mut house = House::new();
     let mut client = house.client();
-    let pids: Vec<u32> = ["a", "b", "c"].map(|key| client.spawn(key, "plugin", command("/bin/sleep", &["1000"])).expect("spawns").pid.expect("pid")).to_vec();
+    let pids: Vec<u32> =
+        ["a", "b", "c"].map(|key| client.spawn(key, "plugin", command("/bin/sleep", &["1000"])).expect("spawns").pid.expect("pid")).to_vec();
     house.kill();
     let path = house.dir().join("journal");
     let good = std::fs::read(&path).expect("reads");
@@ -227,4 +231,35 @@ fn ensure_starts_one_keeper_however_many_ask() {
     client.shutdown(true).expect("shuts down");
     let failed = hostler_keeper::client::ensure(&dir, std::path::Path::new("/bin/false"), LONG).expect_err("no keeper");
     assert!(failed.to_string().contains("did not start"), "{failed}");
+}
+
+#[test]
+fn what_a_lost_directory_left_behind_is_removed_by_the_next_keeper() {
+    let mut house = House::new();
+    let mut client = house.client();
+    client.spawn("a", "plugin", shell("exit 0")).expect("spawns");
+    exit_of(&mut client, "a");
+    let journal = std::fs::read_to_string(house.dir().join("journal")).expect("reads");
+    let instance = journal.split("\"instance\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name").to_owned();
+    let places = ["/dev/shm", "/sys/fs/cgroup"].map(|place| move |name: &str| find(std::path::Path::new(place), name, 4));
+    let left = || places.iter().flat_map(|place| place(&instance)).collect::<Vec<_>>();
+    house.kill();
+    let kept = left();
+    drop(House::new());
+    assert_eq!(left(), kept, "a directory that is there may get its keeper back");
+    std::fs::remove_dir_all(house.dir()).expect("removes");
+    drop(House::new());
+    assert_eq!(left(), Vec::<std::path::PathBuf>::new(), "of {kept:?}");
+}
+
+/// Directories whose name ends with that, so many levels down.
+fn find(place: &std::path::Path, name: &str, levels: usize) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
+    let visit = |dir: std::path::PathBuf| {
+        let below = if levels > 1 { find(&dir, name, levels - 1) } else { Vec::new() };
+        let itself = dir.to_string_lossy().ends_with(name).then_some(dir);
+        itself.into_iter().chain(below).collect::<Vec<_>>()
+    };
+    dirs.flat_map(visit).collect()
 }

@@ -1,0 +1,94 @@
+//! The keeper's disk is full, and then it is not.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use hostler_keeper::protocol::{ErrorKind, State};
+
+use crate::house::{House, command, exit_of, lines, shell, texts, until};
+use crate::lifecycle::refusal;
+
+/// A file system of very few pages, mounted for one test.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// Nothing where we may not mount.
+    fn mount() -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs"]).arg(dir.path()).status();
+        mounted.is_ok_and(|status| status.success()).then(|| SmallDisk(dir))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes until there is no space left.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.path().join("filler")).expect("creates");
+        while file.write(&[0; 512]).is_ok_and(|written| written > 0) {}
+    }
+
+    fn clear(&self) {
+        std::fs::remove_file(self.path().join("filler")).expect("removes");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_what_is_new_and_loses_no_exit() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    };
+    let mut house = House::at(disk.path().to_owned(), &[]);
+    let mut client = house.client();
+    let talker =
+        "echo before; while [ ! -e go ]; do sleep 0.01; done; echo while full; while [ ! -e on ]; do sleep 0.01; done; echo after; exec sleep 1000";
+    let signals = tempfile::tempdir().expect("tempdir");
+    let directory = signals.path().to_str().map(str::to_owned);
+    client.spawn("talker", "plugin", hostler_keeper::protocol::Command { directory, ..shell(talker) }).expect("spawns");
+    lines(&mut client, "talker", 1);
+
+    disk.fill();
+    let sleep = || command("/bin/sleep", &["1000"]);
+    let mut held = Vec::new();
+    let refused = until("a refusal", || {
+        let key = format!("p{}", held.len());
+        let spawned = client.spawn(&key, "plugin", sleep());
+        if spawned.is_err() {
+            return Some(refusal(spawned));
+        }
+        held.push(key);
+        None
+    });
+    assert_eq!(refused.0, ErrorKind::Unavailable, "{}", refused.1);
+    assert!(refused.1.contains("No space left"), "{}", refused.1);
+    assert_eq!(client.list(None).expect("lists").len(), held.len() + 1, "what was refused does not exist");
+    std::fs::write(signals.path().join("go"), "").expect("writes");
+    for key in &held {
+        client.signal(key, "KILL").expect("signals");
+        assert_eq!(exit_of(&mut client, key).signal.as_deref(), Some("SIGKILL"), "still told");
+    }
+
+    disk.clear();
+    std::fs::write(signals.path().join("on"), "").expect("writes");
+    until("space is used again", || client.spawn("late", "plugin", sleep()).ok());
+    until("the last line", || {
+        let texts = texts(&lines(&mut client, "talker", 2));
+        (texts.last().map(String::as_str) == Some("after")).then_some(())
+    });
+    house.kill();
+    house.start();
+    let mut client = house.client();
+    for key in &held {
+        let State::Exited(exit) = client.inspect(key).expect("inspects").expect("known").state else { panic!("{key} was forgotten") };
+        assert_eq!(exit.signal.as_deref(), Some("SIGKILL"));
+    }
+}
