@@ -1,0 +1,117 @@
+//! What this machine can do without a host: the same things, done as directly as a program can.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::child::Births;
+use crate::place::{Place, timed};
+use crate::stats::Samples;
+use crate::{Fallible, clock, processes};
+
+/// A service killed and started again by a loop that does nothing else.
+#[derive(Debug, Default)]
+pub(crate) struct Floor {
+    /// From the kill to the new process's `main`.
+    pub(crate) total: Samples,
+    /// From the kill to knowing that it ended.
+    pub(crate) notice: Samples,
+    /// From there to the new process's `main`.
+    pub(crate) spawn: Samples,
+}
+
+/// Kills and starts the benches' own service, waiting for its end as a parent does.
+pub(crate) fn restarts(place: &Place, rounds: usize) -> Fallible<Floor> {
+    let socket = place.file("floor");
+    let births = Births::listen(&socket)?;
+    let mut service = place.program(std::env::current_exe()?);
+    service.arg("child").arg(&socket);
+    let mut floor = Floor::default();
+    let mut child = service.spawn()?;
+    births.next()?;
+    for _ in 0..rounds {
+        breathe();
+        let killed = clock::now();
+        processes::signal(child.id(), Signal::KILL);
+        child.wait()?;
+        let noticed = clock::now();
+        child = service.spawn()?;
+        let born = births.next()?.at;
+        floor.total.add_nanos(born - killed);
+        floor.notice.add_nanos(noticed - killed);
+        floor.spawn.add_nanos(born.saturating_sub(noticed));
+    }
+    child.kill()?;
+    child.wait()?;
+    std::fs::remove_file(&socket)?;
+    Ok(floor)
+}
+
+/// A moment between two rounds, so that what the last one left to do is done.
+pub(crate) fn breathe() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+/// Many `sleep`s that nobody tends.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    children: Vec<Child>,
+    /// How long starting them took, in seconds.
+    pub(crate) start: f64,
+}
+
+impl Crowd {
+    /// Starts them, one after the other from one thread.
+    pub(crate) fn start(place: &Place, count: usize) -> Fallible<Crowd> {
+        let begun = Instant::now();
+        let children = (0..count).map(|_| place.program(SLEEP[0]).arg(SLEEP[1]).spawn()).collect::<Result<_, _>>()?;
+        Ok(Crowd { children, start: begun.elapsed().as_secs_f64() })
+    }
+
+    /// What they have in memory of their own, in bytes.
+    pub(crate) fn memory(&self) -> f64 {
+        self.children.iter().filter_map(|child| processes::memory(child.id())).map(|memory| memory.proportional).sum()
+    }
+
+    /// How long it takes to ask all of them to end, and to wait until they have, in seconds.
+    pub(crate) fn stop(mut self) -> Fallible<f64> {
+        let begun = Instant::now();
+        self.children.iter().for_each(|child| processes::signal(child.id(), Signal::TERM));
+        for child in &mut self.children {
+            child.wait()?;
+        }
+        Ok(begun.elapsed().as_secs_f64())
+    }
+}
+
+/// The program of a service that does nothing, and its argument.
+pub(crate) const SLEEP: [&str; 2] = ["/bin/sleep", "86400"];
+
+/// How long 4 KiB take to be on the disk of a place: written to the end of a file, and synced.
+pub(crate) fn syncs(place: &Place, rounds: usize) -> Fallible<Samples> {
+    let path = place.file("synced");
+    let mut file = File::create(&path)?;
+    let mut samples = Samples::default();
+    for _ in 0..rounds {
+        let begun = clock::now();
+        file.write_all(&[0x5a; 4096])?;
+        file.sync_data()?;
+        samples.add_nanos(clock::now() - begun);
+    }
+    std::fs::remove_file(&path)?;
+    Ok(samples)
+}
+
+/// How long this machine takes for a program that does nothing, from its start to its end.
+pub(crate) fn nothing(place: &Place, rounds: usize) -> Fallible<f64> {
+    repeated(rounds, || place.program("/bin/true"))
+}
+
+/// The median of running a program several times, in seconds.
+pub(crate) fn repeated(rounds: usize, program: impl Fn() -> Command) -> Fallible<f64> {
+    let times = (0..rounds).map(|_| timed(&mut program())).collect::<Fallible<Samples>>()?;
+    Ok(times.median())
+}

@@ -1,0 +1,75 @@
+//! How fast Hostler is, beside what this machine can do at all: `make bench`.
+//!
+//! Everything is driven through the real binary, in state directories of its own, and every figure stands beside a limit or a comparison
+//! that was measured in the same run, so that a slow machine does not look like a slow host. Time stamps of services come from the
+//! service itself: it is this program, called as `hostler-bench child`, and the first thing it does is to look at the clock.
+//!
+//! - [`figures`] are what is measured: crashes, a thousand services, plugin calls.
+//! - [`machine`] is what they are measured against.
+//! - [`place`] is where it happens; [`guard`] ends all of it, however this program ends.
+//! - [`report`] is the table, and the JSON beside it.
+
+mod child;
+mod clock;
+mod figures;
+mod guard;
+mod http;
+mod laps;
+mod machine;
+mod options;
+mod place;
+mod processes;
+mod report;
+mod stats;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use options::{Asked, Options};
+use report::Report;
+
+/// What went wrong, for a person.
+pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    // Before anything else: of a service that was started again this is the moment that counts.
+    let born = clock::now();
+    let mut words = std::env::args_os().skip(1).peekable();
+    match words.peek().and_then(|word| word.to_str()) {
+        Some("child") => child::live(born, words.nth(1)),
+        Some("guard") => guard::stand(words.nth(1)),
+        _ => measure(words.map(|word| word.to_string_lossy().into_owned()).collect()),
+    }
+}
+
+fn measure(words: Vec<String>) -> ExitCode {
+    let options = match options::read(words) {
+        Ok(Asked::Help(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Ok(Asked::Run(options)) => options,
+        Err(error) => {
+            eprintln!("error: {error}\nhint: hostler-bench --help");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Fallible<()> {
+    let mut report = Report::begin(options)?;
+    eprintln!("{}", report.heading());
+    let outcome = figures::all(options, &mut report);
+    // What was measured before something went wrong is still worth reading.
+    print!("{}", report.table());
+    std::fs::write(&options.json, report.json()).map_err(|error| format!("{}: {error}", options.json.display()))?;
+    eprintln!("the same as JSON: {}", options.json.display());
+    outcome
+}
