@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hostler_api::{ActionResult, Code, DownRequest, EventsQuery, Failure, Service, ServiceList, ShutdownRequest, Status, routes};
+use hostler_api::{ActionResult, Code, DownRequest, EventsQuery, Failure, HostInfo, Service, ServiceList, ShutdownRequest, Status, routes};
 use hostler_core::Span;
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::client::Client;
 use crate::context::Context;
@@ -84,12 +87,22 @@ fn told(service: &Service) -> String {
     format!("{} is {}{why}", service.name, service.status.as_str())
 }
 
-/// Ends the host, and returns once its streams have ended.
+/// Ends the host, and returns once its streams have ended and, of a host in another process, that process: only then the directory is free.
 async fn end_host(client: &Client, last_event: u64) -> Result<(), Error> {
     let query = EventsQuery { after: Some(last_event), follow: true, ..EventsQuery::default() };
     let mut stream = client.stream(&query.path()).await?;
+    let host: HostInfo = client.get(routes::HOST).await?.read()?;
+    // Held before it ends, so that it is this process and no later one with the same number.
+    let process = i32::try_from(host.pid).ok().and_then(Pid::from_raw).filter(|pid| *pid != getpid());
+    let process = process.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     client.act(routes::SHUTDOWN, &ShutdownRequest::default()).await?;
-    let ended = async { while let Ok(Some(_)) = stream.line().await {} };
+    let ended = async {
+        while let Ok(Some(_)) = stream.line().await {}
+        if let Some(process) = process.and_then(|process| AsyncFd::register_with_interest(process, Interest::READABLE).ok()) {
+            // One that cannot be waited for has ended.
+            let _ = process.readable().await;
+        }
+    };
     if tokio::time::timeout(FAREWELL, ended).await.is_ok() {
         return Ok(());
     }
