@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use hostler_api::{ActionResult, Code, DownRequest, EventsQuery, Failure, HostInfo, Service, ServiceList, ShutdownRequest, Status, routes};
 use hostler_core::Span;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use crate::client::Client;
 use crate::context::Context;
@@ -98,13 +98,18 @@ async fn end_host(client: &Client, last_event: u64) -> Result<(), Error> {
     client.act(routes::SHUTDOWN, &ShutdownRequest::default()).await?;
     let ended = async {
         while let Ok(Some(_)) = stream.line().await {}
-        if let Some(process) = process.and_then(|process| AsyncFd::register_with_interest(process, Interest::READABLE).ok()) {
-            // One that cannot be waited for has ended.
-            let _ = process.readable().await;
-        }
+        // Nothing is left to do with what this wait could say wrong.
+        let _ = tokio::task::spawn_blocking(move || process.map(|process| wait_for_end(&process))).await;
     };
     if tokio::time::timeout(FAREWELL, ended).await.is_ok() {
         return Ok(());
     }
     Err(Failure::new(Code::Timeout, format!("the host on {} does not end", client.state_dir().display())).into())
+}
+
+/// Waits for a process, not longer than for its farewell.
+fn wait_for_end(process: &OwnedFd) {
+    let patience = Timespec::try_from(FAREWELL).ok();
+    // What cannot be waited for has ended.
+    let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], patience.as_ref());
 }
