@@ -389,6 +389,11 @@ async fn events(State(door): State<Door>, uri: Uri) -> Answer {
     Ok(stream(told))
 }
 
+/// Returns once the loop has ended, which counts its rounds for as long as it goes.
+async fn end_of_loop(rounds: &mut watch::Receiver<u64>) {
+    while rounds.changed().await.is_ok() {}
+}
+
 async fn tell_events(door: &Door, asked: &EventsQuery, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
     let chosen = listed(asked.services.as_deref());
     let wanted = |event: &EventRecord| chosen.as_ref().is_none_or(|names| event.service.as_ref().is_some_and(|name| names.contains(name)));
@@ -415,8 +420,15 @@ async fn tell_events(door: &Door, asked: &EventsQuery, tell: &mpsc::Sender<Vec<u
             break;
         }
     }
+    let mut rounds = door.rounds.clone();
     while asked.follow {
-        match following.recv().await {
+        let heard = tokio::select! {
+            // First what is still to be told: the loop has sent all of it before it ends.
+            biased;
+            heard = following.recv() => heard,
+            () = end_of_loop(&mut rounds) => return Some(()),
+        };
+        match heard {
             Ok(event) if event.seq <= after => {}
             Ok(event) => {
                 if event.seq > after + 1 {

@@ -85,23 +85,29 @@ impl Reading {
             if tell.is_closed() {
                 return None;
             }
-            self.find_new_lives().await;
+            let goes_on = self.find_new_lives().await;
             for index in 0..self.sources.len() {
                 self.drain(index, None, tell).await?;
+            }
+            if !goes_on {
+                return Some(());
             }
         }
     }
 
-    /// A replica that was restarted goes on in its own log; one that is new begins one.
-    async fn find_new_lives(&mut self) {
+    /// A replica that was restarted goes on in its own log; one that is new begins one. Is the host still there?
+    async fn find_new_lives(&mut self) -> bool {
         let (name, only) = (self.service.clone(), self.asked.replica);
-        let Ok(Ok((_, found))) = self.door.look(move |desk| look(desk, &name, only)).await else { return };
+        let Ok(looked) = self.door.look(move |desk| look(desk, &name, only)).await else { return false };
+        // A service that is gone is one without lives: its stream ends with its reader.
+        let found = looked.map(|(_, found)| found).unwrap_or_default();
         for source in found {
             match self.sources.iter_mut().find(|(known, _)| known.replica == source.replica) {
                 Some((known, _)) => *known = source,
                 None => self.sources.push((source, None)),
             }
         }
+        true
     }
 
     /// Reads one replica's log to its present end.

@@ -68,7 +68,7 @@ pub struct PlannedChange {
     pub service: String,
     /// What becomes of it.
     pub change: Change,
-    /// What differs: "backend.command: was …, becomes …"; never a secret.
+    /// What differs, by key: `backend`, `env`, …; never a value.
     #[serde(default)]
     pub reasons: Vec<String>,
 }
