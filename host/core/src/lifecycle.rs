@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::event::{Action, Exit, Fault, NoticeKind, Run};
-use crate::health::{Check, Health};
 use crate::machine::Core;
 use crate::record::{Saved, Stage};
 use crate::restart::{Ending, Verdict, decide};
@@ -20,10 +19,6 @@ impl Core {
         self.backend_is_back(&life.backend);
         self.tell(NoticeKind::Started, &name, Some(replica), Some(run), format!("started by {}", life.backend));
         life.since = self.now;
-        if let Some(slot) = self.slot(&name, replica) {
-            slot.told = Health::Unknown;
-            slot.checks.iter_mut().for_each(Check::new_life);
-        }
         self.runs_now(&name, replica, life);
     }
 
@@ -197,7 +192,6 @@ impl Core {
         self.tell(NoticeKind::Stopped, &name, Some(replica), Some(run), format!("stopped: {}", because.words()));
         self.put_aside(&name, replica, &life);
         self.reset_if_stable(&name, replica, &life);
-        self.timers.clear(&Timer::Again(name.clone(), replica));
         match because.after() {
             After::Rest => self.put_down(&name, replica),
             After::Again => {
@@ -214,8 +208,8 @@ impl Core {
         let State::Stopping { asked, .. } = &mut slot.state else { return };
         let wait = asked.failed(now);
         slot.memory.last_error = Some(format!("stop failed: {}", fault.message()));
-        self.timers.set(Timer::Again(name.clone(), replica), now + wait);
         self.tell(NoticeKind::StopFailed, &name, Some(replica), Some(run), format!("{}; trying again in {wait}", fault.message()));
+        self.touch(&name);
     }
 
     pub(crate) fn hear_destroyed(&mut self, run: Run, fault: Option<Fault>) {
@@ -233,12 +227,12 @@ impl Core {
         let Some(position) = slot.ended.iter().position(|ended| ended.run == run) else { return };
         if let Some(fault) = fault {
             let ended = &mut slot.ended[position];
-            let wait = ended.destroy.failed(now);
+            ended.destroy.failed(now);
             if ended.destroy.failures == 1 {
                 let text = format!("what is left of run {run} cannot be freed yet: {}", fault.message());
                 self.tell(NoticeKind::Trouble, &name, Some(replica), Some(run), text);
             }
-            self.timers.set(Timer::Again(name, replica), now + wait);
+            self.touch(&name);
         } else {
             slot.ended.remove(position);
             self.forget(run);

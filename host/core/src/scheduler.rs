@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::event::{Action, NoticeKind, Run};
+use crate::health::{Check, Health};
 use crate::machine::Core;
 use crate::record::{Saved, Stage};
 use crate::registry::{Service, holds_back, leaves, outlook, waits_for};
@@ -190,6 +191,8 @@ impl Core {
             slot.memory.restarts += 1;
             slot.memory.last_restart = Some(now);
         }
+        slot.told = Health::Unknown;
+        slot.checks.iter_mut().for_each(Check::new_life);
         slot.state = State::Starting(life);
         self.next_run += 1;
         self.starting += 1;
@@ -268,6 +271,9 @@ impl Core {
         let State::Stopping { life, asked, forced, .. } = &mut slot.state else { return };
         let harder = force && !*forced;
         if !asked.is_due(now) && !harder {
+            if let Some(at) = asked.next_try() {
+                self.wake_again(name, replica, at);
+            }
             return;
         }
         *forced = force;
@@ -285,13 +291,27 @@ impl Core {
         let keep = usize::from(wanted || slot.is_live());
         let surplus = slot.ended.len().saturating_sub(keep);
         let mut calls = Vec::new();
+        let mut next: Option<Time> = None;
         for ended in slot.ended.iter_mut().take(surplus) {
             if ended.destroy.is_due(now) {
                 ended.destroy.begin();
                 calls.push(Action::Destroy { run: ended.run, backend: ended.backend.clone(), force: false });
+            } else {
+                next = next.into_iter().chain(ended.destroy.next_try()).min();
             }
         }
         self.actions.extend(calls);
+        if let Some(at) = next {
+            self.wake_again(name, replica, at);
+        }
+    }
+
+    /// Settles this slot again then, at the latest.
+    fn wake_again(&mut self, name: &ServiceName, replica: u32, at: Time) {
+        let timer = Timer::Again(name.clone(), replica);
+        if self.timers.at(&timer).is_none_or(|set| set > at) {
+            self.timers.set(timer, at);
+        }
     }
 
     /// Drops slots that are not wanted and have nothing left, and then the service.

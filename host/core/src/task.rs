@@ -195,6 +195,11 @@ impl Asked {
         wait
     }
 
+    /// When it is tried again; `None` while it is under way.
+    pub(crate) fn next_try(&self) -> Option<Time> {
+        (!self.now).then_some(self.not_before)
+    }
+
     /// May it be asked?
     pub(crate) fn is_due(&self, now: Time) -> bool {
         !self.now && now >= self.not_before

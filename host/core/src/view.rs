@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::health::{Health, Sample};
 use crate::machine::Core;
 use crate::registry::{Service, keeps_down, waits_for};
-use crate::spec::{ServiceName, Spec};
+use crate::spec::{Kind, ServiceName, Spec};
 use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
@@ -186,7 +186,6 @@ impl Core {
     pub fn service(&self, name: &str) -> Option<ServiceView<'_>> {
         let service = self.services.get(name)?;
         let (cause, next) = self.explain(name);
-        let replicas: Vec<ReplicaView<'_>> = service.slots.values().map(|slot| self.replica(service, slot)).collect();
         Some(ServiceView {
             spec: &service.spec,
             desired: service.wanted.as_ref().map(|wanted| wanted.desired),
@@ -196,8 +195,14 @@ impl Core {
             layer: self.graph.layer(name),
             cause,
             next,
-            replicas,
+            replicas: self.replicas(name),
         })
+    }
+
+    /// The replicas of one service, without the reasons that [`service`](Core::service) finds; none when it is not there.
+    pub fn replicas(&self, name: &str) -> Vec<ReplicaView<'_>> {
+        let Some(service) = self.services.get(name) else { return Vec::new() };
+        service.slots.values().map(|slot| self.replica(service, slot)).collect()
     }
 
     /// A service in one word.
@@ -225,16 +230,13 @@ impl Core {
         for _ in 0..=self.services.len() {
             let Some(service) = at else { return true };
             let status = self.status(service.spec.name.as_str());
-            if service.outlook.leaving || service.wanted.is_none() {
+            if service.outlook.leaving || service.wanted.is_none() || service.slots.is_empty() || service.slots.values().any(is_moving) {
                 return false;
             }
-            if status != Status::Pending {
+            if !matches!(status, Status::Pending | Status::Scaling) {
                 // A one-shot that runs is on its way to its end.
-                let on_its_way = service.spec.kind == crate::spec::Kind::Oneshot && matches!(status, Status::Running | Status::Unhealthy);
+                let on_its_way = service.spec.kind == Kind::Oneshot && matches!(status, Status::Running | Status::Unhealthy);
                 return status.is_settled() && !on_its_way;
-            }
-            if service.slots.values().any(|slot| !matches!(slot.state, State::Down)) || service.slots.is_empty() {
-                return false;
             }
             if self.backends.get(&service.spec.backend.plugin).is_some_and(|backend| backend.missing.is_some()) {
                 return true;
@@ -307,10 +309,19 @@ impl Core {
     }
 }
 
+/// Of its replicas together; of one that ran to its end there is nothing to say.
 pub(crate) fn service_health(service: &Service) -> Health {
     let count = service.spec.replicas.count;
-    let wanted: Vec<Health> = service.slots.values().filter(|slot| slot.replica < count).map(Slot::health).collect();
-    Health::of_all(wanted)
+    let judged = service.slots.values().filter(|slot| slot.replica < count && !matches!(slot.state, State::Completed { .. }));
+    Health::of_all(judged.map(Slot::health))
+}
+
+/// Is a call under way for it, or a wait before one?
+fn is_moving(slot: &Slot) -> bool {
+    match slot.state {
+        State::Starting(_) | State::Stopping { .. } | State::Uncertain { .. } | State::Backoff { .. } => true,
+        State::Down | State::Running(_) | State::Completed { .. } | State::Failed { .. } => false,
+    }
 }
 
 fn down_status(service: &Service) -> Status {

@@ -224,6 +224,20 @@ fn a_stop_that_fails_is_tried_again_and_says_so() {
 }
 
 #[test]
+fn a_stop_that_fails_is_remembered_and_blocks_no_optional_dependent() {
+    let mut world = World::of("cache; app <- cache?");
+    world.stop("app");
+    world.moves();
+    world.next("stop cache", Fate::Held);
+    world.restart("cache");
+    world.start("app");
+    assert_eq!(world.moves(), "stop cache");
+    world.fail("stop cache", Fate::Fault(Fault::Failed("will not die".to_owned())));
+    assert_eq!(world.moves(), "start app");
+    assert!(world.store.slots.values().any(|record| record.last_error.as_deref() == Some("stop failed: will not die")));
+}
+
+#[test]
 fn started_again_while_it_stops_it_comes_back() {
     let mut world = World::of("db");
     world.next("stop db", Fate::Held);
@@ -290,4 +304,23 @@ fn a_destroy_that_fails_is_tried_again() {
     world.pass(Span::secs(1));
     assert_eq!((world.done().as_str(), world.status("db")), ("destroy db", "not-found"));
     assert!(world.store.tasks.is_empty() && world.store.slots.is_empty());
+}
+
+#[test]
+fn a_stop_that_is_tried_again_delays_no_destroy_and_loses_none() {
+    let mut world = World::of("db");
+    for _ in 0..3 {
+        world.next("destroy db", Fate::Fault(Fault::Failed("busy".to_owned())));
+    }
+    for _ in 0..2 {
+        world.exit("db", 1);
+        world.pass(Span::secs(4));
+    }
+    world.done();
+    world.next("stop db", Fate::Fault(Fault::Failed("busy".to_owned())));
+    world.restart("db");
+    world.pass(Span::secs(2));
+    assert_eq!(world.done(), "stop db, stop db, destroy db, start db");
+    world.pass(Span::secs(4));
+    assert_eq!((world.done().as_str(), world.engine("process").tasks.len()), ("destroy db", 2));
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hostler_core::{
-    Action, CheckResult, Config, Core, Desired, Event, Exit, Fault, Notice, Phase, Run, ServiceName, Span, Spec, Time, Verdict, Wanted,
+    Action, CheckResult, Config, Core, Desired, Event, Exit, Fault, Notice, Phase, Run, Saved, ServiceName, Span, Spec, Time, Verdict, Wanted,
 };
 
 pub(crate) use engine::Engine;
@@ -27,6 +27,8 @@ pub(crate) enum Fate {
     Held,
     /// It is carried out, and its answer is lost.
     Lost,
+    /// Its answer is lost, and it is carried out only so long after that was known.
+    Late(Span),
     /// It is not carried out, and fails in this way.
     Fault(Fault),
 }
@@ -73,8 +75,15 @@ pub(crate) struct World {
     pub(crate) notices: Vec<(Time, Notice)>,
     pub(crate) owners: BTreeMap<Run, (ServiceName, u32)>,
     pub(crate) decided: usize,
+    /// Until when a slot is to wait, as long as nobody asks for anything.
+    pub(crate) backoffs: BTreeMap<(ServiceName, u32), Time>,
+    before: holds::Before,
+    /// Shows what happens, for whoever looks into one seed.
+    pub(crate) shown: bool,
     pub(crate) closing: bool,
     pub(crate) forced: BTreeSet<ServiceName>,
+    /// Runs whose stop was begun: it is repeated until it works, whatever is wanted meanwhile.
+    pub(crate) stopping: BTreeSet<Run>,
 }
 
 impl World {
@@ -99,8 +108,12 @@ impl World {
             notices: Vec::new(),
             owners: BTreeMap::new(),
             decided: 0,
+            backoffs: BTreeMap::new(),
+            before: holds::Before::default(),
+            shown: false,
             closing: false,
             forced: BTreeSet::new(),
+            stopping: BTreeSet::new(),
         }
     }
 
@@ -174,6 +187,7 @@ impl World {
     /// The store commits what is wanted; then the core hears it.
     pub(crate) fn want(&mut self, changes: Vec<(ServiceName, Option<Wanted>)>) {
         self.store.want(&changes);
+        self.backoffs.clear();
         self.hear(Event::Wanted(changes));
         self.settle();
     }
@@ -186,6 +200,7 @@ impl World {
     }
 
     pub(crate) fn close(&mut self, force: bool) {
+        self.backoffs.clear();
         self.closing = true;
         if force {
             self.forced.extend(self.core.names().cloned().collect::<Vec<_>>());
@@ -249,20 +264,28 @@ impl World {
     }
 
     /// The same, but what engines were already doing for the old host still takes effect.
-    pub(crate) fn kill_host(&mut self) {
+    pub(crate) fn kill_host(&mut self, same_boot: bool) {
         self.pending.retain(|_, pending| matches!(pending, Pending::Effect(Action::Start { .. } | Action::Stop { .. } | Action::Destroy { .. }, _)));
         for pending in self.pending.values_mut() {
             let Pending::Effect(_, course) = pending else { continue };
             course.answer_after = Span(u64::MAX);
         }
-        self.start_host(true);
+        self.start_host(same_boot);
     }
 
     fn start_host(&mut self, same_boot: bool) {
+        if self.shown {
+            println!("{:>10} the host is restarted", self.now.0);
+        }
+        if !same_boot {
+            self.backoffs.clear();
+        }
         self.core = Core::restore(self.config.clone(), self.now, self.store.remembered(same_boot));
         self.closing = false;
         self.forced.clear();
+        self.stopping.clear();
         self.decide();
+        self.before = holds::look(self);
     }
 
     /// Time passes; everything due happens in order.
@@ -310,11 +333,13 @@ impl World {
     // ---- hearing and doing ----------------------------------------------------------------------------------------
 
     pub(crate) fn hear(&mut self, event: Event) {
-        let before = holds::healths(self);
-        let told = format!("{event:?}");
-        self.core.handle(self.now, event.clone());
+        let told = holds::Told::of(&event);
+        if self.shown && !matches!(event, Event::Tick | Event::Looked { seen: Ok(_), .. }) {
+            println!("{:>10} {}", self.now.0, said(&event));
+        }
+        self.core.handle(self.now, event);
         self.decide();
-        holds::after(self, &event, &told, &before);
+        self.before = holds::after(self, &told, &self.before);
     }
 
     /// One decision: what is to be remembered is committed before anything else is begun.
@@ -323,7 +348,17 @@ impl World {
         self.decided += actions.len();
         for action in &actions {
             match action {
-                Action::Save(saved) => self.store.save(saved.clone()),
+                Action::Save(saved) => {
+                    if let Saved::Slot(name, replica, Some(record)) = saved
+                        && let Some((until, _)) = record.backoff
+                    {
+                        self.backoffs.insert((name.clone(), *replica), until);
+                    }
+                    self.store.save(saved.clone());
+                }
+                Action::Tell(notice) if self.shown => {
+                    println!("{:>10}   {} {}: {:?}: {}", self.now.0, notice.service, notice.run.unwrap_or(0), notice.kind, notice.message)
+                }
                 Action::Tell(notice) => self.notices.push((self.now, notice.clone())),
                 Action::Start { .. }
                 | Action::Stop { .. }
@@ -336,6 +371,9 @@ impl World {
         for action in actions {
             if !matches!(action, Action::Save(_) | Action::Tell(_)) {
                 holds::before_doing(self, &action);
+                if let Action::Stop { run, .. } = action {
+                    self.stopping.insert(run);
+                }
                 self.begin(action);
             }
         }
@@ -344,7 +382,12 @@ impl World {
     fn begin(&mut self, action: Action) {
         let call = self.name_of(&action);
         if let Action::Start { run, replica, spec } = &action {
+            let until = self.backoffs.remove(&(spec.name.clone(), *replica));
+            assert!(until.is_none_or(|until| self.now >= until), "I6: {call} comes before its wait is over");
             self.owners.insert(*run, (spec.name.clone(), *replica));
+        }
+        if self.shown && !matches!(action, Action::Look { .. }) {
+            println!("{:>10}     {call}", self.now.0);
         }
         if matches!(action, Action::Start { .. } | Action::Stop { .. } | Action::Destroy { .. }) {
             self.log.push(call.clone());
@@ -363,12 +406,18 @@ impl World {
     }
 
     fn take_effect(&mut self, action: Action, course: &Course) {
+        let interrupted = || Fault::Interrupted("the answer was lost".to_owned());
         let answer = match &course.fate {
+            Fate::Late(span) => {
+                let unheard = Course { fate: Fate::Done, effect_after: Span::ZERO, answer_after: Span(u64::MAX) };
+                self.later(*span, Pending::Effect(action.clone(), unheard));
+                failed(&action, interrupted())
+            }
             Fate::Fault(fault) => failed(&action, fault.clone()),
             Fate::Done => self.carry_out(&action),
             Fate::Lost | Fate::Held => {
                 self.carry_out(&action);
-                failed(&action, Fault::Interrupted("the answer was lost".to_owned()))
+                failed(&action, interrupted())
             }
         };
         holds::one_life_per_slot(self);
@@ -490,6 +539,33 @@ impl World {
 
 fn label(name: &ServiceName, replica: u32) -> String {
     if replica == 0 { name.to_string() } else { format!("{name}.{replica}") }
+}
+
+fn said(event: &Event) -> String {
+    let Event::Wanted(changes) = event else { return format!("{event:?}") };
+    let change = |(name, wanted): &(ServiceName, Option<Wanted>)| {
+        let Some(wanted) = wanted else { return format!("\n             remove {name}") };
+        let spec = &wanted.spec;
+        let edges: Vec<String> = spec
+            .dependencies
+            .iter()
+            .map(|edge| {
+                format!("{}{}{}{:?}", edge.service, if edge.optional { "?" } else { "" }, if edge.restart { "!" } else { "" }, edge.condition)
+            })
+            .collect();
+        format!(
+            "\n             {name} {:?} {} starts {} restarts {} x{} {} {:?} <- {}",
+            wanted.desired,
+            spec.enabled,
+            wanted.starts,
+            wanted.restarts,
+            spec.replicas.count,
+            spec.task_digest,
+            spec.kind,
+            edges.join(" ")
+        )
+    };
+    format!("Wanted{}", changes.iter().map(change).collect::<String>())
 }
 
 /// The answer to a call that failed.

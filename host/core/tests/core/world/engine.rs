@@ -1,6 +1,6 @@
 //! An engine that holds tasks, whoever asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::{Exit, Fault, Phase, Run};
 
@@ -11,14 +11,14 @@ pub(crate) struct Engine {
     /// Every task it has: running, or exited and not yet destroyed.
     pub(crate) tasks: BTreeMap<Run, Phase>,
     /// Every run it ever started.
-    pub(crate) started: Vec<Run>,
+    pub(crate) started: BTreeSet<Run>,
 }
 
 impl Engine {
     pub(crate) fn start(&mut self, run: Run) -> Result<(), Fault> {
         self.reach()?;
         assert!(!self.started.contains(&run), "run {run} was started twice");
-        self.started.push(run);
+        self.started.insert(run);
         self.tasks.insert(run, Phase::Running);
         Ok(())
     }

@@ -6,52 +6,76 @@ use hostler_core::{Action, Condition, Dependency, Desired, Event, Health, Kind, 
 
 use super::World;
 
-/// Health of every check of every run.
-pub(crate) type Healths = BTreeMap<(Run, String), Health>;
+/// Looking at everything in every step of a big world costs the square of its size.
+fn is_big(world: &World) -> bool {
+    world.core.names().size_hint().0 > 200
+}
 
-pub(crate) fn healths(world: &World) -> Healths {
-    let mut healths = Healths::new();
-    if world.core.names().size_hint().0 > 200 {
-        return healths;
-    }
-    for name in world.core.names() {
-        let Some(view) = world.core.service(name.as_str()) else { continue };
-        for replica in view.replicas.iter().filter(|replica| replica.status != Status::Starting || !replica.checks.is_empty()) {
-            let Some(run) = replica.run else { continue };
-            healths.extend(replica.checks.iter().map(|check| ((run, check.name.to_owned()), check.health)));
+/// Health of every check of every run, and restarts in a row of every slot.
+#[derive(Default)]
+pub(crate) struct Before {
+    healths: BTreeMap<(Run, String), Health>,
+    attempts: BTreeMap<(ServiceName, u32), u32>,
+}
+
+/// Whose health an event may change.
+pub(crate) enum Told {
+    Run(Run),
+    All,
+    Nothing,
+}
+
+impl Told {
+    pub(crate) fn of(event: &Event) -> Told {
+        match event {
+            Event::Checked(result) if result.verdict != Verdict::Unknown => Told::Run(result.run),
+            Event::Wanted(_) => Told::All,
+            _ => Told::Nothing,
         }
     }
-    healths
+}
+
+pub(crate) fn look(world: &World) -> Before {
+    let mut before = Before::default();
+    if is_big(world) {
+        return before;
+    }
+    for name in world.core.names() {
+        for replica in world.core.replicas(name.as_str()) {
+            before.attempts.insert((name.clone(), replica.replica), replica.attempts);
+            let Some(run) = replica.run else { continue };
+            before.healths.extend(replica.checks.iter().map(|check| ((run, check.name.to_owned()), check.health)));
+        }
+    }
+    before
 }
 
 /// I7: no verdict changes without a result that says something; I6: no count of restarts beyond its limit.
-pub(crate) fn after(world: &World, event: &Event, told: &str, before: &Healths) {
+pub(crate) fn after(world: &World, told: &Told, before: &Before) -> Before {
     one_life_per_slot(world);
-    if world.core.names().size_hint().0 > 200 {
-        return;
-    }
-    for (key, health) in &healths(world) {
-        let Some(earlier) = before.get(key) else { continue };
-        let judged = match event {
-            Event::Checked(result) => result.run == key.0 && result.verdict != Verdict::Unknown,
-            Event::Wanted(_) => true,
-            // A new life begins without a verdict.
-            Event::Started { run } => *run == key.0,
-            _ => false,
+    let now = look(world);
+    for (key, health) in &now.healths {
+        let Some(earlier) = before.healths.get(key) else { continue };
+        let judged = match told {
+            Told::Run(run) => *run == key.0,
+            Told::All => true,
+            Told::Nothing => false,
         };
-        assert!(earlier == health || judged, "I7: check {key:?} went from {earlier:?} to {health:?} by {told}");
+        assert!(earlier == health || judged, "I7: check {key:?} went from {earlier:?} to {health:?}");
     }
-    for name in world.core.names() {
-        let Some(view) = world.core.service(name.as_str()) else { continue };
-        let Some(max) = view.spec.restart.max_attempts else { continue };
-        for replica in &view.replicas {
-            assert!(replica.attempts <= max, "I6: {name} was restarted {} times", replica.attempts);
-        }
+    for ((name, replica), attempts) in &now.attempts {
+        let earlier = before.attempts.get(&(name.clone(), *replica)).copied().unwrap_or(0);
+        let max = || world.store.wanted.get(name).and_then(|wanted| wanted.spec.restart.max_attempts);
+        assert!(*attempts <= earlier || max().is_none_or(|max| *attempts <= max), "I6: {name} is restarted for the {attempts}th time in a row");
     }
+    now
 }
 
 /// I1: at most one live run per slot, those aside that were given up and wait to be found.
 pub(crate) fn one_life_per_slot(world: &World) {
+    if is_big(world) {
+        return;
+    }
     let mut alive: BTreeMap<&(ServiceName, u32), Run> = BTreeMap::new();
     for run in world.alive().into_iter().filter(|run| !world.core.is_abandoned(*run)) {
         let Some(owner) = world.owners.get(&run) else { continue };
@@ -69,8 +93,14 @@ pub(crate) fn before_doing(world: &World, action: &Action) {
             assert!(record.stage == Stage::Intent && *run < world.store.next_run, "I5: run {run} is started without its intent: {record:?}");
             may_start(world, spec, *replica);
         }
-        Action::Stop { run, .. } => may_stop(world, *run),
-        Action::Destroy { .. } | Action::Look { .. } | Action::List { .. } | Action::Check { .. } | Action::Save(_) | Action::Tell(_) => {}
+        Action::Stop { run, .. } if !world.stopping.contains(run) => may_stop(world, *run),
+        Action::Stop { .. }
+        | Action::Destroy { .. }
+        | Action::Look { .. }
+        | Action::List { .. }
+        | Action::Check { .. }
+        | Action::Save(_)
+        | Action::Tell(_) => {}
     }
 }
 
@@ -80,12 +110,7 @@ fn may_start(world: &World, spec: &Spec, replica: u32) {
     assert!(wanted.desired == Desired::Running && wanted.spec.enabled && !world.closing, "I4: {name} is started against its will");
     assert!(replica < wanted.spec.replicas.count, "I4: replica {replica} of {name} is not wanted");
     for edge in spec.dependencies.iter().filter(|edge| !edge.optional) {
-        assert!(
-            holds(world, edge),
-            "I2: {name} is started, and {} does not fit {edge:?}: {:?}",
-            edge.service,
-            world.core.service(edge.service.as_str())
-        );
+        assert!(holds(world, edge), "I2: {name} is started against {edge:?}; {}", world.statuses());
     }
 }
 
@@ -104,7 +129,7 @@ fn holds(world: &World, edge: &Dependency) -> bool {
             replica.status == Status::Completed
                 || match condition {
                     Condition::Started => up,
-                    Condition::Healthy => up && replica.health == Health::Healthy,
+                    Condition::Healthy => up && (view.spec.checks.is_empty() || replica.health == Health::Healthy),
                     Condition::Completed => false,
                 }
         })
@@ -122,9 +147,8 @@ fn may_stop(world: &World, run: Run) {
     }
     let dependents: Vec<&ServiceName> = world.core.graph().dependents(name.as_str()).collect();
     for dependent in dependents {
-        let Some(view) = world.core.service(dependent.as_str()) else { continue };
         let goes_too = is_down(world, dependent.as_str());
-        let live = view.replicas.iter().any(|replica| replica.run.is_some());
+        let live = world.core.replicas(dependent.as_str()).iter().any(|replica| replica.run.is_some());
         assert!(!(goes_too && live), "I3: {name} is stopped while its dependent {dependent} is up");
     }
 }
@@ -149,5 +173,6 @@ fn is_down(world: &World, name: &str) -> bool {
 }
 
 fn completed(world: &World, name: &str) -> bool {
-    world.core.service(name).is_some_and(|view| view.replicas.iter().all(|replica| replica.status == Status::Completed))
+    let replicas = world.core.replicas(name);
+    !replicas.is_empty() && replicas.iter().all(|replica| replica.status == Status::Completed)
 }
