@@ -25,6 +25,8 @@ pub(crate) struct Task {
     pub(crate) ended_in: u64,
     /// The leader has ended and nothing of its tree was alive after that, so nothing ever can be.
     pub(crate) is_clean: bool,
+    /// Its end was told. Until nothing of its tree is alive it counts as running.
+    pub(crate) is_announced: bool,
     /// Members that outlived their leader or were seen during a stop.
     pub(crate) known: BTreeSet<Identity>,
     /// Highest processor time measured: what a member used that has since ended must not be forgotten.
@@ -79,6 +81,7 @@ impl Task {
             stop: None,
             ended_in: 0,
             is_clean: false,
+            is_announced: false,
             known: BTreeSet::new(),
             cpu_nanos: 0,
         }
@@ -86,6 +89,14 @@ impl Task {
 
     pub(crate) fn is_running(&self) -> bool {
         self.state == State::Running
+    }
+
+    /// An end counts once nothing of the tree is alive.
+    fn shown_state(&self) -> State {
+        match &self.state {
+            State::Exited(_) if !self.is_announced => State::Running,
+            state => state.clone(),
+        }
     }
 
     /// Names this run of the key; also of its pipes and cgroups.
@@ -105,7 +116,7 @@ impl Task {
             owner: self.intent.owner.clone(),
             pid: self.identity.and_then(|identity| u32::try_from(identity.pid).ok()),
             started_at: self.started_at,
-            state: self.state.clone(),
+            state: self.shown_state(),
             log_name: self.intent.log_name.clone(),
             notes: self.notes.clone(),
             labels: self.intent.labels.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rustix::process::{WaitOptions, WaitStatus, wait};
+use rustix::process::{Signal, WaitOptions, WaitStatus, wait};
 
 use super::Keeper;
 use crate::cgroup::Group;
@@ -43,12 +43,31 @@ impl Keeper {
         // closes the pidfd of an adopted one
         task.parentage = Parentage::Over;
         task.ended_in = self.turn;
-        let owner = task.intent.owner.clone();
         let (pair, log_name) = (task.intent.pipes, task.intent.log_name.clone());
-        self.journal.note_durably(&Record::Ended { key: key.to_owned(), state: State::Exited(exit.clone()) });
-        self.events.push(Event::Exited { key: key.to_owned(), owner, exit });
+        self.journal.note_durably(&Record::Ended { key: key.to_owned(), state: State::Exited(exit) });
         self.ready_pair(pair, &log_name);
-        self.look_soon(key);
+        self.sweep(key);
+    }
+
+    /// A tree does not outlive its leader: what is left is killed, unless a stop is giving it time. Only then the end is told.
+    pub(super) fn sweep(&mut self, key: &str) {
+        if self.tasks.get(key).is_some_and(|task| task.stop.is_some()) {
+            self.look_soon(key);
+        } else if self.rest_of(key).is_empty() {
+            self.announce(key);
+        } else {
+            self.begin_stop(key, Signal::KILL, 0, None);
+        }
+    }
+
+    /// Tells, once, that a task has ended and nothing of it is alive.
+    pub(super) fn announce(&mut self, key: &str) {
+        let Some(task) = self.tasks.get_mut(key).filter(|task| !task.is_announced) else { return };
+        task.is_announced = true;
+        if let State::Exited(exit) = &task.state {
+            let (owner, exit) = (task.intent.owner.clone(), exit.clone());
+            self.events.push(Event::Exited { key: key.to_owned(), owner, exit });
+        }
     }
 
     /// What of an ended task's tree is still alive; once it was nothing, that is known for good.

@@ -66,6 +66,11 @@ impl Keeper {
                 self.timers.insert((now, Timer::Stop(key.clone())));
             }
         }
+        for key in &keys {
+            if self.tasks.get(key).is_some_and(|task| matches!(task.state, State::Exited(_)) && task.stop.is_none()) {
+                self.sweep(key);
+            }
+        }
         if self.journal.wants_compaction() {
             self.compact();
         }

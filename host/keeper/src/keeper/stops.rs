@@ -153,6 +153,7 @@ impl Keeper {
         };
         let group = task.group.take();
         self.discard_group(group);
+        self.announce(key);
         for waiter in stop.waiters {
             self.answer(waiter, &response, &[]);
         }
