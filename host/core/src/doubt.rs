@@ -16,17 +16,17 @@ pub fn doubt(specs: &BTreeMap<ServiceName, Spec>) -> Vec<Problem> {
     for spec in specs.values() {
         doubt_one(spec, specs, &mut problems);
     }
-    if problems.is_empty() {
-        if let Some(cycle) = Graph::new(specs.values()).cycle() {
-            let path: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
-            problems.push(
-                Problem::new(
-                    format!("/services/{}/dependencies", pointer_key(path[0])),
-                    format!("dependency cycle: {} -> {}", path.join(" -> "), path[0]),
-                )
-                .hint("remove one of these edges; an optional edge counts too, because it orders starts"),
-            );
-        }
+    if problems.is_empty()
+        && let Some(cycle) = Graph::new(specs.values()).cycle()
+    {
+        let path: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
+        problems.push(
+            Problem::new(
+                format!("/services/{}/dependencies", pointer_key(path[0])),
+                format!("dependency cycle: {} -> {}", path.join(" -> "), path[0]),
+            )
+            .hint("remove one of these edges; an optional edge counts too, because it orders starts"),
+        );
     }
     problems
 }

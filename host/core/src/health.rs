@@ -188,10 +188,8 @@ impl Check {
     }
 
     fn remember(&mut self, mut sample: Sample) {
-        if let Some(last) = self.history.back() {
-            if last.message == sample.message {
-                sample.message = Arc::clone(&last.message);
-            }
+        if let Some(last) = self.history.back().filter(|last| last.message == sample.message) {
+            sample.message = Arc::clone(&last.message);
         }
         if self.history.len() == HISTORY {
             self.history.pop_front();

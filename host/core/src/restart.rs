@@ -42,7 +42,7 @@ pub(crate) fn decide(policy: &RestartPolicy, ending: Ending, attempts: u32, roll
     match policy.max_attempts {
         Some(0) => Verdict::Parked { because: "its restart policy allows no attempts".to_owned() },
         Some(max) if attempts >= max => Verdict::Parked { because: format!("it was restarted {attempts} times in a row, which is its limit") },
-        _ => Verdict::Again { after: wait(policy, attempts, roll), attempt: attempts.saturating_add(1) },
+        Some(_) | None => Verdict::Again { after: wait(policy, attempts, roll), attempt: attempts.saturating_add(1) },
     }
 }
 

@@ -18,6 +18,7 @@ use crate::world::World;
 use dice::Dice;
 use people::People;
 
+#[expect(clippy::disallowed_methods, reason = "which seeds to play is asked of the environment; the core is not")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }

@@ -2,17 +2,17 @@
 //!
 //! Every step checks what must hold (see `holds`), so that each story proves the invariants beside its own point.
 
+mod calls;
 mod engine;
 mod holds;
+mod looks;
 mod store;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{
-    Action, CheckResult, Config, Core, Desired, Event, Exit, Fault, Notice, Phase, Run, Saved, ServiceName, Span, Spec, Time, Verdict, Wanted,
-};
+use hostler_core::{Action, Config, Core, Desired, Event, Exit, Fault, Notice, Run, Saved, ServiceName, Span, Spec, Time, Verdict, Wanted};
 
 pub(crate) use engine::Engine;
 pub(crate) use store::Store;
@@ -335,7 +335,7 @@ impl World {
     pub(crate) fn hear(&mut self, event: Event) {
         let told = holds::Told::of(&event);
         if self.shown && !matches!(event, Event::Tick | Event::Looked { seen: Ok(_), .. }) {
-            println!("{:>10} {}", self.now.0, said(&event));
+            println!("{:>10} {}", self.now.0, looks::said(&event));
         }
         self.core.handle(self.now, event);
         self.decide();
@@ -377,213 +377,5 @@ impl World {
                 self.begin(action);
             }
         }
-    }
-
-    fn begin(&mut self, action: Action) {
-        let call = self.name_of(&action);
-        if let Action::Start { run, replica, spec } = &action {
-            let until = self.backoffs.remove(&(spec.name.clone(), *replica));
-            assert!(until.is_none_or(|until| self.now >= until), "I6: {call} comes before its wait is over");
-            self.owners.insert(*run, (spec.name.clone(), *replica));
-        }
-        if self.shown && !matches!(action, Action::Look { .. }) {
-            println!("{:>10}     {call}", self.now.0);
-        }
-        if matches!(action, Action::Start { .. } | Action::Stop { .. } | Action::Destroy { .. }) {
-            self.log.push(call.clone());
-        }
-        let scripted = self.scripted.iter().position(|(name, _)| *name == call);
-        let course = match (scripted, &mut self.fates) {
-            (Some(position), _) => Course::at_once(self.scripted.remove(position).1),
-            (None, Some(fates)) => fates(&call, &action),
-            (None, None) => Course::at_once(Fate::Done),
-        };
-        if course.fate == Fate::Held {
-            self.held.push((call, action));
-        } else {
-            self.later(course.effect_after, Pending::Effect(action, course));
-        }
-    }
-
-    fn take_effect(&mut self, action: Action, course: &Course) {
-        let interrupted = || Fault::Interrupted("the answer was lost".to_owned());
-        let answer = match &course.fate {
-            Fate::Late(span) => {
-                let unheard = Course { fate: Fate::Done, effect_after: Span::ZERO, answer_after: Span(u64::MAX) };
-                self.later(*span, Pending::Effect(action.clone(), unheard));
-                failed(&action, interrupted())
-            }
-            Fate::Fault(fault) => failed(&action, fault.clone()),
-            Fate::Done => self.carry_out(&action),
-            Fate::Lost | Fate::Held => {
-                self.carry_out(&action);
-                failed(&action, interrupted())
-            }
-        };
-        holds::one_life_per_slot(self);
-        if course.answer_after < Span(u64::MAX) {
-            self.later(course.answer_after, Pending::Answer(answer));
-        }
-    }
-
-    fn carry_out(&mut self, action: &Action) -> Event {
-        match action {
-            Action::Start { run, spec, .. } => match self.engine(&spec.backend.plugin).start(*run) {
-                Ok(()) => Event::Started { run: *run },
-                Err(fault) => Event::StartFailed { run: *run, fault },
-            },
-            Action::Stop { run, backend, .. } => match self.engine(backend).stop(*run) {
-                Ok(exit) => Event::Stopped { run: *run, exit },
-                Err(fault) => Event::StopFailed { run: *run, fault },
-            },
-            Action::Destroy { run, backend, force } => Event::Destroyed { run: *run, fault: self.engine(backend).destroy(*run, *force).err() },
-            Action::Look { backend, runs } => Event::Looked { backend: backend.clone(), seen: self.engine(backend).look(runs) },
-            Action::List { backend } => Event::Listed { backend: backend.clone(), found: self.engine(backend).list() },
-            Action::Check { run, check, ticket, spec, .. } => {
-                let name = &spec.checks[*check].name;
-                let verdict = [format!("{}/{name}", spec.name), spec.name.to_string()]
-                    .iter()
-                    .find_map(|key| self.verdicts.get(key).copied())
-                    .unwrap_or(Verdict::Pass);
-                let message = format!("{verdict:?}").to_lowercase();
-                Event::Checked(CheckResult { run: *run, check: *check, ticket: *ticket, verdict, message, took: Span(1) })
-            }
-            Action::Save(_) | Action::Tell(_) => unreachable!("they were done with the decision"),
-        }
-    }
-
-    // ---- looking --------------------------------------------------------------------------------------------------
-
-    pub(crate) fn engine(&mut self, name: &str) -> &mut Engine {
-        self.engines.entry(name.to_owned()).or_default()
-    }
-
-    fn backend_of(&self, run: Run) -> String {
-        self.engines.iter().find(|(_, engine)| engine.tasks.contains_key(&run)).map(|(name, _)| name.clone()).expect("somebody runs it")
-    }
-
-    /// What a call is called: `start db`, `stop db.1` for the second replica, `kill db` for a stop without grace.
-    fn name_of(&self, action: &Action) -> String {
-        match action {
-            Action::Start { replica, spec, .. } => format!("start {}", label(&spec.name, *replica)),
-            Action::Stop { run, grace, .. } => format!("{} {}", if *grace == Span::ZERO { "kill" } else { "stop" }, self.label_of(*run)),
-            Action::Destroy { run, .. } => format!("destroy {}", self.label_of(*run)),
-            Action::Look { backend, .. } => format!("look {backend}"),
-            Action::List { backend } => format!("list {backend}"),
-            Action::Check { spec, check, .. } => format!("check {}/{}", spec.name, spec.checks[*check].name),
-            Action::Save(_) | Action::Tell(_) => String::new(),
-        }
-    }
-
-    fn label_of(&self, run: Run) -> String {
-        self.owners.get(&run).map_or_else(|| format!("#{run}"), |(name, replica)| label(name, *replica))
-    }
-
-    /// The starts, stops and destroys since the last call, in order.
-    pub(crate) fn done(&mut self) -> String {
-        std::mem::take(&mut self.log).join(", ")
-    }
-
-    /// The same without destroys.
-    pub(crate) fn moves(&mut self) -> String {
-        let moves: Vec<String> = std::mem::take(&mut self.log).into_iter().filter(|call| !call.starts_with("destroy")).collect();
-        moves.join(", ")
-    }
-
-    /// The live run of a service, or of one replica (`db.1`).
-    pub(crate) fn run_of(&self, label: &str) -> Option<Run> {
-        let (name, replica) = label.split_once('.').map_or((label, 0), |(name, replica)| (name, replica.parse().expect("a number")));
-        self.core.service(name)?.replicas.into_iter().find(|view| view.replica == replica)?.run
-    }
-
-    pub(crate) fn status(&self, name: &str) -> &'static str {
-        self.core.status(name).word()
-    }
-
-    pub(crate) fn health(&self, name: &str) -> &'static str {
-        self.core.service(name).map_or("gone", |view| view.health.word())
-    }
-
-    /// `app running, db stopped`, by name.
-    pub(crate) fn statuses(&self) -> String {
-        let all: Vec<String> = self.core.names().map(|name| format!("{name} {}", self.status(name.as_str()))).collect();
-        all.join(", ")
-    }
-
-    /// The chain of causes, and the next step with the milliseconds until then.
-    pub(crate) fn explain(&self, name: &str) -> String {
-        let (mut lines, next) = self.core.explain(name);
-        if let Some(next) = next {
-            let when = next.at.map_or(String::new(), |at| format!(" in {}", at.since(self.now)));
-            lines.push(format!("next: {}{when}", next.what));
-        }
-        lines.join("\n")
-    }
-
-    /// The notices of one kind about one service.
-    pub(crate) fn told(&self, service: &str, kind: hostler_core::NoticeKind) -> Vec<&str> {
-        self.notices
-            .iter()
-            .map(|(_, notice)| notice)
-            .filter(|notice| notice.kind == kind && notice.service.as_str() == service)
-            .map(|notice| &*notice.message)
-            .collect()
-    }
-
-    /// Lives that an engine keeps going.
-    pub(crate) fn alive(&self) -> Vec<Run> {
-        let tasks = self.engines.values().flat_map(|engine| &engine.tasks);
-        tasks.filter(|(_, phase)| **phase == Phase::Running).map(|(run, _)| *run).collect()
-    }
-}
-
-fn label(name: &ServiceName, replica: u32) -> String {
-    if replica == 0 { name.to_string() } else { format!("{name}.{replica}") }
-}
-
-fn said(event: &Event) -> String {
-    let Event::Wanted(changes) = event else { return format!("{event:?}") };
-    let change = |(name, wanted): &(ServiceName, Option<Wanted>)| {
-        let Some(wanted) = wanted else { return format!("\n             remove {name}") };
-        let spec = &wanted.spec;
-        let edges: Vec<String> = spec
-            .dependencies
-            .iter()
-            .map(|edge| {
-                format!("{}{}{}{:?}", edge.service, if edge.optional { "?" } else { "" }, if edge.restart { "!" } else { "" }, edge.condition)
-            })
-            .collect();
-        format!(
-            "\n             {name} {:?} {} starts {} restarts {} x{} {} {:?} <- {}",
-            wanted.desired,
-            spec.enabled,
-            wanted.starts,
-            wanted.restarts,
-            spec.replicas.count,
-            spec.task_digest,
-            spec.kind,
-            edges.join(" ")
-        )
-    };
-    format!("Wanted{}", changes.iter().map(change).collect::<String>())
-}
-
-/// The answer to a call that failed.
-fn failed(action: &Action, fault: Fault) -> Event {
-    match action {
-        Action::Start { run, .. } => Event::StartFailed { run: *run, fault },
-        Action::Stop { run, .. } => Event::StopFailed { run: *run, fault },
-        Action::Destroy { run, .. } => Event::Destroyed { run: *run, fault: Some(fault) },
-        Action::Look { backend, .. } => Event::Looked { backend: backend.clone(), seen: Err(fault.message().to_owned()) },
-        Action::List { backend } => Event::Listed { backend: backend.clone(), found: Err(fault.message().to_owned()) },
-        Action::Check { run, check, ticket, .. } => Event::Checked(CheckResult {
-            run: *run,
-            check: *check,
-            ticket: *ticket,
-            verdict: Verdict::Unknown,
-            message: fault.message().to_owned(),
-            took: Span(1),
-        }),
-        Action::Save(_) | Action::Tell(_) => unreachable!("they cannot fail"),
     }
 }

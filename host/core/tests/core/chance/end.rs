@@ -22,7 +22,7 @@ pub(super) fn check(world: &mut World, people: &People) {
     world.kill_host(true);
     world.pass(Span::secs(10));
     assert_eq!((world.moves().as_str(), world.alive(), world.statuses()), ("", alive, before), "I10: a host restart changed something");
-    if world.now.0 % 2 == 0 {
+    if world.now.0.is_multiple_of(2) {
         world.close(false);
         world.pass(Span::secs(5));
         assert!(world.core.is_closed() && world.alive().is_empty(), "closed, and {:?} are alive", world.alive());

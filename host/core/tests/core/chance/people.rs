@@ -20,7 +20,8 @@ impl People {
         for n in 0..=dice.below(12) {
             // Names run against the order of dependencies as often as with it.
             let name = if n % 2 == 0 { format!("a{n}") } else { format!("z{}", 50 - n) };
-            let mut spec = Spec::new(ServiceName::new(&name).expect("a name"), *dice.pick(&BACKENDS), "{}");
+            let backend = *dice.pick(&BACKENDS);
+            let mut spec = Spec::new(ServiceName::new(&name).expect("a name"), backend, "{}");
             spec.kind = if dice.percent(20) { Kind::Oneshot } else { Kind::Service };
             spec.restart = policy(dice);
             people.specs.push(spec);
