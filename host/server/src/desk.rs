@@ -62,6 +62,12 @@ impl Desk {
         status.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Forgets everything beside the core about a service that is gone.
+    pub(crate) fn forget_service(&mut self, name: &ServiceName) {
+        self.startup_ms.retain(|(service, _), _| service != name);
+        self.details.retain(|(service, ..), _| service != name);
+    }
+
     /// Forgets everything beside the core about a life.
     pub(crate) fn forget(&mut self, run: Run) {
         self.handles.remove(&run);

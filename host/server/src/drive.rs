@@ -44,6 +44,9 @@ const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 impl Driver {
     /// Runs until everything is stopped after a shutdown, or until the host is to leave its tasks alone.
     pub(crate) async fn run(mut self) {
+        // What an earlier host wrote for people may be behind.
+        let names: Vec<ServiceName> = self.desk.core.names().cloned().collect();
+        names.iter().for_each(|name| self.operator.show(&self.desk, name));
         loop {
             self.carry_out().await;
             self.rounds.send_modify(|round| *round += 1);
@@ -242,6 +245,9 @@ impl Driver {
         }
         for notice in &told {
             self.time_starts(notice.kind, &notice.service, notice.replica, notice.run);
+            if notice.kind == NoticeKind::Removed {
+                self.desk.forget_service(&notice.service);
+            }
             if notice.kind == NoticeKind::HealthChanged {
                 self.operator.health(&notice.service, &notice.message);
             }
