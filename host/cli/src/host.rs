@@ -31,10 +31,10 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
-    /// What a file says; with everything in it, or only some services, to be started.
-    pub(crate) fn of(wish: &Wish, services: Option<Vec<String>>) -> Beginning {
+    /// What a file says of the host, and what is made of the rest of it.
+    pub(crate) fn of(wish: &Wish, request: ApplyRequest) -> Beginning {
         let settings = &wish.config.settings;
-        Beginning { memory_store: settings.store == StoreKind::Memory, log: settings.log.clone(), request: Some(wish.up(services)) }
+        Beginning { memory_store: settings.store == StoreKind::Memory, log: settings.log.clone(), request: Some(request) }
     }
 }
 

@@ -3,17 +3,17 @@
 //! The services are the truth, and events only wake: each piece of news makes the picture be looked at again, and what differs from the
 //! last picture is a line. So no kind of event has to be understood, and none that is missed is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use hostler_api::{Code, EventsQuery, Failure, Health, Service, ServiceList, ServicesQuery, Status, Wanted};
+use hostler_api::{Code, EventItem, EventsQuery, Failure, Health, Service, ServiceList, ServicesQuery, Status, Wanted};
 
 use crate::client::{Client, Document, Lines};
 use crate::error::failed;
 use crate::out::{Colour, Live, Out, Paint, elapsed, health_colour, status_colour, visible};
 
 /// News that comes within this time of other news is looked at together.
-const TOGETHER: Duration = Duration::from_millis(40);
+const TOGETHER: Duration = Duration::from_millis(20);
 /// The picture is looked at this often even when there is no news.
 const AT_LEAST: Duration = Duration::from_secs(1);
 /// More names than this are not put into one request: all are asked for instead.
@@ -76,6 +76,7 @@ impl Progress {
         let mut progress = Progress::from_nothing(client, out);
         progress.last_event = list.last_event;
         progress.seen = list.services.iter().map(|service| (service.name.clone(), Seen::of(service))).collect();
+        progress.width = list.services.iter().map(|service| service.name.len()).max().unwrap_or(0);
         Ok(progress)
     }
 
@@ -113,13 +114,33 @@ impl Progress {
         let mut news = self.client.stream(&query.path()).await?;
         loop {
             let list = self.look(names).await?;
-            self.show(&list, bottom);
+            self.show(&list, names.is_empty(), bottom);
             if done(&list) || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(list);
             }
             let wait = deadline.map_or(AT_LEAST, |deadline| deadline.saturating_duration_since(Instant::now()).min(AT_LEAST));
             wait_for_news(&mut news, wait).await?;
         }
+    }
+
+    /// Says what happens to services from now on, as it is told, until the host ends.
+    ///
+    /// For a host on its last way: when the news of the last stop is there, nobody answers for a picture any more.
+    pub(crate) async fn last_words(&mut self) -> Result<(), Failure> {
+        let query = EventsQuery { after: Some(self.last_event), follow: true, ..EventsQuery::default() };
+        let mut news = self.client.stream(&query.path()).await?;
+        self.live.bottom("");
+        while let Some(item) = news.next().await? {
+            let EventItem::Event(event) = item else { continue };
+            self.last_event = event.seq;
+            let Some(service) = &event.service else { continue };
+            let name = event.replica.filter(|replica| *replica > 0).map_or_else(|| service.clone(), |replica| format!("{service}/{replica}"));
+            let kind = self.paint.of(Colour::Yellow, &event.kind);
+            let message = visible(&event.message);
+            let message = self.paint.of(Colour::Dim, &message);
+            self.live.line(&format!("{:>7}  {name:<width$}  {kind}  {message}", elapsed(self.age_ms()), width = self.width));
+        }
+        Ok(())
     }
 
     async fn look(&mut self, names: &[String]) -> Result<ServiceList, Failure> {
@@ -137,7 +158,7 @@ impl Progress {
         Ok(list)
     }
 
-    fn show(&mut self, list: &ServiceList, bottom: &str) {
+    fn show(&mut self, list: &ServiceList, is_everybody: bool, bottom: &str) {
         self.width = list.services.iter().map(|service| service.name.len()).max().unwrap_or(0).max(self.width);
         for service in &list.services {
             let now = Seen::of(service);
@@ -147,7 +168,21 @@ impl Progress {
                 self.live.line(&line);
             }
         }
+        if is_everybody {
+            self.show_gone(list);
+        }
         self.live.bottom(&format!("{} · {}{bottom}", summary(list), elapsed(self.age_ms())));
+    }
+
+    /// Who was in an earlier picture, and is not in this one.
+    fn show_gone(&mut self, list: &ServiceList) {
+        let there: BTreeSet<&str> = list.services.iter().map(|service| service.name.as_str()).collect();
+        let gone: Vec<String> = self.seen.keys().filter(|name| !there.contains(name.as_str())).cloned().collect();
+        for name in gone {
+            self.seen.remove(&name);
+            let what = self.paint.of(Colour::Dim, "gone");
+            self.live.line(&format!("{:>7}  {name:<width$}  {what}", elapsed(self.age_ms()), width = self.width));
+        }
     }
 
     fn line_of(&self, service: &Service, before: Option<&Seen>) -> String {
@@ -199,7 +234,7 @@ fn detail(service: &Service, before: Option<&Seen>) -> Option<String> {
         | Status::Stopped
         | Status::Failed
         | Status::Scaling
-        | Status::Unknown => service.cause.clone(),
+        | Status::Unknown => service.cause.as_deref().map(|cause| beside(service.status, cause).to_owned()),
     }
 }
 
@@ -252,10 +287,13 @@ pub(crate) fn shortfall(list: &ServiceList, waited: Duration) -> Option<Failure>
 
 fn told(service: &Service) -> String {
     let why = service.cause.as_deref().or(service.last_error.as_deref());
-    why.map_or_else(
-        || format!("{} is {}", service.name, service.status.as_str()),
-        |why| format!("{} is {}: {why}", service.name, service.status.as_str()),
-    )
+    let why = why.map_or_else(String::new, |why| format!(": {}", beside(service.status, why)));
+    format!("{} is {}{why}", service.name, service.status.as_str())
+}
+
+/// A cause as it reads beside its status, without saying the status again.
+pub(crate) fn beside(status: Status, cause: &str) -> &str {
+    cause.strip_prefix(status.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(cause)
 }
 
 /// Is it up when it is to be up, and down when it is to be down?

@@ -5,6 +5,7 @@ use hostler_api::{Health, Service, ServiceList, ServicesQuery, Status};
 use crate::context::Context;
 use crate::error::Error;
 use crate::out::{Cell, Colour, Table, elapsed, health_colour, status_colour};
+use crate::progress::beside;
 
 /// List the services.
 #[derive(Debug, clap::Args)]
@@ -63,7 +64,8 @@ pub(crate) fn health_cell(health: Health) -> Cell {
 fn why(service: &Service) -> String {
     let well =
         matches!(service.status, Status::Running | Status::Completed | Status::Stopped | Status::Disabled) && service.health != Health::Degraded;
+    let cause = service.cause.as_deref().map(|cause| beside(service.status, cause).to_owned());
     let next = service.next.as_ref().and_then(|next| next.in_ms.map(|ms| format!("{} in {}", next.what, elapsed(ms))));
-    let parts: Vec<String> = if well { Vec::new() } else { service.cause.clone().into_iter().chain(next).collect() };
+    let parts: Vec<String> = if well { Vec::new() } else { cause.into_iter().chain(next).collect() };
     parts.join("; ")
 }

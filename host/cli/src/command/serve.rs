@@ -40,7 +40,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
         Some(wish) => wish.redrawn(error),
         None => error,
     };
-    let beginning = wish.as_ref().map_or_else(Beginning::default, |wish| Beginning::of(wish, None));
+    let beginning = wish.as_ref().map_or_else(Beginning::default, |wish| Beginning::of(wish, wish.request(true, None)));
     if args.detach {
         let pid = host::in_background(client.state_dir(), &beginning, context).await.map_err(redrawn)?;
         return context.out.line(format!("hostler serves {} in the background, pid {pid}", client.state_dir().display()));

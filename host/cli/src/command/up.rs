@@ -59,7 +59,7 @@ async fn detached(wish: &Wish, services: Option<Vec<String>>, timeout: Span, con
     let route = if client.is_there().await {
         routes::APPLY
     } else {
-        let begun = host::in_background(client.state_dir(), &Beginning::of(wish, services.clone()), context).await;
+        let begun = host::in_background(client.state_dir(), &Beginning::of(wish, wish.up(services.clone())), context).await;
         begun.map_err(|error| wish.redrawn(error))?;
         // It has been applied; what is left to know is what it means.
         routes::PLAN

@@ -3,11 +3,12 @@
 use hostler_api::Timestamp;
 use jiff::tz::TimeZone;
 
-/// A length of time in one or two units: `0.4s`, `12.3s`, `3m12s`, `2h05m`, `3d04h`.
+/// A length of time in one or two units: `412ms`, `12.3s`, `3m12s`, `2h05m`, `3d04h`.
 pub(crate) fn elapsed(ms: u64) -> String {
     let secs = ms / 1_000;
     match secs {
-        0..60 => format!("{secs}.{}s", ms % 1_000 / 100),
+        0 => format!("{ms}ms"),
+        1..60 => format!("{secs}.{}s", ms % 1_000 / 100),
         60..3_600 => format!("{}m{:02}s", secs / 60, secs % 60),
         3_600..86_400 => format!("{}h{:02}m", secs / 3_600, secs / 60 % 60),
         _ => format!("{}d{:02}h", secs / 86_400, secs / 3_600 % 24),
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn lengths_have_at_most_two_units() {
         let shown = [0, 449, 12_345, 59_999, 60_000, 192_000, 7_500_000, 273_600_000].map(elapsed);
-        assert_eq!(shown, ["0.0s", "0.4s", "12.3s", "59.9s", "1m00s", "3m12s", "2h05m", "3d04h"]);
+        assert_eq!(shown, ["0ms", "449ms", "12.3s", "59.9s", "1m00s", "3m12s", "2h05m", "3d04h"]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The host inside this process, for as long as somebody watches.
 
-use hostler_api::{Code, Failure, ServiceList, ShutdownRequest, Status, routes};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use hostler_api::{Code, Failure, Service, ServiceList, ShutdownRequest, Status, routes};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::Client;
@@ -20,8 +23,9 @@ pub(super) async fn run(wish: &Wish, services: Option<Vec<String>>, abort: bool,
     }
     // Before the host: a signal that comes early must not leave it half started.
     let mut signals = Signals::new()?;
-    let host =
-        Embedded::start(client.state_dir(), Beginning::of(wish, services), context.loudness(false)).await.map_err(|error| wish.redrawn(error))?;
+    let host = Embedded::start(client.state_dir(), Beginning::of(wish, wish.up(services)), context.loudness(false))
+        .await
+        .map_err(|error| wish.redrawn(error))?;
     let mut progress = Progress::from_nothing(client.clone(), context.out);
     warn_of_missing_plugins(wish, &client, context).await?;
     let before_stop = tokio::select! {
@@ -63,8 +67,11 @@ async fn warn_of_missing_plugins(wish: &Wish, client: &Client, context: &Context
 async fn watch(progress: &mut Progress, abort: bool, context: &Context) -> Result<Option<ServiceList>, Failure> {
     let starting = " · Ctrl-C stops";
     let list = progress.until(&[], None, starting, |list| list.settled || (abort && failures(list).is_some())).await?;
-    let short = shortfall(&list, std::time::Duration::ZERO);
-    if nothing_is_left(&list) || (abort && short.is_some()) {
+    let short = shortfall(&list, Duration::ZERO);
+    // What was not to be started is no reason to stay.
+    let resting: BTreeSet<String> =
+        list.services.iter().filter(|service| service.status == Status::Stopped).map(|service| service.name.clone()).collect();
+    if nothing_is_left(&list, &resting) || (abort && short.is_some()) {
         return Ok(Some(list));
     }
     match short {
@@ -74,35 +81,44 @@ async fn watch(progress: &mut Progress, abort: bool, context: &Context) -> Resul
         }
         None => progress.say(&format!("{} Ctrl-C stops it in reverse order", context.out.paint.of(Colour::Green, "everything is up;"))),
     }
-    progress.until(&[], None, " · Ctrl-C stops in reverse order", nothing_is_left).await.map(Some)
+    progress.until(&[], None, " · Ctrl-C stops in reverse order", |list| nothing_is_left(list, &resting)).await.map(Some)
 }
 
-/// All of it completed or failed: nothing runs, nothing will, and nobody stopped it by hand to start it again.
-fn nothing_is_left(list: &ServiceList) -> bool {
-    let over = |status| matches!(status, Status::Completed | Status::Failed | Status::Disabled | Status::Stopped | Status::Pending);
-    list.settled && list.services.iter().all(|service| over(service.status) && !service.stopped_by_hand)
+/// All of it completed or failed: nothing runs, nothing will, and nobody stopped it by hand, who might start it again.
+fn nothing_is_left(list: &ServiceList, resting: &BTreeSet<String>) -> bool {
+    let by_hand = |service: &Service| service.stopped_by_hand && !resting.contains(&service.name);
+    list.settled && list.services.iter().all(|service| is_over(service.status) && !by_hand(service))
+}
+
+/// Does nothing of it run?
+fn is_over(status: Status) -> bool {
+    matches!(status, Status::Completed | Status::Failed | Status::Disabled | Status::Stopped | Status::Pending)
 }
 
 /// What has failed for good, and what waits for it.
 fn failures(list: &ServiceList) -> Option<Failure> {
     let settled = ServiceList { services: list.services.iter().filter(|service| service.settled).cloned().collect(), ..list.clone() };
     let any = settled.services.iter().any(|service| service.status == Status::Failed && !is_as_wanted(service));
-    any.then(|| shortfall(&settled, std::time::Duration::ZERO)).flatten()
+    any.then(|| shortfall(&settled, Duration::ZERO)).flatten()
 }
 
 /// In reverse order; a second signal takes the grace away, a third the patience.
 async fn stop(progress: &mut Progress, client: &Client, host: &Embedded, signals: &mut Signals) {
-    progress.say("stopping in reverse order; Ctrl-C again stops without grace");
+    let runs = |list: &ServiceList| list.services.iter().any(|service| !is_over(service.status));
+    if progress.picture().is_none_or(runs) {
+        progress.say("stopping in reverse order; Ctrl-C again stops without grace");
+    }
     shut_down(progress, client, false).await;
     let mut forced = false;
     loop {
         let again = tokio::select! {
-            () = host.ended() => return,
+            // First what is still to be read, then the end.
+            biased;
+            _ = progress.last_words() => false,
             () = signals.next() => true,
-            _ = progress.until(&[], None, " · Ctrl-C forces", |_| false) => false,
+            () = ended_and_heard(host) => false,
         };
         match (again, forced) {
-            // The host answers no more: it is on its last steps.
             (false, _) => return host.ended().await,
             (true, false) => {
                 forced = true;
@@ -112,6 +128,12 @@ async fn stop(progress: &mut Progress, client: &Client, host: &Embedded, signals
             (true, true) => return progress.say("not waiting any longer; what still runs is held by the keeper, and `hostler down --force` ends it"),
         }
     }
+}
+
+/// The host has ended, and what it said last has had the time to arrive: a stream inside one process does not end by itself.
+async fn ended_and_heard(host: &Embedded) {
+    host.ended().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
 async fn shut_down(progress: &mut Progress, client: &Client, force: bool) {
