@@ -19,7 +19,7 @@ use crate::user::User;
 
 /// All of it prepared before the fork: the child only makes system calls.
 pub(super) struct Child {
-    /// `cgroup.procs` of each cgroup to be in.
+    /// The way into each cgroup to be in.
     pub(super) cgroups: Vec<OwnedFd>,
     /// What the keeper itself was started with; the keeper raised its own.
     pub(super) open_files: Rlimit,
