@@ -40,7 +40,10 @@ impl Lines {
                 Some(Ok(frame)) => self.buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..])),
                 Some(Err(error)) => return Err(broken(&error)),
                 None if self.buffer.is_empty() => return Ok(None),
-                None => return Ok(Some(self.buffer.split().freeze())),
+                None => {
+                    self.searched = 0;
+                    return Ok(Some(self.buffer.split().freeze()));
+                }
             }
         }
     }

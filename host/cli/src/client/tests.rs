@@ -113,7 +113,7 @@ async fn somebody_elses_host_is_denied() {
         return;
     }
     let (directory, client) = host(|_| (200, vec!["{}"]));
-    std::fs::set_permissions(directory.path().join(routes::SOCKET), std::fs::Permissions::from_mode(0)).expect("it is ours");
+    std::fs::set_permissions(directory.path().join(routes::SOCKET), std::fs::Permissions::from_mode(0o000)).expect("it is ours");
     assert_eq!(client.get("/x").await.expect_err("no permission").code.exit_code(), 5);
 }
 

@@ -66,7 +66,10 @@ async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     note(&format!("hostler {} serves {}, pid {}", env!("CARGO_PKG_VERSION"), client.state_dir().display(), std::process::id()));
     tokio::select! {
-        () = host.ended() => return Ok(note("the host was shut down")),
+        () = host.ended() => {
+            note("the host was shut down");
+            return Ok(());
+        }
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -121,9 +121,9 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_cuts_the_last_column() {
-        let drawn = example().draw(Paint::new(false), Some(43));
+        let drawn = example().draw(Paint::new(false), Some(42));
         assert!(drawn.contains("pending  waiting for db:…\n"), "{drawn}");
-        assert!(drawn.lines().all(|line| line.chars().count() <= 43), "{drawn}");
+        assert!(drawn.lines().all(|line| line.chars().count() <= 42), "{drawn}");
     }
 
     #[test]
