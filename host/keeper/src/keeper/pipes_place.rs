@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{fstat, statfs};
+use rustix::fs::{FlockOperation, flock, fstat, statfs};
 use rustix::process::geteuid;
 
 use super::{Error, household};
@@ -24,7 +24,9 @@ pub(super) fn open(dir: &Path, instance: &str) -> Result<(PathBuf, OwnedFd), Err
         let path = Path::new(MEMORY).join(&name);
         let fd = household::subdirectory(Path::new(MEMORY), &name).ok().filter(is_ours);
         let owned = std::fs::write(path.join(OWNER), dir.as_os_str().as_encoded_bytes());
-        if let (Some(fd), Ok(())) = (fd, owned) {
+        // Held for as long as we live: whoever does not see our own directory must not take this for lost.
+        let held = fd.filter(|fd| flock(fd, FlockOperation::LockShared).is_ok());
+        if let (Some(fd), Ok(())) = (held, owned) {
             return Ok((path, fd));
         }
     }
@@ -51,7 +53,8 @@ pub(super) fn sweep() -> Vec<String> {
 /// Is it ours, and the directory that it names without a keeper's journal?
 fn is_lost(path: &Path) -> bool {
     let Ok(fd) = rustix::fs::open(path, household::DIRECTORY, rustix::fs::Mode::empty()) else { return false };
-    if !is_ours(&fd) {
+    // A living keeper's own directory may be one that only it sees: a mount of its namespace.
+    if !is_ours(&fd) || flock(&fd, FlockOperation::NonBlockingLockExclusive).is_err() {
         return false;
     }
     // one that is just being made names nothing yet
