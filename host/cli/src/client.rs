@@ -24,8 +24,6 @@ pub use lines::Lines;
 
 /// How long a host may take for an answer that waits for nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest path a socket's address has room for.
-const LONGEST_SOCKET: usize = 107;
 
 /// A caller of one host.
 #[derive(Debug, Clone)]
@@ -73,7 +71,7 @@ impl Client {
 
     /// Does a host answer here?
     pub async fn is_there(&self) -> bool {
-        UnixStream::connect(&self.socket).await.is_ok()
+        self.connect().await.is_ok()
     }
 
     /// `GET`.
@@ -143,8 +141,19 @@ impl Client {
         tokio::time::timeout(self.patience, whole).await.unwrap_or_else(|_| Err(self.too_slow()))
     }
 
+    async fn connect(&self) -> io::Result<UnixStream> {
+        match UnixStream::connect(&self.socket).await {
+            // A path too long for a socket's address: the directory's descriptor makes it short.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                let handle = File::open(&self.state_dir)?;
+                UnixStream::connect(format!("/proc/self/fd/{}/{}", handle.as_raw_fd(), routes::SOCKET)).await
+            }
+            other => other,
+        }
+    }
+
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
+        let stream = self.connect().await.map_err(|error| self.unreachable(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.gone(&error))?;
         // It ends with the response's body; its errors are seen there.
         tokio::spawn(async move {
@@ -173,11 +182,6 @@ impl Client {
             io::ErrorKind::PermissionDenied => Failure::new(Code::Denied, format!("the host on {place} may be asked by its own user only"))
                 .at(self.socket.display().to_string())
                 .hint("run this command as the user that started the host"),
-            _ if self.socket.as_os_str().len() > LONGEST_SOCKET => {
-                Failure::new(Code::Unreachable, format!("the path of the host's socket has more than {LONGEST_SOCKET} bytes"))
-                    .at(self.socket.display().to_string())
-                    .hint("choose a state directory with a shorter path")
-            }
             _ => Failure::new(Code::Unreachable, format!("cannot reach the host on {place}: {error}")).at(self.socket.display().to_string()),
         }
     }

@@ -80,7 +80,8 @@ impl Context {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|error| usage(format!("`{}` is no directory: {error}", path.display())).into())
+    // Of what is there already, the plain path: it is what people compare.
+    path.canonicalize().or_else(|_| std::path::absolute(path)).map_err(|error| usage(format!("`{}` is no directory: {error}", path.display())).into())
 }
 
 /// `/var/lib/hostler` of root, else below `$XDG_STATE_HOME` or `~/.local/state`.

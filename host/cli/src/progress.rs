@@ -306,3 +306,6 @@ pub(crate) fn is_as_wanted(service: &Service) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
