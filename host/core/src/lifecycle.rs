@@ -191,7 +191,6 @@ impl Core {
         slot.memory.last_exit = exit.or_else(|| slot.memory.last_exit.take());
         self.tell(NoticeKind::Stopped, &name, Some(replica), Some(run), format!("stopped: {}", because.words()));
         self.put_aside(&name, replica, &life);
-        self.reset_if_stable(&name, replica, &life);
         match because.after() {
             After::Rest => self.put_down(&name, replica),
             After::Again => {

@@ -111,6 +111,7 @@ impl Core {
             State::Completed { digest, .. } if renewed(digest) => self.begin_anew(name, replica),
             State::Running(_) => self.settle_running(name, replica),
             State::Stopping { .. } => self.settle_stopping(name, replica),
+            State::Starting(_) | State::Uncertain { .. } if service.starts_wanted() > slot.memory.starts_seen => self.take_request(name, replica),
             State::Completed { .. } | State::Failed { .. } | State::Starting(_) | State::Uncertain { .. } => {}
         }
     }
@@ -124,6 +125,15 @@ impl Core {
         slot.memory.starts_seen = starts;
         slot.memory.restarts_seen = restarts;
         self.put_down(name, replica);
+    }
+
+    /// A request to start what is being started, or may be up, asks for nothing more, and begins a new count.
+    fn take_request(&mut self, name: &ServiceName, replica: u32) {
+        let Some(service) = self.services.get_mut(name) else { return };
+        let starts = service.starts_wanted();
+        let Some(slot) = service.slots.get_mut(&replica) else { return };
+        slot.memory.starts_seen = starts;
+        slot.memory.attempts = 0;
     }
 
     fn wake_from_backoff(&mut self, name: &ServiceName, replica: u32, until: Time) {

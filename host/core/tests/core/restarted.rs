@@ -236,3 +236,31 @@ fn a_flapping_service_does_not_starve_the_others() {
     world.release("start b");
     assert_eq!(world.moves(), "start a, start b, start a, start c");
 }
+
+#[test]
+fn a_start_asked_for_during_a_start_is_that_start() {
+    let mut world = World::of("db");
+    world.exit("db", 1);
+    world.next("start db", Fate::Held);
+    world.pass(Span::secs(2));
+    world.start("db");
+    world.moves();
+    world.fail("start db", Fate::Fault(hostler_core::Fault::Failed("no".to_owned())));
+    assert_eq!(world.told("db", NoticeKind::Restarting).last(), Some(&"start failed: no; restart 1 of 3 in 2s"));
+    assert_eq!(world.moves(), "");
+}
+
+#[test]
+fn the_time_a_stop_takes_makes_no_run_stable() {
+    let mut world = World::of("db+");
+    world.edit("db", |spec| spec.restart.reset_after = Span::secs(120));
+    world.exit("db", 1);
+    world.says("db", Verdict::Fail);
+    world.next("stop db", Fate::Held);
+    while world.status("db") != "stopping" {
+        world.pass(Span::secs(1));
+    }
+    world.pass(Span::secs(60));
+    world.release("stop db");
+    assert_eq!(world.told("db", NoticeKind::Restarting).last(), Some(&"check ping says unhealthy: fail; restart 2 of 3 in 4s"));
+}

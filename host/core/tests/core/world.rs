@@ -12,7 +12,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{Action, Config, Core, Desired, Event, Exit, Fault, Notice, Run, Saved, ServiceName, Span, Spec, Time, Verdict, Wanted};
+use hostler_core::{Action, Config, Core, Desired, Event, Exit, Fault, Notice, Run, Saved, ServiceName, Span, Spec, Stage, Time, Verdict, Wanted};
 
 pub(crate) use engine::Engine;
 pub(crate) use store::Store;
@@ -78,6 +78,12 @@ pub(crate) struct World {
     /// Until when a slot is to wait, as long as nobody asks for anything.
     pub(crate) backoffs: BTreeMap<(ServiceName, u32), Time>,
     before: holds::Before,
+    /// Restarts in a row by the world's own count, and when the last life began.
+    pub(crate) in_a_row: BTreeMap<(ServiceName, u32), (u32, Time)>,
+    /// Slots somebody asked for: their next start begins a new count.
+    pub(crate) asked_for: BTreeSet<(ServiceName, u32)>,
+    /// Runs that were there when the core heard that their start was interrupted: a listing asked for after that finds them.
+    there: BTreeSet<Run>,
     /// Shows what happens, for whoever looks into one seed.
     pub(crate) shown: bool,
     pub(crate) closing: bool,
@@ -110,6 +116,9 @@ impl World {
             decided: 0,
             backoffs: BTreeMap::new(),
             before: holds::Before::default(),
+            in_a_row: BTreeMap::new(),
+            asked_for: BTreeSet::new(),
+            there: BTreeSet::new(),
             shown: false,
             closing: false,
             forced: BTreeSet::new(),
@@ -186,8 +195,15 @@ impl World {
 
     /// The store commits what is wanted; then the core hears it.
     pub(crate) fn want(&mut self, changes: Vec<(ServiceName, Option<Wanted>)>) {
+        for (name, wanted) in &changes {
+            let requests = |wanted: Option<&Wanted>| wanted.map_or(0, |wanted| wanted.starts + wanted.restarts);
+            if requests(wanted.as_ref()) > requests(self.store.wanted.get(name)) {
+                self.asked_for.extend((0..4).map(|replica| (name.clone(), replica)));
+            }
+        }
         self.store.want(&changes);
         self.backoffs.clear();
+        self.in_a_row.clear();
         self.hear(Event::Wanted(changes));
         self.settle();
     }
@@ -201,6 +217,7 @@ impl World {
 
     pub(crate) fn close(&mut self, force: bool) {
         self.backoffs.clear();
+        self.in_a_row.clear();
         self.closing = true;
         if force {
             self.forced.extend(self.core.names().cloned().collect::<Vec<_>>());
@@ -279,6 +296,7 @@ impl World {
         }
         if !same_boot {
             self.backoffs.clear();
+            self.in_a_row.clear();
         }
         self.core = Core::restore(self.config.clone(), self.now, self.store.remembered(same_boot));
         self.closing = false;
@@ -337,6 +355,9 @@ impl World {
         if self.shown && !matches!(event, Event::Tick | Event::Looked { seen: Ok(_), .. }) {
             println!("{:>10} {}", self.now.0, looks::said(&event));
         }
+        if let Event::StartFailed { run, fault: Fault::Interrupted(_) } = &event {
+            self.there.extend(self.alive().into_iter().filter(|alive| alive == run));
+        }
         self.core.handle(self.now, event);
         self.decide();
         self.before = holds::after(self, &told, &self.before);
@@ -354,12 +375,20 @@ impl World {
                     {
                         self.backoffs.insert((name.clone(), *replica), until);
                     }
+                    if let Saved::Task(run, Some(record)) = saved
+                        && record.stage == Stage::Abandoned
+                    {
+                        assert!(!self.there.contains(run) || !self.alive().contains(run), "I5: run {run} was given up, and was there");
+                    }
                     self.store.save(saved.clone());
                 }
-                Action::Tell(notice) if self.shown => {
-                    println!("{:>10}   {} {}: {:?}: {}", self.now.0, notice.service, notice.run.unwrap_or(0), notice.kind, notice.message)
+                Action::Tell(notice) => {
+                    if self.shown {
+                        println!("{:>10}   {} {}: {:?}: {}", self.now.0, notice.service, notice.run.unwrap_or(0), notice.kind, notice.message);
+                    }
+                    holds::count_restarts(self, notice);
+                    self.notices.push((self.now, notice.clone()));
                 }
-                Action::Tell(notice) => self.notices.push((self.now, notice.clone())),
                 Action::Start { .. }
                 | Action::Stop { .. }
                 | Action::Destroy { .. }

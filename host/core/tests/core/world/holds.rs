@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Action, Condition, Dependency, Desired, Event, Health, Kind, Run, ServiceName, Spec, Stage, Status, Verdict};
+use hostler_core::{Action, Condition, Dependency, Desired, Event, Health, Kind, Notice, NoticeKind, Run, ServiceName, Spec, Stage, Status, Verdict};
 
 use super::World;
 
@@ -69,6 +69,30 @@ pub(crate) fn after(world: &World, told: &Told, before: &Before) -> Before {
         assert!(*attempts <= earlier || max().is_none_or(|max| *attempts <= max), "I6: {name} is restarted for the {attempts}th time in a row");
     }
     now
+}
+
+/// I6: no more restarts in a row than allowed, without a request or a stable run between.
+pub(crate) fn count_restarts(world: &mut World, notice: &Notice) {
+    let Some(replica) = notice.replica else { return };
+    let now = world.now;
+    let policy = world.store.wanted.get(&notice.service).map(|wanted| wanted.spec.restart).unwrap_or_default();
+    let slot = (notice.service.clone(), replica);
+    let asked = notice.kind == NoticeKind::Starting && world.asked_for.remove(&slot);
+    let (count, since) = world.in_a_row.entry(slot).or_insert((0, now));
+    match notice.kind {
+        NoticeKind::Starting => {
+            *count = if asked { 0 } else { *count };
+            *since = now;
+        }
+        NoticeKind::Completed => *count = 0,
+        NoticeKind::Exited | NoticeKind::Stopping if now.since(*since) >= policy.reset_after => *count = 0,
+        NoticeKind::Restarting => {
+            *count += 1;
+            let (count, name) = (*count, &notice.service);
+            assert!(policy.max_attempts.is_none_or(|max| count <= max), "I6: restart {count} in a row of {name}: {}", notice.message);
+        }
+        _ => {}
+    }
 }
 
 /// I1: at most one live run per slot, those aside that were given up and wait to be found.
@@ -172,7 +196,10 @@ fn is_down(world: &World, name: &str) -> bool {
     false
 }
 
+/// Have all replicas that are wanted run to their end?
 fn completed(world: &World, name: &str) -> bool {
+    let count = world.store.wanted.get(name).map_or(0, |wanted| wanted.spec.replicas.count);
     let replicas = world.core.replicas(name);
-    !replicas.is_empty() && replicas.iter().all(|replica| replica.status == Status::Completed)
+    let mut wanted = replicas.iter().filter(|replica| replica.replica < count).peekable();
+    wanted.peek().is_some() && wanted.all(|replica| replica.status == Status::Completed)
 }
