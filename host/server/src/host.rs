@@ -1,6 +1,7 @@
 //! One host over one state directory: set up, taken up again, and ended.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -375,9 +376,20 @@ fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
         Ok(()) | Err(_) => {}
     }
     let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = tokio::net::UnixListener::bind(&path);
+    let bound = bind(state_dir, &path);
     rustix::process::umask(before);
     let listener = bound.map_err(|error| failed("listen on", error))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed("protect", error))?;
     Ok(listener)
+}
+
+fn bind(state_dir: &Path, path: &Path) -> std::io::Result<tokio::net::UnixListener> {
+    match tokio::net::UnixListener::bind(path) {
+        // A path too long for a socket's address: the directory's descriptor makes it short.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            let handle = std::fs::File::open(state_dir)?;
+            tokio::net::UnixListener::bind(format!("/proc/self/fd/{}/{}", handle.as_raw_fd(), routes::SOCKET))
+        }
+        other => other,
+    }
 }
