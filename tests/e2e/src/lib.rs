@@ -15,6 +15,7 @@
 //! a machine cannot do ([`can`]) is said by name and passed over, except where `CI` is set: there it fails.
 
 mod can;
+mod heard;
 mod live;
 mod machine;
 mod pages;
@@ -36,4 +37,4 @@ pub use wire::{Answer, raw, request};
 pub use yard::Yard;
 
 pub use rustix::process::Signal;
-pub use serde_json::{Value, json};
+pub use serde_json::{Value, from_str as parse, json};

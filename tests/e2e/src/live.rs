@@ -1,23 +1,28 @@
 //! A program that stays: in the foreground of a pipe, or of a terminal.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use crate::heard::Heard;
 use crate::machine;
-use crate::wait::{until, until_some};
+
+/// From one look to the next.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Far longer than anything takes that works.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program under way. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Live {
     child: Child,
-    said: Arc<Mutex<Vec<u8>>>,
+    said: Heard,
     terminal: Option<File>,
 }
 
@@ -29,9 +34,9 @@ impl Live {
     #[track_caller]
     pub fn piped(command: &mut Command) -> Live {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program can be started");
-        let said = Arc::default();
-        hear(child.stdout.take().expect("it was asked to be a pipe"), &said);
-        hear(child.stderr.take().expect("it was asked to be a pipe"), &said);
+        let said = Heard::default();
+        said.listen(child.stdout.take().expect("it was asked to be a pipe"));
+        said.listen(child.stderr.take().expect("it was asked to be a pipe"));
         Live { child, said, terminal: None }
     }
 
@@ -58,8 +63,8 @@ impl Live {
         wrapped.current_dir(command.get_current_dir().expect("commands of a yard say where they run"));
         let child = wrapped.stdin(theirs()).stdout(theirs()).stderr(theirs()).spawn().expect("the program can be started");
         let terminal = File::from(ours);
-        let said = Arc::default();
-        hear(terminal.try_clone().expect("descriptors are left"), &said);
+        let said = Heard::default();
+        said.listen(terminal.try_clone().expect("descriptors are left"));
         Live { child, said, terminal: Some(terminal) }
     }
 
@@ -70,7 +75,7 @@ impl Live {
 
     /// Everything it said until now.
     pub fn said(&self) -> String {
-        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        self.said.text()
     }
 
     /// Waits until it has said this.
@@ -79,10 +84,10 @@ impl Live {
     /// When it never does.
     #[track_caller]
     pub fn says(&self, text: &str) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         while !self.said().contains(text) {
-            assert!(std::time::Instant::now() < deadline, "it never says `{text}`, but:\n{}", self.said());
-            thread::sleep(std::time::Duration::from_millis(10));
+            assert!(Instant::now() < deadline, "it never says `{text}`, but:\n{}", self.said());
+            thread::sleep(PAUSE);
         }
     }
 
@@ -99,23 +104,22 @@ impl Live {
         self.terminal.as_mut().expect("it was started on a terminal").write_all(keys).expect("the terminal is open");
     }
 
-    /// Waits until it ends; its exit code.
+    /// Waits until it ends; its exit code, and all it said.
     ///
     /// # Panics
     /// When it does not end, or is ended by a signal.
     #[track_caller]
     pub fn ends(mut self) -> (i32, String) {
-        let mut ended = None;
-        let said = Arc::clone(&self.said);
-        let so_far = || String::from_utf8_lossy(&said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned();
-        let what = format!("the program ends; it said so far:\n{}", so_far());
-        let status = until_some(&what, || self.child.try_wait().expect("it is our child"));
-        // The last words may still be on their way.
-        until("its last words are read", || {
-            let before = ended.replace(so_far());
-            before == ended
-        });
-        (status.code().unwrap_or_else(|| panic!("it was ended: {status}\n{}", so_far())), so_far())
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end; it says:\n{}", self.said());
+            thread::sleep(PAUSE);
+        };
+        let said = self.said.to_its_end();
+        (status.code().unwrap_or_else(|| panic!("it was ended: {status}\n{said}")), said)
     }
 }
 
@@ -127,15 +131,4 @@ impl Drop for Live {
         }
         let _ = self.child.wait();
     }
-}
-
-fn hear(mut from: impl Read + Send + 'static, said: &Arc<Mutex<Vec<u8>>>) {
-    let said = Arc::clone(said);
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        // A terminal that nobody has open any more reads as an error: the end.
-        while let Ok(count @ 1..) = from.read(&mut buffer) {
-            said.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
-        }
-    });
 }

@@ -1,12 +1,13 @@
 //! A command that ran to its end.
 
-use std::io::Read;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::heard::Heard;
 
 /// A command that takes longer than this hangs.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -34,18 +35,19 @@ impl Ran {
         let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = words.join(" ");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program can be started");
-        let out = reader(child.stdout.take().expect("it was asked to be a pipe"));
-        let err = reader(child.stderr.take().expect("it was asked to be a pipe"));
+        let (out, err) = (Heard::default(), Heard::default());
+        out.listen(child.stdout.take().expect("it was asked to be a pipe"));
+        err.listen(child.stderr.take().expect("it was asked to be a pipe"));
         let pid = child.id();
         let (tell, told) = mpsc::channel();
         let waiting = thread::spawn(move || drop(tell.send(child.wait())));
         let Ok(status) = told.recv_timeout(LONGEST) else {
             crate::signal(pid, rustix::process::Signal::KILL);
-            panic!("`{line}` hangs; it said: {}{}", text(&out), text(&err));
+            panic!("`{line}` hangs; it said: {}{}", out.text(), err.text());
         };
         waiting.join().expect("it has told");
         let status = status.expect("it is our child");
-        let (out, err) = (text(&out), text(&err));
+        let (out, err) = (out.to_its_end(), err.to_its_end());
         let code = status.code().unwrap_or_else(|| panic!("`{line}` was ended: {status}\n{out}{err}"));
         Ran { line, code, out, err }
     }
@@ -95,22 +97,4 @@ impl Ran {
         assert!(documents.iter().all(|document| document["version"] == 1), "`{line}` printed another shape: {documents:?}");
         documents
     }
-}
-
-/// Reads to the end beside whoever waits for it.
-fn reader(mut from: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What was read until the pipe broke is what it said.
-        let _ = from.read_to_end(&mut bytes);
-        let _ = tell.send(bytes);
-    });
-    told
-}
-
-fn text(from: &mpsc::Receiver<Vec<u8>>) -> String {
-    // A process in the background that kept the pipe does not keep us.
-    let bytes = from.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
 }

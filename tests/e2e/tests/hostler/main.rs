@@ -1,6 +1,16 @@
 //! `hostler`, from the outside. Each file is one side of it, and each test's name is a fact.
 
+mod checks;
+mod bad_luck;
+mod changes;
+mod commands;
+mod dependencies;
 mod first_path;
+mod foreground;
+mod host_killed;
+mod keeper_killed;
+mod restarts;
+mod state;
 
 use hostler_e2e::Yard;
 

@@ -1,0 +1,201 @@
+//! `up` in the foreground, `serve`, `down`, and how each of them ends.
+
+use std::time::{Duration, Instant};
+
+use hostler_e2e::{Signal, Yard, alive, descendants, until};
+
+use crate::{script, sleeper};
+
+/// A service that writes down its end, and takes a moment for it.
+fn mourned(yard: &Yard, name: &str, more: &str) -> String {
+    script(yard, name, &format!("trap 'echo {name} >> ends; exit 0' TERM; echo up; while :; do sleep 0.02; done"), more)
+}
+
+/// A service that does not end when asked, and neither does its grandchild.
+fn stubborn(yard: &Yard) -> String {
+    yard.script("grandchild.sh", "trap '' TERM INT HUP; echo $$ > grandchild.pid; while :; do sleep 0.05; done");
+    script(yard, "stubborn", "trap '' TERM INT HUP; ./grandchild.sh & wait; while :; do sleep 0.05; done", "stop = { grace = \"1h\" }")
+}
+
+fn three(yard: &Yard) {
+    yard.config(&(mourned(yard, "db", "") + &mourned(yard, "api", "dependencies = [\"db\"]") + &mourned(yard, "web", "dependencies = [\"api\"]")));
+}
+
+#[test]
+fn up_shows_progress_and_ctrl_c_stops_in_reverse() {
+    let yard = Yard::new();
+    three(&yard);
+    let mut up = yard.stay_on_terminal("up");
+    up.says("Ctrl-C stops it in reverse order");
+    for name in ["db", "api", "web"] {
+        up.says(&format!("pid {}", yard.pid(name)));
+    }
+    let everybody: Vec<u32> = ["db", "api", "web"].map(|name| yard.pid(name)).into_iter().chain([yard.keeper_pid()]).collect();
+    up.types(b"\x03");
+    up.says("stopping in reverse order; Ctrl-C again stops without grace");
+    let (code, said) = up.ends();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(yard.read("ends"), "web\napi\ndb\n");
+    until("nothing is left", || !everybody.iter().any(|pid| alive(*pid)) && yard.processes().is_empty());
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
+}
+
+#[test]
+fn up_on_a_pipe_has_no_escapes_and_takes_sigint_and_sigterm_alike() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let yard = Yard::new();
+        three(&yard);
+        let up = yard.stay("up");
+        up.says("everything is up");
+        up.signal(signal);
+        let (code, said) = up.ends();
+        assert_eq!(code, 0, "{said}");
+        assert!(!said.contains('\x1b'), "{said:?}");
+        assert_eq!(yard.read("ends"), "web\napi\ndb\n");
+        until("nothing is left", || yard.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_takes_the_grace_away() {
+    let yard = Yard::new();
+    yard.config(&stubborn(&yard));
+    let mut up = yard.stay_on_terminal("up");
+    up.says("everything is up");
+    until("the grandchild is there", || yard.read("grandchild.pid").ends_with('\n'));
+    let child = yard.pid("stubborn");
+    let grandchild: u32 = yard.read("grandchild.pid").trim().parse().expect("its pid");
+    assert!(descendants(child).contains(&grandchild));
+    up.types(b"\x03");
+    yard.until_status("stubborn", "stopping");
+    assert!(alive(child) && alive(grandchild), "they ignore the first one");
+    let asked = Instant::now();
+    up.types(b"\x03");
+    up.says("stopping without grace");
+    let (code, said) = up.ends();
+    assert_eq!(code, 0, "{said}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    assert!(!alive(child) && !alive(grandchild), "nothing is alive when the stop returns");
+    until("nothing is left", || yard.processes().is_empty());
+}
+
+#[test]
+fn up_ends_by_itself_when_everything_has_completed() {
+    let yard = Yard::new();
+    let one = |name: &str, code: u8| script(&yard, name, &format!("exit {code}"), "kind = \"oneshot\"\nrestart = \"never\"");
+    yard.config(&(one("a", 0) + &one("b", 0)));
+    let (code, said) = yard.stay("up").ends();
+    assert_eq!(code, 0, "{said}");
+    until("nothing is left", || yard.processes().is_empty());
+    yard.config(&(one("a", 0) + &one("c", 5)));
+    let (code, said) = yard.stay("up").ends();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("exited with code 5") && said.contains("error: c is failed"), "{said}");
+}
+
+#[test]
+fn up_goes_on_with_what_runs_unless_told_to_abort() {
+    let yard = Yard::new();
+    let broken = script(&yard, "broken", "exit 1", "restart = \"never\"");
+    yard.config(&(mourned(&yard, "db", "") + &broken));
+    let up = yard.stay("up");
+    up.says("not everything is up:");
+    assert_eq!(yard.status("db"), "running");
+    up.signal(Signal::INT);
+    let (code, said) = up.ends();
+    assert_eq!(code, 1, "something failed: {said}");
+
+    let (code, said) = yard.stay("up --abort-on-failure").ends();
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("broken is failed"), "{said}");
+    until("nothing is left", || yard.processes().is_empty());
+}
+
+#[test]
+fn up_takes_some_services_and_what_they_need() {
+    let yard = Yard::new();
+    three(&yard);
+    yard.run("up hostler.toml api --detach").ok();
+    assert_eq!([yard.status("db"), yard.status("api"), yard.status("web")], ["running", "running", "stopped"]);
+}
+
+#[test]
+fn up_in_the_foreground_does_not_push_another_host_aside() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    let (host, db) = (yard.host_pid(), yard.pid("db"));
+    let text = yard.run("up").fails(1);
+    assert!(text.contains("a host is running on") && text.contains("hostler apply"), "{text}");
+    assert_eq!((yard.host_pid(), yard.pid("db")), (host, db));
+    yard.up(&(sleeper("db", "") + &sleeper("web", "")));
+    assert_eq!((yard.host_pid(), yard.pid("db"), yard.status("web").as_str()), (host, db, "running"), "--detach applies");
+}
+
+#[test]
+fn serve_ends_on_sigterm_and_leaves_its_tasks() {
+    let yard = Yard::new();
+    yard.config(&sleeper("db", ""));
+    let serve = yard.stay("serve hostler.toml");
+    serve.says("serves");
+    yard.until_status("db", "running");
+    let db = yard.pid("db");
+    serve.signal(Signal::TERM);
+    let (code, said) = serve.ends();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the services keep running under the keeper"), "{said}");
+    assert!(alive(db) && yard.get("/host").is_none());
+    yard.serve();
+    assert_eq!((yard.status("db").as_str(), yard.pid("db")), ("running", db));
+    assert!(yard.story("db").iter().any(|line| line.starts_with("adopted")), "{:#?}", yard.story("db"));
+}
+
+#[test]
+fn down_stops_in_reverse_and_forgets() {
+    let yard = Yard::new();
+    three(&yard);
+    yard.run("up --detach").ok();
+    let text = yard.run("down").ok();
+    assert!(text.contains("everything is down; the host has ended"), "{text}");
+    assert_eq!(yard.read("ends"), "web\napi\ndb\n");
+    assert!(yard.get("/host").is_none());
+    until("nothing is left", || yard.processes().is_empty());
+    yard.serve();
+    assert_eq!(yard.run("ps").ok(), "there are no services; `hostler apply FILE` makes some\n");
+}
+
+#[test]
+fn down_with_keep_remembers_what_there_was() {
+    let yard = Yard::new();
+    three(&yard);
+    yard.run("up --detach").ok();
+    yard.run("down --keep").ok();
+    until("nothing is left", || yard.processes().is_empty());
+    yard.serve();
+    assert_eq!([yard.status("db"), yard.status("api"), yard.status("web")], ["stopped", "stopped", "stopped"]);
+    yard.run("start").ok();
+    assert_eq!([yard.status("db"), yard.status("api"), yard.status("web")], ["running", "running", "running"]);
+}
+
+#[test]
+fn down_stops_what_an_earlier_host_left() {
+    let yard = Yard::new();
+    three(&yard);
+    yard.run("up --detach").ok();
+    let pids = ["db", "api", "web"].map(|name| yard.pid(name));
+    yard.kill_host();
+    assert!(pids.into_iter().all(alive));
+    yard.run("down").ok();
+    assert_eq!(yard.read("ends"), "web\napi\ndb\n");
+    until("nothing is left", || yard.processes().is_empty());
+}
+
+#[test]
+fn down_with_force_does_not_wait_for_the_stubborn() {
+    let yard = Yard::new();
+    yard.up(&stubborn(&yard));
+    until("the grandchild is there", || yard.read("grandchild.pid").ends_with('\n'));
+    let text = yard.run("down --timeout 500ms").fails(1);
+    assert!(text.contains("not everything is down after") && text.contains("down --force"), "{text}");
+    yard.run("down --force").ok();
+    until("nothing is left", || yard.processes().is_empty());
+}
