@@ -1,7 +1,7 @@
 //! What this machine can do without a host: the same things, done as directly as a program can.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -90,19 +90,40 @@ impl Crowd {
 /// The program of a service that does nothing, and its argument.
 pub(crate) const SLEEP: [&str; 2] = ["/bin/sleep", "86400"];
 
-/// How long 4 KiB take to be on the disk of a place: written to the end of a file, and synced.
-pub(crate) fn syncs(place: &Place, rounds: usize) -> Fallible<Samples> {
+/// How long 4 KiB take to be on the disk of a place, synced: at the end of a growing file, and over what stood in one.
+pub(crate) fn syncs(place: &Place, rounds: usize) -> Fallible<[Samples; 2]> {
     let path = place.file("synced");
     let mut file = File::create(&path)?;
-    let mut samples = Samples::default();
-    for _ in 0..rounds {
-        let begun = clock::now();
-        file.write_all(&[0x5a; 4096])?;
-        file.sync_data()?;
-        samples.add_nanos(clock::now() - begun);
-    }
+    let mut write = || {
+        let mut samples = Samples::default();
+        file.rewind()?;
+        for _ in 0..rounds {
+            let begun = clock::now();
+            file.write_all(&[0x5a; 4096])?;
+            file.sync_data()?;
+            samples.add_nanos(clock::now() - begun);
+        }
+        Fallible::Ok(samples)
+    };
+    let both = [write()?, write()?];
     std::fs::remove_file(&path)?;
-    Ok(samples)
+    Ok(both)
+}
+
+/// How long it takes to remove as many directories as services would have, with three small files in each, that are on the disk by then.
+pub(crate) fn removals(place: &Place, count: usize) -> Fallible<f64> {
+    let dir = place.file("removed");
+    for n in 0..count {
+        let own = dir.join(n.to_string());
+        std::fs::create_dir_all(&own)?;
+        for name in ["config.yaml", "state.json", "pid"] {
+            std::fs::write(own.join(name), [b'x'; 1_000])?;
+        }
+    }
+    rustix::fs::syncfs(File::open(&dir)?)?;
+    let begun = Instant::now();
+    std::fs::remove_dir_all(&dir)?;
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// How long this machine takes for a program that does nothing, from its start to its end.

@@ -121,11 +121,12 @@ const LOG_ROUNDS: i64 = 10_000;
 
 fn show_parts(parts: &Parts, floor: &Floor, limits: &Limits, report: &mut Report) {
     let figure = |name, samples: &Samples| Figure::new(name, Unit::Seconds, samples.median());
-    report
-        .add(figure("  notice: kill → keeper → the host's loop has heard of it", &parts.notice).beside("kill → wait returns", floor.notice.median()));
+    let what = "kill → wait returns, and 4 KiB appended and synced";
+    let notice = figure("  notice: the keeper reaps, syncs its record, tells the host", &parts.notice);
+    report.add(notice.beside(what, floor.notice.median() + limits.append));
     report.add(figure("  look: one plugin call asks the keeper what it is now", &parts.look));
     report.add(figure("  decide: to the next life, in the core", &parts.decide));
-    report.add(figure("  intent on disk: committed by the store", &parts.commit).beside("4 KiB written and fdatasync'ed", limits.sync));
+    report.add(figure("  intent on disk: committed by the store", &parts.commit).beside("4 KiB overwritten and synced", limits.overwrite));
     report.add(figure("  call: plugin → keeper → fork → exec → main", &parts.call).beside("posix_spawn → main", floor.spawn.median()));
     report.add(figure("  afterwards, until the loop knows the new process", &parts.answer));
 }

@@ -129,7 +129,8 @@ fn stop(place: &Place, limits: &Limits, report: &mut Report) -> Fallible<()> {
     let gone = watch.join().ok().flatten().ok_or("services outlive `down`")?;
     let what = "SIGTERM to all, wait for each";
     report.add(Figure::new("from `down` until the last process has ended", Unit::Seconds, gone).beside(what, limits.stop));
-    report.add(Figure::new("until `down` returns: all forgotten, the host ended", Unit::Seconds, took).beside(what, limits.stop));
+    let what = "SIGTERM to all, wait, remove their directories";
+    report.add(Figure::new("until `down` returns: all forgotten, the host ended", Unit::Seconds, took).beside(what, limits.stop + limits.remove));
     Ok(())
 }
 
