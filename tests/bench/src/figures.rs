@@ -18,10 +18,6 @@ use crate::report::Report;
 pub(crate) struct Limits {
     /// Running `/bin/true`, in seconds.
     nothing: f64,
-    /// 4 KiB onto the disk at the end of a file, median, in seconds.
-    append: f64,
-    /// 4 KiB onto the disk over what was there.
-    overwrite: f64,
     /// Removing the directories of as many services.
     remove: f64,
     /// Starting as many `sleep`s as there will be services, in seconds.
@@ -45,9 +41,8 @@ fn limits(options: &Options) -> Fallible<Limits> {
     let crowd = Crowd::start(&place, options.services)?;
     let (start, memory) = (crowd.start, crowd.memory());
     let stop = crowd.stop()?;
-    let [append, overwrite] = machine::syncs(&place, 200)?.map(|samples| samples.median());
     let (nothing, remove) = (machine::nothing(&place, 50)?, machine::removals(&place, options.services)?);
-    Ok(Limits { nothing, append, overwrite, remove, start, stop, memory })
+    Ok(Limits { nothing, remove, start, stop, memory })
 }
 
 /// A file with this many services that sleep.

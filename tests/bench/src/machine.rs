@@ -90,14 +90,24 @@ impl Crowd {
 /// The program of a service that does nothing, and its argument.
 pub(crate) const SLEEP: [&str; 2] = ["/bin/sleep", "86400"];
 
-/// How long 4 KiB take to be on the disk of a place, synced: at the end of a growing file, and over what stood in one.
-pub(crate) fn syncs(place: &Place, rounds: usize) -> Fallible<[Samples; 2]> {
+/// How long 4 KiB take to be on the disk, written and synced.
+#[derive(Debug)]
+pub(crate) struct Syncs {
+    /// At the end of a growing file, as a journal does.
+    pub(crate) append: Samples,
+    /// Over what stood there, as a log that is used again and again does.
+    pub(crate) overwrite: Samples,
+}
+
+/// Writes and syncs on the disk of a place.
+pub(crate) fn syncs(place: &Place, rounds: usize) -> Fallible<Syncs> {
     let path = place.file("synced");
     let mut file = File::create(&path)?;
     let mut write = || {
         let mut samples = Samples::default();
         file.rewind()?;
         for _ in 0..rounds {
+            breathe();
             let begun = clock::now();
             file.write_all(&[0x5a; 4096])?;
             file.sync_data()?;
@@ -105,9 +115,9 @@ pub(crate) fn syncs(place: &Place, rounds: usize) -> Fallible<[Samples; 2]> {
         }
         Fallible::Ok(samples)
     };
-    let both = [write()?, write()?];
+    let syncs = Syncs { append: write()?, overwrite: write()? };
     std::fs::remove_file(&path)?;
-    Ok(both)
+    Ok(syncs)
 }
 
 /// How long it takes to remove as many directories as services would have, with three small files in each, that are on the disk by then.

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{CRASHER, Limits};
+use super::CRASHER;
 use crate::Fallible;
 use crate::child::{Birth, Births};
 use crate::clock::{self, between};
 use crate::http::Connection;
 use crate::laps::{self, Lap};
-use crate::machine::{self, Floor};
+use crate::machine::{self, Floor, Syncs};
 use crate::place::{Place, until};
 use crate::processes;
 use crate::report::{Figure, Report, Unit};
@@ -27,16 +27,16 @@ struct Crash {
 }
 
 /// Kills the running crasher again and again, and a service of this program's own, and adds what came out.
-pub(crate) fn measure(place: &Place, births: &Births, first: Birth, kills: usize, limits: &Limits, report: &mut Report) -> Fallible<()> {
+pub(crate) fn measure(place: &Place, births: &Births, first: Birth, kills: usize, report: &mut Report) -> Fallible<()> {
     let crashes = crash(place, births, first, kills)?;
-    let floor = machine::restarts(place, kills)?;
+    let (floor, syncs) = (machine::restarts(place, kills)?, machine::syncs(place, kills)?);
     let laps = laps::read(&place.state("host.log"), CRASHER)?;
     show_whole(&crashes, &floor, report);
     let parts = Parts::of(&crashes, &laps);
     if parts.notice.len() < crashes.len() {
         eprintln!("  the host's log has the parts of {} of {} restarts", parts.notice.len(), crashes.len());
     }
-    show_parts(&parts, &floor, limits, report);
+    show_parts(&parts, &floor, &syncs, report);
     Ok(())
 }
 
@@ -119,16 +119,16 @@ fn is_of(lap: &Lap, crash: &Crash) -> bool {
 /// The log's numbers are whole microseconds: their sum may be this many nanoseconds too large.
 const LOG_ROUNDS: i64 = 10_000;
 
-fn show_parts(parts: &Parts, floor: &Floor, limits: &Limits, report: &mut Report) {
+fn show_parts(parts: &Parts, floor: &Floor, syncs: &Syncs, report: &mut Report) {
     let figure = |name, samples: &Samples| Figure::new(name, Unit::Seconds, samples.median());
     let what = "kill → wait returns, and 4 KiB appended and synced";
     let notice = figure("  notice: the keeper reaps, syncs its record, tells the host", &parts.notice);
-    report.add(notice.beside(what, floor.notice.median() + limits.append));
+    report.add(notice.beside(what, floor.notice.median() + syncs.append.median()));
     report.add(figure("  look: one plugin call asks the keeper what it is now", &parts.look));
     report.add(figure("  decide: to the next life, in the core", &parts.decide));
-    report.add(figure("  intent on disk: committed by the store", &parts.commit).beside("4 KiB overwritten and synced", limits.overwrite));
+    report.add(figure("  intent on disk: committed by the store", &parts.commit).beside("4 KiB overwritten and synced", syncs.overwrite.median()));
     report.add(figure("  call: plugin → keeper → fork → exec → main", &parts.call).beside("posix_spawn → main", floor.spawn.median()));
-    report.add(figure("  afterwards, until the loop knows the new process", &parts.answer));
+    report.add(figure("  from there until the loop knows it; negative: before main", &parts.answer));
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn beside(place: &Place, options: &Options, limits: &Limits, report: &mut Report
     let took = place.run(&format!("up --detach --json {}", file.display()))?;
     let first = births.next()?;
     report.add(Figure::new("`up --detach` of one service more", Unit::Seconds, took).beside("/bin/true, from start to end", limits.nothing));
-    crash::measure(place, &births, first, options.kills, limits, report)?;
+    crash::measure(place, &births, first, options.kills, report)?;
     Ok(births)
 }
 

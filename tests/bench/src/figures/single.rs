@@ -19,7 +19,7 @@ pub(crate) fn measure(options: &Options, limits: &Limits, report: &mut Report) -
     let first = births.next()?;
     calls::measure(&place, 1_000, report)?;
     report.group("A crash with delay zero, alone");
-    crash::measure(&place, &births, first, options.kills, limits, report)
+    crash::measure(&place, &births, first, options.kills, report)
 }
 
 /// The first start compiles the plugins, the second finds them compiled.
