@@ -42,7 +42,7 @@ class NotSo(Exception):
 
 
 def paint(code, text):
-    return f"\033[{code}m{text}\033[0m" if TTY else text
+    return f"\033[{code}m{text}\033[0m" if TTY and text else text
 
 
 def heading(text):
