@@ -173,7 +173,9 @@ mod tests {
         let whole = std::fs::read(&file).expect("readable");
         let mut flipped = whole.clone();
         flipped[whole.len() / 2] ^= 1;
-        for damaged in [&flipped[..], &whole[..20], &whole[..whole.len() - 1], b"", b"garbage that is longer than the header of a file of ours ........"] {
+        for damaged in
+            [&flipped[..], &whole[..20], &whole[..whole.len() - 1], b"", b"garbage that is longer than the header of a file of ours ........"]
+        {
             std::fs::write(&file, damaged).expect("writable");
             assert_eq!(origin(), Origin::Compiled, "{} bytes", damaged.len());
             assert_eq!(origin(), Origin::Cached);

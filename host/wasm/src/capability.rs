@@ -66,7 +66,13 @@ impl Capabilities {
     pub(crate) fn settle(grants: &Grants, shared: &Shared) -> Result<Capabilities, String> {
         let in_grant = |name: &'static str| move |why: String| format!("grant `{name}`: {why}");
         Ok(Capabilities {
-            processes: grants.processes.as_ref().map(|grant| processes::settle(grant, shared)).transpose().map_err(in_grant("processes"))?.map(Arc::new),
+            processes: grants
+                .processes
+                .as_ref()
+                .map(|grant| processes::settle(grant, shared))
+                .transpose()
+                .map_err(in_grant("processes"))?
+                .map(Arc::new),
             commands: grants.commands.as_ref().map(commands::settle).transpose().map_err(in_grant("commands"))?.map(Arc::new),
             http: grants.http.as_ref().map(|grant| http::settle(grant, shared)).transpose().map_err(in_grant("http"))?.map(Arc::new),
             sockets: grants.tcp.as_ref().map(|grant| sockets::settle(grant, shared)).transpose().map_err(in_grant("tcp"))?.map(Arc::new),

@@ -81,10 +81,7 @@ fn config(pool: &PoolOptions) -> Config {
         .async_stack_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pooling))
-        .epoch_interruption(true)
-        .concurrency_support(false);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pooling)).epoch_interruption(true).concurrency_support(false);
     config
 }
 

@@ -69,7 +69,11 @@ impl CallError {
         match &self.why {
             Failure::Fault(fault) => fault_move(fault),
             Failure::Trapped { .. } | Failure::Deadline { .. } | Failure::Limit(_) | Failure::Malformed(_) => {
-                if self.changes { NextMove::Look } else { NextMove::Retry { after: None } }
+                if self.changes {
+                    NextMove::Look
+                } else {
+                    NextMove::Retry { after: None }
+                }
             }
             Failure::Unsupported => NextMove::Report,
             Failure::Busy => NextMove::Retry { after: None },

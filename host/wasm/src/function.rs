@@ -116,13 +116,9 @@ impl Function {
     /// May the call have changed something outside, even when its answer never came?
     pub(crate) fn changes(self) -> bool {
         match self {
-            Function::Start
-            | Function::Stop
-            | Function::Destroy
-            | Function::Exec
-            | Function::SendSignal
-            | Function::SetScale
-            | Function::Update => true,
+            Function::Start | Function::Stop | Function::Destroy | Function::Exec | Function::SendSignal | Function::SetScale | Function::Update => {
+                true
+            }
             Function::BackendDescribe
             | Function::BackendValidate
             | Function::Fingerprint

@@ -100,14 +100,7 @@ pub trait StateStore: Send + Sync {
     fn get<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<Option<Vec<u8>>, StateError>>;
 
     /// Sets a value durably, compares with `expected` where there is one, and refuses to go past `quota`: all in one step.
-    fn set<'a>(
-        &'a self,
-        plugin: &'a str,
-        key: &'a str,
-        value: Vec<u8>,
-        expected: Option<Vec<u8>>,
-        quota: Quota,
-    ) -> Wait<'a, Result<(), StateError>>;
+    fn set<'a>(&'a self, plugin: &'a str, key: &'a str, value: Vec<u8>, expected: Option<Vec<u8>>, quota: Quota) -> Wait<'a, Result<(), StateError>>;
 
     /// Deletes a key; of what is gone it succeeds.
     fn delete<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<(), StateError>>;

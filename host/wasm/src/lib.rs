@@ -42,9 +42,7 @@ pub use call::Call;
 pub use capability::processes::{ExitNews, KeeperError, KeeperLink, RestartHook};
 pub use engine::PoolOptions;
 pub use error::{CallError, Failure, FaultText, NextMove, ProblemText};
-pub use grant::{
-    Capability, CommandsGrant, Grants, HttpGrant, Private, ProcessesGrant, ProgramArgs, ProgramRule, StateGrant, TcpGrant, stanza_for,
-};
+pub use grant::{Capability, CommandsGrant, Grants, HttpGrant, Private, ProcessesGrant, ProgramArgs, ProgramRule, StateGrant, TcpGrant, stanza_for};
 pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, StateError, StateStore, TaskExec, Wait};
 pub use limits::Limits;
 pub use load::{LoadError, PluginSource};

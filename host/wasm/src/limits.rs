@@ -55,9 +55,9 @@ pub(crate) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error>
     }
     match Size::deserialize(from)? {
         Size::Number(number) => Ok(number),
-        Size::Text(text) => parse_bytes(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is no size; write bytes or, for example, \"64Mi\""))
-        }),
+        Size::Text(text) => {
+            parse_bytes(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no size; write bytes or, for example, \"64Mi\"")))
+        }
     }
 }
 

@@ -76,7 +76,9 @@ pub enum LoadError {
         origin: String,
     },
     /// Other bytes than the operator expects.
-    #[error("plugin `{name}`: {origin} has the digest {actual}, and {expected} was expected; if the change is wanted, put the new digest into [plugins.{name}]")]
+    #[error(
+        "plugin `{name}`: {origin} has the digest {actual}, and {expected} was expected; if the change is wanted, put the new digest into [plugins.{name}]"
+    )]
     Digest {
         /// Whose.
         name: String,
@@ -280,9 +282,8 @@ fn revision(digest: &str, grants: &Grants, config: &Value) -> String {
 
 async fn compile(runtime: &Arc<Runtime>, source: &PluginSource, digest: &str) -> Result<Component, LoadError> {
     let (on_thread, bytes, digest) = (Arc::clone(runtime), source.bytes.clone(), digest.to_owned());
-    let compiling = tokio::task::spawn_blocking(move || {
-        on_thread.cache.component(&on_thread.engine.wasmtime, &digest, &bytes).map(|(component, _)| component)
-    });
+    let compiling =
+        tokio::task::spawn_blocking(move || on_thread.cache.component(&on_thread.engine.wasmtime, &digest, &bytes).map(|(component, _)| component));
     let why = match tokio::time::timeout(COMPILE_DEADLINE, compiling).await {
         Ok(Ok(Ok(component))) => return Ok(component),
         Ok(Ok(Err(error))) => format!("{error:#}"),
@@ -305,7 +306,8 @@ fn shape(runtime: &Runtime, component: &Component, name: &str) -> Result<Shape, 
             let both = backend && check;
             return Err(LoadError::WrongWorld {
                 name: name.to_owned(),
-                why: if both { "it is a backend and a health check at once" } else { "it is neither a backend nor a health check of contract 0.1" }.to_owned(),
+                why: if both { "it is a backend and a health check at once" } else { "it is neither a backend nor a health check of contract 0.1" }
+                    .to_owned(),
                 exports: ty.exports(engine).map(|(export, _)| export.to_owned()).collect(),
             });
         }

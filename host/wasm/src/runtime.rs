@@ -79,7 +79,8 @@ impl Runtime {
     /// Reserves address space for the pool (none of it is touched yet) and starts one thread, which sleeps while no call runs.
     pub fn new(options: RuntimeOptions) -> Result<Arc<Runtime>, Error> {
         let RuntimeOptions { cache_dir, owner, keeper, state, sink, pool } = options;
-        let tag = !owner.is_empty() && owner.len() <= 32 && owner.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let tag =
+            !owner.is_empty() && owner.len() <= 32 && owner.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !tag {
             return Err(Error::Owner(owner));
         }

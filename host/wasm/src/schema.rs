@@ -50,11 +50,7 @@ impl Schema {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 let known = self.known_keys(error.schema_path().as_str());
                 for key in unexpected {
-                    problems.push(Problem {
-                        at: format!("{at}/{}", escape(key)),
-                        message: format!("unknown key `{key}`"),
-                        hint: hint(key, &known),
-                    });
+                    problems.push(Problem { at: format!("{at}/{}", escape(key)), message: format!("unknown key `{key}`"), hint: hint(key, &known) });
                 }
             }
             // `additionalProperties: false` without any property is told, once per key, as a schema that allows nothing
@@ -183,10 +179,7 @@ mod tests {
         check(&json!({"binary": "x"}), &[]);
         check(&json!({}), &[("", "`binary` is missing", None)]);
         check(&json!({"binary": "x", "agrs": []}), &[("/agrs", "unknown key `agrs`", Some("did you mean `args`?"))]);
-        check(
-            &json!({"binary": "x", "limits": {"so/ft": 1}}),
-            &[("/limits/so~1ft", "unknown key `so/ft`", Some("did you mean `soft`?"))],
-        );
+        check(&json!({"binary": "x", "limits": {"so/ft": 1}}), &[("/limits/so~1ft", "unknown key `so/ft`", Some("did you mean `soft`?"))]);
         check(&json!({"binary": 7}), &[("/binary", "7 is not of type \"string\"", None)]);
         check(
             &json!({"binary": "x", "completely-else": 1}),

@@ -74,15 +74,7 @@ pub enum Ability {
 
 impl Ability {
     /// Every one there is.
-    pub const ALL: [Ability; 7] = [
-        Ability::Logs,
-        Ability::Stats,
-        Ability::Exec,
-        Ability::Signals,
-        Ability::Scale,
-        Ability::Update,
-        Ability::Handles,
-    ];
+    pub const ALL: [Ability; 7] = [Ability::Logs, Ability::Stats, Ability::Exec, Ability::Signals, Ability::Scale, Ability::Update, Ability::Handles];
 
     /// Its name in the contract, in specs and in messages.
     pub fn name(self) -> &'static str {

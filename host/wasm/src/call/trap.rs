@@ -31,11 +31,8 @@ pub(super) fn explain(error: &wasmtime::Error, scope: &Scope) -> Failure {
 
 /// The causes, outermost last, without the multi-line backtrace that is one of them.
 fn chain(error: &wasmtime::Error) -> String {
-    let causes: Vec<String> = error
-        .chain()
-        .map(|cause| cause.to_string())
-        .filter(|cause| !cause.starts_with("error while executing at wasm backtrace"))
-        .collect();
+    let causes: Vec<String> =
+        error.chain().map(|cause| cause.to_string()).filter(|cause| !cause.starts_with("error while executing at wasm backtrace")).collect();
     causes.join(": ")
 }
 
@@ -59,7 +56,8 @@ fn limit(text: &str) -> Option<String> {
 /// The innermost guest functions that have names of their own.
 fn frames(error: &wasmtime::Error) -> Option<String> {
     let backtrace = error.downcast_ref::<wasmtime::WasmBacktrace>()?;
-    let is_plumbing = |name: &str| ["panic", "abort", "rust_begin_unwind", "__rust", "cabi_", "core::", "std::"].iter().any(|word| name.contains(word));
+    let is_plumbing =
+        |name: &str| ["panic", "abort", "rust_begin_unwind", "__rust", "cabi_", "core::", "std::"].iter().any(|word| name.contains(word));
     let names: Vec<String> = backtrace
         .frames()
         .iter()

@@ -26,11 +26,8 @@ pub(super) fn build(scope: &Scope) -> Log {
 
 impl log::Host for Log {
     async fn write(&mut self, level: log::Level, message: String, fields: Vec<(String, String)>) {
-        let fields: BTreeMap<String, String> = fields
-            .into_iter()
-            .take(MAX_FIELDS)
-            .map(|(key, value)| (escape(&key, MAX_FIELD_BYTES), escape(&value, MAX_FIELD_BYTES)))
-            .collect();
+        let fields: BTreeMap<String, String> =
+            fields.into_iter().take(MAX_FIELDS).map(|(key, value)| (escape(&key, MAX_FIELD_BYTES), escape(&value, MAX_FIELD_BYTES))).collect();
         self.0.line(loudness(level), escape(&message, MAX_MESSAGE_BYTES), fields);
     }
 }

@@ -67,11 +67,7 @@ impl Programs {
                 return self.locate(program);
             }
         }
-        Err(Refused::Denied(if named {
-            format!("program `{program}` with the arguments {args:?}")
-        } else {
-            format!("program `{program}`")
-        }))
+        Err(Refused::Denied(if named { format!("program `{program}` with the arguments {args:?}") } else { format!("program `{program}`") }))
     }
 
     fn names(&self, rule: &Rule, program: &str) -> bool {

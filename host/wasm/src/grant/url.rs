@@ -135,7 +135,10 @@ impl UrlPattern {
 /// Could a server read this path as leaving its prefix?
 fn walks(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
-    lower.contains('\\') || lower.contains("%2f") || lower.contains("%5c") || lower.replace("%2e", ".").split('/').any(|part| part == ".." || part == ".")
+    lower.contains('\\')
+        || lower.contains("%2f")
+        || lower.contains("%5c")
+        || lower.replace("%2e", ".").split('/').any(|part| part == ".." || part == ".")
 }
 
 pub(crate) fn default_port(https: bool) -> u16 {

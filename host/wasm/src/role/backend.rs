@@ -90,7 +90,14 @@ impl<'p> Backend<'p> {
     }
 
     /// Ability `logs`: reads on from `cursor`, or the last `tail` lines.
-    pub async fn read_logs(&self, call: Call<'_>, handle: &Handle, cursor: Option<&str>, tail: Option<u32>, max_bytes: u32) -> Result<Chunk, CallError> {
+    pub async fn read_logs(
+        &self,
+        call: Call<'_>,
+        handle: &Handle,
+        cursor: Option<&str>,
+        tail: Option<u32>,
+        max_bytes: u32,
+    ) -> Result<Chunk, CallError> {
         let chunk: Chunk = self.ask(Function::ReadLogs, call, (handle, cursor, tail, max_bytes)).await?;
         self.honest(Function::ReadLogs, call, chunk, |chunk| {
             honest::text("a cursor", &chunk.next)?;

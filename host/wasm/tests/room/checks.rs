@@ -133,7 +133,8 @@ async fn a_command_over_its_time_is_killed_with_all_it_started() {
     let command = host.load("command", built_in("command"), COMMANDS).await;
     let mark = format!("hostler-test-{}", std::process::id());
     let alive = || {
-        let named = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&mark));
+        let named =
+            |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&mark));
         std::fs::read_dir("/proc").expect("/proc").flatten().any(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok() && named(entry))
     };
     let script = "trap '' TERM; sh -c 'trap \"\" TERM; while :; do sleep 0.1; done' \"$0\" & while :; do sleep 0.1; done";

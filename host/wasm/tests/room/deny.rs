@@ -39,7 +39,9 @@ async fn private_addresses_are_not_reached_under_any_spelling() {
 
 #[tokio::test]
 async fn metadata_addresses_are_not_reached_even_where_private_ones_are() {
-    for host in ["169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]", "[fe80::1]", "0.0.0.0"] {
+    for host in
+        ["169.254.169.254", "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[fd00:ec2::254]", "[fe80::1]", "0.0.0.0"]
+    {
         let denied = refused(EVERYTHING, &format!("http://{host}/latest/meta-data/")).await;
         assert_eq!(denied.len(), 1, "{host}: {denied:?}");
     }

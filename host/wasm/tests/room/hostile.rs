@@ -56,9 +56,7 @@ async fn a_changing_call_that_breaks_may_have_happened() {
         let error = start(&plugin, json!({"at": "start", "do": deed})).await.expect_err(deed);
         assert_eq!(error.next_move(), NextMove::Look, "{deed}: {error}");
     }
-    for (deed, expected) in
-        [("fail", NextMove::Fail), ("away", NextMove::Retry { after: None }), ("interrupt", NextMove::Look)]
-    {
+    for (deed, expected) in [("fail", NextMove::Fail), ("away", NextMove::Retry { after: None }), ("interrupt", NextMove::Look)] {
         let error = start(&plugin, json!({"at": "start", "do": deed})).await.expect_err(deed);
         assert_eq!(error.next_move(), expected, "{deed}: {error}");
         assert!(!error.is_plugins_fault());

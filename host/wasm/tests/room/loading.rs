@@ -116,7 +116,8 @@ async fn the_operators_mistakes_are_named() {
 async fn compiled_code_is_kept_and_its_damage_does_no_harm() {
     let host = Host::new();
     host.load("http", built_in("http"), HTTP).await;
-    let files = || std::fs::read_dir(host.dir.path().join("cache")).expect("the cache").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
+    let files =
+        || std::fs::read_dir(host.dir.path().join("cache")).expect("the cache").map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>();
     let kept = files();
     assert_eq!(kept.len(), 1, "{kept:?}");
     let whole = std::fs::read(&kept[0]).expect("readable");

@@ -164,7 +164,8 @@ impl StateStore for MemoryState {
                 return Err(StateError::Conflict("the value is another".to_owned()));
             }
             let others = all.iter().filter(|((owner, other), _)| owner == plugin && other != key);
-            let (count, bytes) = others.fold((1, key.len() + value.len()), |(count, bytes), ((_, key), value)| (count + 1, bytes + key.len() + value.len()));
+            let (count, bytes) =
+                others.fold((1, key.len() + value.len()), |(count, bytes), ((_, key), value)| (count + 1, bytes + key.len() + value.len()));
             if bytes as u64 > quota.bytes || count > quota.keys {
                 return Err(StateError::Quota(format!("{bytes} bytes in {count} keys")));
             }
@@ -257,9 +258,7 @@ pub(crate) mod web {
         let plain = |status: &str, body: &str| format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         match path {
             "/ok" => stream.write_all(plain("200 OK", "all is well").as_bytes()),
-            "/redirect" => stream.write_all(
-                format!("HTTP/1.1 302 Found\r\nlocation: http://{own}/ok\r\ncontent-length: 0\r\n\r\n").as_bytes(),
-            ),
+            "/redirect" => stream.write_all(format!("HTTP/1.1 302 Found\r\nlocation: http://{own}/ok\r\ncontent-length: 0\r\n\r\n").as_bytes()),
             "/huge" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n")?;
                 let chunk = vec![b'x'; 1 << 16];
