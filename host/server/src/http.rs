@@ -420,8 +420,11 @@ async fn tell_events(door: &Door, asked: &EventsQuery, tell: &mpsc::Sender<Vec<u
             break;
         }
     }
+    if !asked.follow {
+        return Some(());
+    }
     let mut rounds = door.rounds.clone();
-    while asked.follow {
+    loop {
         let heard = tokio::select! {
             // First what is still to be told: the loop has sent all of it before it ends.
             biased;
@@ -444,5 +447,4 @@ async fn tell_events(door: &Door, asked: &EventsQuery, tell: &mpsc::Sender<Vec<u
             Err(broadcast::error::RecvError::Closed) => return Some(()),
         }
     }
-    Some(())
 }

@@ -149,7 +149,7 @@ pub(crate) fn handle_key(run: Run) -> String {
 pub(crate) fn event(notice: &Notice) -> NewEvent {
     let kind = serde_json::to_value(notice.kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
     let data = json!({ "replica": notice.replica, "run": notice.run, "message": notice.message });
-    NewEvent::new(&kind, notice.service.as_str(), clock::wall_ms(), &data.to_string())
+    NewEvent::new(kind, notice.service.as_str(), clock::wall_ms(), data.to_string())
 }
 
 /// A stored event as it travels.

@@ -115,7 +115,7 @@ impl Reading {
         let mut tail = tail;
         loop {
             let (source, cursor) = self.sources[index].clone();
-            let Some(backend) = self.plugin.backend() else { return None };
+            let backend = self.plugin.backend()?;
             let call = Call::within(READ).about(&self.service);
             let tail_now = if cursor.is_none() { tail.take() } else { None };
             let chunk = match backend.read_logs(call, &source.handle, cursor.as_deref(), tail_now, PAGE_BYTES).await {

@@ -39,7 +39,7 @@ impl Sink {
         }
         let data = json!({ "message": message, "plugin": plugin, "subject": subject });
         // The loop is gone only when the host is.
-        self.outbox.send(Message::Note(NewEvent::new(kind, "host", clock::wall_ms(), &data.to_string()))).ok();
+        self.outbox.send(Message::Note(NewEvent::new(kind, "host", clock::wall_ms(), data.to_string()))).ok();
     }
 }
 
