@@ -193,7 +193,7 @@ impl Driver {
         }
         let message = format!("backend {backend} has `{}` with our tag, and nobody here knows it; it is left alone", key.1);
         let data = serde_json::json!({ "message": message, "backend": backend, "id": key.1 });
-        self.next.events.push(NewEvent::new("stranger", "host", clock::wall_ms(), data.to_string()));
+        self.next.events.push(NewEvent::new("stranger", ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()));
         self.desk.strangers.insert(key, clock::now());
     }
 

@@ -257,7 +257,9 @@ impl Host {
             std::fs::remove_file(&socket).ok();
             waking.abort();
             tidying.abort();
-            http::finish(serving).await;
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "what answers requests broke");
+            }
             end_idle_keeper(&keeper).await;
             drop(state_dir);
         });

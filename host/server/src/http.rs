@@ -17,12 +17,12 @@ use hostler_api::{
 use hostler_core::ServiceName;
 use hostler_store::Store;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
 use crate::desk::Desk;
 use crate::ledger;
@@ -35,6 +35,8 @@ use crate::{apply, clock, speak};
 const HEADERS: Duration = Duration::from_secs(10);
 /// How long a client may take to send the body of one.
 const BODY: Duration = Duration::from_secs(30);
+/// How long answers under way may take once the host ends.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS: usize = 1_024;
 /// The largest document; its own limits are checked after.
@@ -92,13 +94,19 @@ fn ended() -> Failure {
     Failure::new(Code::Unavailable, "the host has ended")
 }
 
-/// Answers requests until the socket's task is aborted.
+/// Answers requests until the loop ends; then what is being answered may finish, for a moment, and nothing new is taken.
 pub(crate) async fn serve(listener: UnixListener, door: Door) {
+    let mut rounds = door.rounds.clone();
     let service = TowerToHyperService::new(router(door));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let under_way = GracefulShutdown::new();
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
-        let stream = match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = end_of_loop(&mut rounds) => break,
+        };
+        let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of descriptors: what runs goes on, and the next one is tried a little later.
@@ -107,21 +115,18 @@ pub(crate) async fn serve(listener: UnixListener, door: Door) {
                 continue;
             }
         };
-        let service = service.clone();
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_headers(64).pipeline_flush(true);
+        let connection = under_way.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
         tokio::spawn(async move {
-            let mut http = hyper::server::conn::http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_headers(64).pipeline_flush(true);
             // A client that breaks off breaks only its own connection.
-            http.serve_connection(TokioIo::new(stream), service).await.ok();
+            connection.await.ok();
             drop(place);
         });
     }
-}
-
-/// Lets answers under way go out, for a moment, and ends.
-pub(crate) async fn finish(serving: JoinHandle<()>) {
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    serving.abort();
+    if tokio::time::timeout(FAREWELL, under_way.shutdown()).await.is_err() {
+        tracing::debug!("somebody did not take the end of an answer");
+    }
 }
 
 fn router(door: Door) -> Router {
@@ -186,6 +191,10 @@ async fn body<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
     let bytes = bytes.map_err(|_| Failure::new(Code::Timeout, format!("the body did not arrive within {} s", BODY.as_secs())))?;
     let bytes = bytes.map_err(|_| Failure::new(Code::Invalid, format!("the body is longer than {BODY_BYTES} bytes, or broke off")))?;
     let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes[..] };
+    // A list would be read as a table whose keys all have their defaults: everything.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Failure::new(Code::Invalid, "the body is not what this route takes: it must be a JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| Failure::new(Code::Invalid, format!("the body is not what this route takes: {error}")))
 }
 
@@ -390,7 +399,7 @@ async fn events(State(door): State<Door>, uri: Uri) -> Answer {
 }
 
 /// Returns once the loop has ended, which counts its rounds for as long as it goes.
-async fn end_of_loop(rounds: &mut watch::Receiver<u64>) {
+pub(crate) async fn end_of_loop(rounds: &mut watch::Receiver<u64>) {
     while rounds.changed().await.is_ok() {}
 }
 

@@ -152,6 +152,9 @@ pub(crate) fn event(notice: &Notice) -> NewEvent {
     NewEvent::new(kind, notice.service.as_str(), clock::wall_ms(), data.to_string())
 }
 
+/// Whom an event is about that is about no service; no service has this name.
+pub(crate) const OF_THE_HOST: &str = "";
+
 /// A stored event as it travels.
 pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
     let mut data: Value = serde_json::from_str(&event.data).unwrap_or_default();
@@ -162,7 +165,7 @@ pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
         seq: event.seq,
         at: hostler_api::Timestamp(event.at_unix_ms),
         kind: event.kind.clone(),
-        service: (!event.subject.is_empty() && event.subject != "host").then(|| event.subject.clone()),
+        service: (event.subject != OF_THE_HOST).then(|| event.subject.clone()),
         replica: replica.as_u64().and_then(|number| u32::try_from(number).ok()),
         run: run.as_u64(),
         message: message.as_str().unwrap_or_default().to_owned(),

@@ -9,7 +9,7 @@ use hostler_wasm::{Ability, Call, Plugin};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
-use crate::http::{Door, line};
+use crate::http::{Door, end_of_loop, line};
 use crate::plugins::Plugins;
 use crate::speak;
 
@@ -80,8 +80,13 @@ impl Reading {
                 .join(",");
             return tell.send(line(&LogItem::Cursor { version: Shape, service: self.service.clone(), cursor })).await.ok();
         }
+        let mut rounds = self.door.rounds.clone();
         loop {
-            tokio::time::sleep(FOLLOW).await;
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW) => {}
+                // What was written until the end is still told.
+                () = end_of_loop(&mut rounds) => {}
+            }
             if tell.is_closed() {
                 return None;
             }

@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::ledger;
 use crate::message::Message;
 
 /// Lines go to the host's log; refusals and breakdowns also into the event log.
@@ -39,7 +40,7 @@ impl Sink {
         }
         let data = json!({ "message": message, "plugin": plugin, "subject": subject });
         // The loop is gone only when the host is.
-        self.outbox.send(Message::Note(NewEvent::new(kind, "host", clock::wall_ms(), data.to_string()))).ok();
+        self.outbox.send(Message::Note(NewEvent::new(kind, ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()))).ok();
     }
 }
 
