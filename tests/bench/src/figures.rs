@@ -8,41 +8,21 @@ mod single;
 use std::path::Path;
 
 use crate::Fallible;
-use crate::machine::{self, Crowd};
+use crate::machine;
 use crate::options::Options;
 use crate::place::Place;
-use crate::report::Report;
-
-/// What the machine does by itself, measured before anything else.
-#[derive(Debug)]
-pub(crate) struct Limits {
-    /// Running `/bin/true`, in seconds.
-    nothing: f64,
-    /// Removing the directories of as many services.
-    remove: f64,
-    /// Starting as many `sleep`s as there will be services, in seconds.
-    start: f64,
-    /// Ending them.
-    stop: f64,
-    /// What they have in memory, in bytes.
-    memory: f64,
-}
+use crate::report::{Figure, Report, Unit};
 
 /// Measures everything.
 pub(crate) fn all(options: &Options, report: &mut Report) -> Fallible<()> {
-    let limits = limits(options)?;
-    single::measure(options, &limits, report)?;
-    crowd::measure(options, &limits, report)
+    single::measure(options, report)?;
+    crowd::measure(options, report)
 }
 
-fn limits(options: &Options) -> Fallible<Limits> {
-    eprintln!("· the machine's own limits");
-    let place = Place::new(&options.hostler)?;
-    let crowd = Crowd::start(&place, options.services)?;
-    let (start, memory) = (crowd.start, crowd.memory());
-    let stop = crowd.stop()?;
-    let (nothing, remove) = (machine::nothing(&place, 50)?, machine::removals(&place, options.services)?);
-    Ok(Limits { nothing, remove, start, stop, memory })
+/// A figure beside a program that does nothing, run now: the least that a command can take.
+fn beside_nothing(place: &Place, name: impl Into<String>, took: f64) -> Fallible<Figure> {
+    let nothing = machine::repeated(20, || place.program("/bin/true"))?;
+    Ok(Figure::new(name, Unit::Seconds, took).beside("/bin/true, from start to end", nothing))
 }
 
 /// A file with this many services that sleep.

@@ -136,11 +136,6 @@ pub(crate) fn removals(place: &Place, count: usize) -> Fallible<f64> {
     Ok(begun.elapsed().as_secs_f64())
 }
 
-/// How long this machine takes for a program that does nothing, from its start to its end.
-pub(crate) fn nothing(place: &Place, rounds: usize) -> Fallible<f64> {
-    repeated(rounds, || place.program("/bin/true"))
-}
-
 /// The median of running a program several times, in seconds.
 pub(crate) fn repeated(rounds: usize, program: impl Fn() -> Command) -> Fallible<f64> {
     let times = (0..rounds).map(|_| timed(&mut program())).collect::<Fallible<Samples>>()?;

@@ -7,49 +7,63 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{CRASHER, Limits, calls, crash, crasher, sleeper, sleepers};
+use super::{CRASHER, PARALLEL, beside_nothing, calls, crash, crasher, sleeper, sleepers};
 use crate::child::Births;
+use crate::machine::Crowd;
 use crate::options::Options;
 use crate::place::{Place, until};
 use crate::report::{Figure, Report, Unit};
 use crate::{Fallible, machine, processes};
 
 /// Starts them, looks at them, lets them be, kills one beside them, kills the host, and stops them.
-pub(crate) fn measure(options: &Options, limits: &Limits, report: &mut Report) -> Fallible<()> {
+pub(crate) fn measure(options: &Options, report: &mut Report) -> Fallible<()> {
     let place = Place::new(&options.hostler)?;
     let count = options.services;
     place.run("serve --detach")?;
     let bare = Pair::of(&place)?.memory()?;
     report.group(format!("{count} services: starting"));
-    let start = start(&place, count, limits, report)?;
+    let untended = untended(&place, count)?;
+    let start = start(&place, count, &untended, report)?;
     report.group(format!("{count} services: asking"));
-    ask(&place, count, limits, report)?;
+    ask(&place, count, report)?;
     report.group(format!("{count} services: {} s with nothing to do", options.idle_secs));
     idle(&place, options.idle_secs, report)?;
     report.group(format!("{count} services: memory"));
-    memory(&Pair::of(&place)?.memory()?, &bare, limits, report);
-    let births = beside(&place, options, limits, report)?;
+    memory(&Pair::of(&place)?.memory()?, &bare, &untended, report);
+    let births = beside(&place, options, report)?;
     report.group(format!("{count} services: the host is killed, and started again"));
     recover(&place, start, report)?;
     report.group(format!("{count} services: stopping"));
-    stop(&place, limits, report)?;
+    stop(&place, count, &untended, report)?;
     drop(births);
     Ok(())
 }
 
-fn start(place: &Place, count: usize, limits: &Limits, report: &mut Report) -> Fallible<f64> {
+/// As many processes that nobody tends, in seconds and bytes.
+struct Untended {
+    start: f64,
+    memory: f64,
+    stop: f64,
+}
+
+fn untended(place: &Place, count: usize) -> Fallible<Untended> {
+    let crowd = Crowd::start(place, count)?;
+    let (start, memory) = (crowd.start, crowd.memory());
+    Ok(Untended { start, memory, stop: crowd.stop()? })
+}
+
+fn start(place: &Place, count: usize, untended: &Untended, report: &mut Report) -> Fallible<f64> {
     let file = place.write("many.toml", &sleepers(count))?;
     let took = place.run(&format!("up --detach --json {}", file.display()))?;
     running(place)?.filter(|pids| pids.len() == count).ok_or("not every service runs after `up --detach`")?;
     let what = "posix_spawn of /bin/sleep by one thread";
-    report.add(Figure::new("`up --detach` until all of them run", Unit::Seconds, took).beside(what, limits.start));
-    let rates = [took, limits.start].map(|seconds| count as f64 / seconds);
+    report.add(Figure::new(format!("`up --detach` until all run, {PARALLEL} starting at a time"), Unit::Seconds, took).beside(what, untended.start));
+    let rates = [took, untended.start].map(|seconds| count as f64 / seconds);
     report.add(Figure::new("the same as a rate", Unit::PerSecond, rates[0]).beside(what, rates[1]));
     Ok(took)
 }
 
-fn ask(place: &Place, count: usize, limits: &Limits, report: &mut Report) -> Fallible<()> {
-    let beside = "/bin/true, from start to end";
+fn ask(place: &Place, count: usize, report: &mut Report) -> Fallible<()> {
     let commands = [
         ("`hostler ps --json`", "ps --json".to_owned()),
         ("`hostler ps`", "ps".to_owned()),
@@ -57,7 +71,7 @@ fn ask(place: &Place, count: usize, limits: &Limits, report: &mut Report) -> Fal
     ];
     for (name, line) in commands {
         let took = machine::repeated(20, || place.hostler(&line))?;
-        report.add(Figure::new(format!("{name}, the whole process"), Unit::Seconds, took).beside(beside, limits.nothing));
+        report.add(beside_nothing(place, format!("{name}, the whole process"), took)?);
     }
     calls::measure(place, 300, report)
 }
@@ -76,24 +90,24 @@ fn idle(place: &Place, secs: u64, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-fn memory(now: &Memories, bare: &Memories, limits: &Limits, report: &mut Report) {
+fn memory(now: &Memories, bare: &Memories, untended: &Untended, report: &mut Report) {
     for (name, now, bare) in [("host", now.host, bare.host), ("keeper", now.keeper, bare.keeper)] {
         report.add(Figure::new(format!("{name}: resident"), Unit::Bytes, now.resident).beside("the same with no service", bare.resident));
         report.add(Figure::new(format!("{name}: proportional"), Unit::Bytes, now.proportional).beside("the same with no service", bare.proportional));
     }
     let both = now.host.proportional + now.keeper.proportional;
-    report.add(Figure::new("host and keeper: proportional", Unit::Bytes, both).beside("as many processes of /bin/sleep", limits.memory));
+    report.add(Figure::new("host and keeper: proportional", Unit::Bytes, both).beside("as many processes of /bin/sleep", untended.memory));
 }
 
 /// A crash beside all the others.
-fn beside(place: &Place, options: &Options, limits: &Limits, report: &mut Report) -> Fallible<Births> {
+fn beside(place: &Place, options: &Options, report: &mut Report) -> Fallible<Births> {
     let socket = place.file("births");
     let births = Births::listen(&socket)?;
     let file = place.write("more.toml", &format!("{}{}", sleepers(options.services), crasher(&socket)?))?;
     report.group(format!("A crash with delay zero, beside {} running services", options.services));
     let took = place.run(&format!("up --detach --json {}", file.display()))?;
     let first = births.next()?;
-    report.add(Figure::new("`up --detach` of one service more", Unit::Seconds, took).beside("/bin/true, from start to end", limits.nothing));
+    report.add(beside_nothing(place, "`up --detach` of one service more", took)?);
     crash::measure(place, &births, first, options.kills, report)?;
     Ok(births)
 }
@@ -118,7 +132,7 @@ fn recover(place: &Place, start: f64, report: &mut Report) -> Fallible<()> {
     Ok(())
 }
 
-fn stop(place: &Place, limits: &Limits, report: &mut Report) -> Fallible<()> {
+fn stop(place: &Place, count: usize, untended: &Untended, report: &mut Report) -> Fallible<()> {
     let pids: Vec<u32> = running(place)?.ok_or("not every service runs before `down`")?.into_values().collect();
     let begun = Instant::now();
     let watch = thread::spawn(move || {
@@ -128,9 +142,11 @@ fn stop(place: &Place, limits: &Limits, report: &mut Report) -> Fallible<()> {
     let took = place.run("down")?;
     let gone = watch.join().ok().flatten().ok_or("services outlive `down`")?;
     let what = "SIGTERM to all, wait for each";
-    report.add(Figure::new("from `down` until the last process has ended", Unit::Seconds, gone).beside(what, limits.stop));
+    report.add(Figure::new("from `down` until the last process has ended", Unit::Seconds, gone).beside(what, untended.stop));
+    // Last of all: on some file systems every file is harder to make for minutes after many were removed.
+    let remove = machine::removals(place, count)?;
     let what = "SIGTERM to all, wait, remove their directories";
-    report.add(Figure::new("until `down` returns: all forgotten, the host ended", Unit::Seconds, took).beside(what, limits.stop + limits.remove));
+    report.add(Figure::new("until `down` returns: all forgotten, the host ended", Unit::Seconds, took).beside(what, untended.stop + remove));
     Ok(())
 }
 

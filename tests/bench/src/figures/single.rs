@@ -1,17 +1,17 @@
 //! A host with one service.
 
-use super::{Limits, calls, crash, crasher, sleepers};
+use super::{beside_nothing, calls, crash, crasher, sleepers};
 use crate::Fallible;
 use crate::child::Births;
 use crate::options::Options;
 use crate::place::Place;
-use crate::report::{Figure, Report, Unit};
+use crate::report::Report;
 
 /// How soon it is ready, how soon a crash is mended, what a plugin call costs.
-pub(crate) fn measure(options: &Options, limits: &Limits, report: &mut Report) -> Fallible<()> {
+pub(crate) fn measure(options: &Options, report: &mut Report) -> Fallible<()> {
     let place = Place::new(&options.hostler)?;
     report.group("A host with one service");
-    begin(&place, limits, report)?;
+    begin(&place, report)?;
     let socket = place.file("births");
     let births = Births::listen(&socket)?;
     let file = place.write("one.toml", &format!("{}{}", sleepers(1), crasher(&socket)?))?;
@@ -23,12 +23,11 @@ pub(crate) fn measure(options: &Options, limits: &Limits, report: &mut Report) -
 }
 
 /// The first start compiles the plugins, the second finds them compiled.
-fn begin(place: &Place, limits: &Limits, report: &mut Report) -> Fallible<()> {
-    let beside = "/bin/true, from start to end";
+fn begin(place: &Place, report: &mut Report) -> Fallible<()> {
     let first = place.run("serve --detach")?;
-    report.add(Figure::new("host ready, first start: plugins are compiled", Unit::Seconds, first).beside(beside, limits.nothing));
+    report.add(beside_nothing(place, "host ready, first start: plugins are compiled", first)?);
     place.run("down")?;
     let again = place.run("serve --detach")?;
-    report.add(Figure::new("host ready, later starts", Unit::Seconds, again).beside(beside, limits.nothing));
+    report.add(beside_nothing(place, "host ready, later starts", again)?);
     Ok(())
 }
