@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostler_api::{ApplyRequest, Code, Failure, routes};
 use hostler_core::{Config, Core, Event, Time};
@@ -25,7 +25,7 @@ use crate::message::{Change, Message};
 use crate::operator::Operator;
 use crate::plugins::{BuiltIns, Plugins, read_stored};
 use crate::sink::{PluginState, Sink};
-use crate::state_dir::StateDir;
+use crate::state_dir::{LETTING_GO, StateDir};
 
 /// How long the keeper may take to answer for the first time.
 const KEEPER: Duration = Duration::from_secs(10);
@@ -307,10 +307,17 @@ async fn first_configuration(plugins: &Arc<Plugins>, request: ApplyRequest) -> R
 }
 
 fn open_store(path: &Path, engine: StoreEngine) -> Result<Arc<dyn Store>, HostError> {
-    Ok(match engine {
-        StoreEngine::Sqlite => Arc::new(Sqlite::open(path.join("store.db"))?),
-        StoreEngine::Memory => Arc::new(Memory::new()),
-    })
+    if engine == StoreEngine::Memory {
+        return Ok(Arc::new(Memory::new()));
+    }
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        match Sqlite::open(path.join("store.db")) {
+            // The state directory is ours: what still holds the store is what is left of a host that was killed.
+            Err(StoreError::Locked { .. }) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+            opened => return Ok(Arc::new(opened?)),
+        }
+    }
 }
 
 fn max_parallel(store: &dyn Store) -> Result<u32, HostError> {

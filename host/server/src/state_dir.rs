@@ -4,11 +4,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::HostError;
+
+/// How long what is left of a host that was killed may take to let go.
+pub(crate) const LETTING_GO: Duration = Duration::from_secs(2);
 
 /// A state directory that is ours until this is dropped.
 #[derive(Debug)]
@@ -44,12 +48,7 @@ impl StateDir {
             .mode(0o600)
             .open(&file)
             .map_err(|error| HostError::state_dir(&file, "open", &error))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut text = String::new();
-            lock.read_to_string(&mut text).ok();
-            let holder: Option<Holder> = serde_json::from_str(&text).ok();
-            return Err(HostError::Taken { path, pid: holder.map(|holder| holder.pid) });
-        }
+        take_lock(&mut lock).map_err(|pid| HostError::Taken { path: path.clone(), pid })?;
         let holder = Holder { pid: std::process::id(), started_at_unix_ms: crate::clock::wall_ms(), version: env!("CARGO_PKG_VERSION").to_owned() };
         let text = serde_json::to_string(&holder).expect("it has no maps with odd keys");
         let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(text.as_bytes()));
@@ -63,6 +62,34 @@ impl Drop for StateDir {
         // Closing alone would not do while another thread is between fork and exec: its copy holds the lock too.
         flock(&self.lock, FlockOperation::Unlock).ok();
     }
+}
+
+/// Takes the lock, or says who has it. A host that was killed holds it until the last of its threads is gone: that moment is waited for.
+fn take_lock(lock: &mut File) -> Result<(), Option<u32>> {
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        if flock(&*lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(());
+        }
+        let holder = holder(lock);
+        if Instant::now() >= until || holder.is_none_or(is_alive) {
+            return Err(holder);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn holder(lock: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    lock.rewind().and_then(|()| lock.read_to_string(&mut text)).ok()?;
+    serde_json::from_str(&text).ok().map(|holder: Holder| holder.pid)
+}
+
+/// Is there such a process, and more of it than what is left of one that was killed?
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
 }
 
 fn make_private(path: &Path) -> Result<(), HostError> {
