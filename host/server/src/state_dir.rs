@@ -13,6 +13,8 @@ use crate::HostError;
 
 /// How long what is left of a host that was killed may take to let go.
 pub(crate) const LETTING_GO: Duration = Duration::from_secs(2);
+/// How long one that still looks alive may take to die: a kill arrives a moment after it was sent.
+const DYING: Duration = Duration::from_millis(300);
 
 /// A state directory that is ours until this is dropped.
 #[derive(Debug)]
@@ -66,13 +68,14 @@ impl Drop for StateDir {
 
 /// Takes the lock, or says who has it. A host that was killed holds it until the last of its threads is gone: that moment is waited for.
 fn take_lock(lock: &mut File) -> Result<(), Option<u32>> {
-    let until = Instant::now() + LETTING_GO;
+    let begun = Instant::now();
     loop {
         if flock(&*lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
             return Ok(());
         }
         let holder = holder(lock);
-        if Instant::now() >= until || holder.is_none_or(is_alive) {
+        let patience = if holder.is_some_and(|pid| !is_alive(pid)) { LETTING_GO } else { DYING };
+        if begun.elapsed() >= patience {
             return Err(holder);
         }
         std::thread::sleep(Duration::from_millis(5));
