@@ -1,7 +1,5 @@
 //! What this machine can do.
 
-use std::path::Path;
-
 /// Is the test to go on? When not, it says so by name; where `CI` is set it fails instead, because there the machine is ours to set up.
 ///
 /// # Panics
@@ -20,10 +18,4 @@ pub fn can(what: &str, possible: bool) -> bool {
 /// Do the tests run as root?
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-/// The first of these directories' programs of that name.
-pub(crate) fn on_path(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|dir| Path::new(&dir).join(name).is_file())
 }

@@ -28,7 +28,7 @@ pub fn program() -> &'static Path {
 /// When it is not there.
 pub fn fixture(name: &str) -> PathBuf {
     let path = match name.strip_prefix("files/") {
-        Some(file) => root().join("tests/fixtures/files").join(file),
+        Some(file) => root().join("tests/fixtures/files").join(format!("{file}.wasm")),
         None => root().join("target/fixtures").join(format!("{name}.wasm")),
     };
     assert!(path.exists(), "{} is missing: run `make fixtures`", path.display());

@@ -96,8 +96,8 @@ fn up_ends_by_itself_when_everything_has_completed() {
 #[test]
 fn up_goes_on_with_what_runs_unless_told_to_abort() {
     let yard = Yard::new();
-    let broken = script(&yard, "broken", "exit 1", "restart = \"never\"");
-    yard.config(&(mourned(&yard, "db", "") + &broken));
+    let broken = "[services.broken]\nbackend = { type = \"process\", binary = \"./not-there\" }\nrestart = \"never\"\n";
+    yard.config(&(mourned(&yard, "db", "") + broken));
     let up = yard.stay("up");
     up.says("not everything is up:");
     assert_eq!(yard.status("db"), "running");

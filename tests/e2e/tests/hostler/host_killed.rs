@@ -74,6 +74,7 @@ fn ten_kills_in_the_middle_of_starting_start_nothing_twice() {
     };
     yard.config(&(0..8).map(chain).collect::<String>());
     let mut host = yard.stay("serve hostler.toml");
+    until("it has accepted the file", || yard.get("/services").is_some_and(|list| list["services"].as_array().is_some_and(|services| services.len() == 8)));
     for _ in 0..10 {
         let started = yard.processes().len();
         // As soon as there is one more: in the middle of the next start.

@@ -1,16 +1,22 @@
 //! `hostler`, from the outside. Each file is one side of it, and each test's name is a fact.
 
-mod checks;
 mod bad_luck;
 mod changes;
+mod checks;
 mod commands;
 mod dependencies;
+mod examples;
 mod first_path;
 mod foreground;
 mod host_killed;
+mod hostile;
 mod keeper_killed;
+mod on_disk;
+mod plugins;
 mod restarts;
 mod state;
+mod tasks;
+mod wire;
 
 use hostler_e2e::Yard;
 
