@@ -32,7 +32,8 @@ pub(crate) struct Outlook {
     pub(crate) down: Option<Down>,
     /// A live task of it is to be taken down.
     pub(crate) leaving: bool,
-    /// All of it is taken down to be started again.
+    /// All of it is about to be taken down and started again. Once its stops have begun nobody is pulled along any more: whoever is
+    /// started beside them follows the new run.
     pub(crate) renewing: bool,
     /// Something of it may be alive.
     pub(crate) live: bool,
@@ -192,7 +193,9 @@ pub(crate) fn waits_for(service: &Service, services: &Services) -> Option<Waitin
         };
         let condition = condition(edge, &dependency.spec);
         let progressing = dependency.outlook.progressing;
-        let waits = !holds(condition, &dependency.outlook) && (!edge.optional || progressing);
+        // Whoever would be pulled along at once need not start; that ends when the dependency begins to stop.
+        let pulled = edge.restart && dependency.outlook.renewing;
+        let waits = pulled || (!holds(condition, &dependency.outlook) && (!edge.optional || progressing));
         waits.then(|| Waiting { service: edge.service.clone(), condition, stuck: !progressing })
     })
 }
@@ -238,7 +241,9 @@ pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, awa
     let seen = (all(&running)).then(|| runs().min().zip(runs().max())).flatten();
     Outlook {
         leaving: service.slots.values().any(leaves),
-        renewing: down.is_none() && wanted.iter().any(|slot| slot.is_live()) && wanted.iter().filter(|slot| slot.is_live()).all(|slot| leaves(slot)),
+        renewing: down.is_none()
+            && wanted.iter().any(|slot| matches!(slot.state, State::Running(_)))
+            && wanted.iter().filter(|slot| slot.is_live()).all(|slot| leaves(slot)),
         live: service.slots.values().any(Slot::is_live),
         started: all(&|slot| running(slot) || done(slot)),
         healthy: all(&|slot| done(slot) || (running(slot) && (slot.checks.is_empty() || slot.health() == Health::Healthy))),

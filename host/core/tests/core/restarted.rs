@@ -264,3 +264,34 @@ fn the_time_a_stop_takes_makes_no_run_stable() {
     world.release("stop db");
     assert_eq!(world.told("db", NoticeKind::Restarting).last(), Some(&"check ping says unhealthy: fail; restart 2 of 3 in 4s"));
 }
+
+#[test]
+fn a_dependency_that_will_not_stop_does_not_make_its_dependents_flap() {
+    let mut world = World::of("db; app <- db?!");
+    world.moves();
+    world.next("stop db", Fate::Fault(hostler_core::Fault::Failed("will not die".to_owned())));
+    world.restart("db");
+    assert_eq!(world.moves(), "stop app, stop db, start app");
+    world.pass(Span::secs(1));
+    assert_eq!(world.moves(), "stop db, start db, stop app, start app");
+    world.pass(Span::secs(1_000));
+    assert_eq!(world.moves(), "");
+}
+
+#[test]
+fn whoever_would_be_pulled_along_at_once_is_not_started() {
+    let mut world = World::of("db+; app <- db?!; web <- db!");
+    world.moves();
+    world.next("stop web", Fate::Held);
+    world.says("db", Verdict::Fail);
+    while world.status("web") == "running" {
+        world.pass(Span::secs(1));
+    }
+    assert_eq!(world.moves(), "stop app, stop web");
+    world.pass(Span::secs(5));
+    assert_eq!(world.moves(), "");
+    world.says("db", Verdict::Pass);
+    world.release("stop web");
+    world.pass(Span::secs(10));
+    assert_eq!(world.statuses(), "app running, db running, web running");
+}
