@@ -1,6 +1,7 @@
 //! The operator's view on disk, written behind the loop's back so that a slow disk does not slow decisions.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -80,29 +81,39 @@ impl Operator {
     }
 }
 
+/// Writes one service at a time: what changes again before its turn comes is written once, and what is gone by then not at all.
 fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
     let (waiting, wake) = shared;
+    let mut last: Option<ServiceName> = None;
     loop {
-        let batch = {
+        let (health, next) = {
             let guard = waiting.lock().unwrap_or_else(PoisonError::into_inner);
             let mut guard = wake
                 .wait_while(guard, |waiting| waiting.shows.is_empty() && waiting.health.is_empty() && !waiting.finished)
                 .unwrap_or_else(PoisonError::into_inner);
-            let finished = guard.finished;
-            Waiting { shows: std::mem::take(&mut guard.shows), health: std::mem::take(&mut guard.health), finished }
+            (std::mem::take(&mut guard.health), take_after(&mut guard.shows, last.as_ref()))
         };
-        for (name, line) in &batch.health {
-            report(view.append_health(name.as_str(), line));
-        }
-        for (name, show) in &batch.shows {
-            report(match show {
-                Some(show) => view.write(name.as_str(), &files(name, show)),
-                None => view.remove(name.as_str()),
-            });
-        }
-        if batch.finished {
+        last = next.as_ref().map(|(name, _)| name.clone());
+        if health.is_empty() && next.is_none() {
             return;
         }
+        for (name, line) in &health {
+            report(view.append_health(name.as_str(), line));
+        }
+        match next {
+            Some((name, Some(show))) => report(view.write(name.as_str(), &files(&name, &show))),
+            Some((name, None)) => report(view.remove(name.as_str())),
+            None => {}
+        }
+    }
+}
+
+/// The first behind the last one, round and round: who changes all the time does not keep others from being shown.
+fn take_after(shows: &mut BTreeMap<ServiceName, Option<Show>>, last: Option<&ServiceName>) -> Option<(ServiceName, Option<Show>)> {
+    let next = last.and_then(|last| shows.range::<ServiceName, _>((Bound::Excluded(last), Bound::Unbounded)).next().map(|(name, _)| name.clone()));
+    match next {
+        Some(name) => shows.remove_entry(&name),
+        None => shows.pop_first(),
     }
 }
 
