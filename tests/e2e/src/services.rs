@@ -80,8 +80,9 @@ impl Yard {
     /// Waits until it runs as another process than this one.
     #[track_caller]
     pub fn until_again(&self, name: &str, before: u32) -> u32 {
-        let service =
-            self.until_service(name, &format!("it runs as another process than {before}"), |service| service["status"] == "running" && service["pid"] != before && service["pid"].is_u64());
+        let service = self.until_service(name, &format!("it runs as another process than {before}"), |service| {
+            service["status"] == "running" && service["pid"] != before && service["pid"].is_u64()
+        });
         u32::try_from(service["pid"].as_u64().unwrap_or_default()).expect("a pid")
     }
 

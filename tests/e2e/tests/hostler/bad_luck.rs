@@ -61,7 +61,9 @@ fn a_port_that_is_taken() {
     let yard = Yard::new();
     let taken = TcpListener::bind(("127.0.0.1", 0)).expect("there is a port");
     let port = taken.local_addr().expect("it is bound").port();
-    let config = format!("[services.bad]\nbackend = {{ type = \"process\", binary = \"/usr/bin/python3\", args = [\"-m\", \"http.server\", \"--bind\", \"127.0.0.1\", {port}] }}\n{ONCE}\n");
+    let config = format!(
+        "[services.bad]\nbackend = {{ type = \"process\", binary = \"/usr/bin/python3\", args = [\"-m\", \"http.server\", \"--bind\", \"127.0.0.1\", {port}] }}\n{ONCE}\n"
+    );
     // It is up for a moment before it finds out: that is what `up` may see.
     yard.config(&config);
     yard.run("up --detach");
@@ -82,14 +84,18 @@ fn a_service_that_dies_at_once() {
     yard.script("bad.sh", "kill -SEGV $$");
     yard.config(&binary("./bad.sh", ONCE));
     yard.run("up --detach");
-    yard.until_service("bad", "its end is told", |service| service["last_error"].as_str().is_some_and(|error| error.contains("was ended by SIGSEGV")));
+    yard.until_service("bad", "its end is told", |service| {
+        service["last_error"].as_str().is_some_and(|error| error.contains("was ended by SIGSEGV"))
+    });
 }
 
 #[test]
 fn a_service_that_is_never_healthy() {
     let yard = Yard::new();
     let port = hostler_e2e::free_port();
-    let check = format!("health_check = {{ type = \"tcp\", port = {port}, interval = \"60ms\", failure_threshold = 2 }}\nrestart = {{ max_attempts = 1, backoff = {{ initial = \"10ms\", jitter = 0 }} }}");
+    let check = format!(
+        "health_check = {{ type = \"tcp\", port = {port}, interval = \"60ms\", failure_threshold = 2 }}\nrestart = {{ max_attempts = 1, backoff = {{ initial = \"10ms\", jitter = 0 }} }}"
+    );
     let config = sleeper("bad", &check) + &sleeper("web", "dependencies = [\"bad\"]");
     fails(&yard, &config, "check tcp");
     assert_eq!(yard.status("web"), "pending");
@@ -102,7 +108,11 @@ fn a_check_that_hangs_does_not_hold_up_the_others() {
     let yard = Yard::new();
     let page = Page::new(yard.path(), "page");
     page.answers("hang");
-    let ill = format!("[services.bad]\nbackend = {}\nhealth_check = {{ type = \"http\", url = \"{}\", interval = \"100ms\", timeout = \"300ms\", failure_threshold = 2, auto_recovery = false }}\n", page.backend(), page.url());
+    let ill = format!(
+        "[services.bad]\nbackend = {}\nhealth_check = {{ type = \"http\", url = \"{}\", interval = \"100ms\", timeout = \"300ms\", failure_threshold = 2, auto_recovery = false }}\n",
+        page.backend(),
+        page.url()
+    );
     let fine = sleeper("fine", "health_check = { type = \"command\", command = \"true\", interval = \"50ms\" }");
     yard.config(&(ill + &fine));
     yard.run("up --detach").fails(1);
@@ -145,7 +155,9 @@ fn output_that_is_no_text() {
     assert!(!shown.contains("\x1b[2J") && shown.contains("\\x1b[2Jwiped"), "a terminal is not told to do things: {shown:?}");
     let pid = yard.pid("odd");
     hostler_e2e::kill(pid);
-    until("what had no newline is not lost", || yard.run("logs odd").ok().contains("last without newline") || yard.status("odd") == "running" && yard.pid("odd") != pid);
+    until("what had no newline is not lost", || {
+        yard.run("logs odd").ok().contains("last without newline") || yard.status("odd") == "running" && yard.pid("odd") != pid
+    });
 }
 
 #[test]
@@ -189,20 +201,45 @@ fn a_restart_leaves_nothing_of_the_life_before() {
 #[test]
 fn a_stop_signal_of_ones_own() {
     let yard = Yard::new();
-    yard.up(&script(&yard, "db", "trap 'echo usr1 >> got; exit 0' USR1; trap 'echo term >> got' TERM; while :; do sleep 0.02; done", "stop = { signal = \"SIGUSR1\", grace = \"10s\" }"));
+    yard.up(&script(
+        &yard,
+        "db",
+        "trap 'echo usr1 >> got; exit 0' USR1; trap 'echo term >> got' TERM; while :; do sleep 0.02; done",
+        "stop = { signal = \"SIGUSR1\", grace = \"10s\" }",
+    ));
     yard.run("stop db").ok();
     assert_eq!(yard.read("got"), "usr1\n");
+}
+
+/// Each needs the one before it; the first one what is said.
+fn chain(length: usize, first: &str) -> String {
+    let service = |number: usize| {
+        let needs = if number == 0 { first.to_owned() } else { format!("dependencies = [\"s{}\"]", number - 1) };
+        format!("[services.s{number}]\nenabled = false\nbackend = {{ type = \"process\", binary = \"sleep\" }}\n{needs}\n")
+    };
+    (0..length).map(service).collect()
 }
 
 #[test]
 fn ten_thousand_services_in_a_chain_are_understood() {
     let yard = Yard::new();
-    let service = |number: usize| {
-        let needs = if number == 0 { String::new() } else { format!("dependencies = [\"s{}\"]\n", number - 1) };
-        format!("[services.s{number}]\nenabled = false\nbackend = {{ type = \"process\", binary = \"sleep\" }}\n{needs}")
-    };
-    yard.config(&(0..10_000).map(service).collect::<String>());
+    yard.config(&chain(10_000, ""));
     assert!(yard.run("validate").ok().contains("10000 services"));
     let graph = yard.run("graph hostler.toml --json").json();
     assert_eq!(graph["layers"].as_array().map(Vec::len), Some(10_000));
+    yard.run("up --detach").ok();
+    assert_eq!(yard.run("ps --json").json()["services"].as_array().map(Vec::len), Some(10_000));
+    assert_eq!(yard.status("s9999"), "disabled");
+    yard.run("down").ok();
+}
+
+#[test]
+fn ten_thousand_services_in_a_circle_are_refused() {
+    let yard = Yard::new();
+    yard.config(&chain(10_000, "dependencies = [\"s9999\"]"));
+    for line in ["validate", "up --detach"] {
+        let text = yard.run(line).fails(3);
+        assert!(text.contains("dependency cycle: ") && text.len() < 200_000, "{line}: {} bytes", text.len());
+    }
+    assert!(!yard.state().join("store.db").exists());
 }

@@ -21,7 +21,9 @@ fn a_plan_shows_every_kind_of_change_and_does_none() {
     let pids = ["live", "new-env", "same", "leaves"].map(|name| yard.pid(name));
     let generation = yard.get("/host").map(|host| host["generation"].clone());
 
-    yard.config(&(sleeper("live", &checked("2h")) + &sleeper("new-env", "env = { COLOUR = \"red\" }") + &sleeper("same", "") + &sleeper("comes", "")));
+    yard.config(
+        &(sleeper("live", &checked("2h")) + &sleeper("new-env", "env = { COLOUR = \"red\" }") + &sleeper("same", "") + &sleeper("comes", "")),
+    );
     let plan = yard.run("plan --json").json();
     let wanted = [("comes", "create"), ("leaves", "remove"), ("live", "update-live"), ("new-env", "recreate"), ("same", "unchanged")];
     let mut found = changes(&plan);
@@ -29,7 +31,10 @@ fn a_plan_shows_every_kind_of_change_and_does_none() {
     assert_eq!(found, wanted);
     assert_eq!(plan["applied"], false);
     let text = yard.run("plan").ok();
-    assert!(text.contains("update-live  live     health_checks") && text.contains("recreate     new-env  env") && text.contains("1 unchanged"), "{text}");
+    assert!(
+        text.contains("update-live  live     health_checks") && text.contains("recreate     new-env  env") && text.contains("1 unchanged"),
+        "{text}"
+    );
     assert_eq!(["live", "new-env", "same", "leaves"].map(|name| yard.pid(name)), pids);
     assert_eq!(yard.get("/host").map(|host| host["generation"].clone()), generation, "a plan changes nothing");
 
@@ -82,7 +87,7 @@ fn a_changed_program_is_another_process() {
     yard.until_again("db", db);
     yard.until_status("web", "running");
     let line = std::fs::read_to_string(format!("/proc/{}/cmdline", yard.pid("db"))).expect("it runs");
-    assert!(line.ends_with("sleep\02000\0"), "{line:?}, {web}");
+    assert!(line.ends_with("sleep\x002000\x00"), "{line:?}, {web}");
 }
 
 #[test]
@@ -157,7 +162,10 @@ fn every_bad_file_is_refused_with_its_place_and_starts_nothing() {
     let mut seen = 0;
     for entry in std::fs::read_dir(&folder).expect("it is there").flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == "message") || !path.is_file() || !path.with_file_name(format!("{}.message", entry.file_name().to_string_lossy())).exists() {
+        if path.extension().is_some_and(|extension| extension == "message")
+            || !path.is_file()
+            || !path.with_file_name(format!("{}.message", entry.file_name().to_string_lossy())).exists()
+        {
             continue;
         }
         let ran = yard.run(&format!("validate {} --json", path.display()));

@@ -10,7 +10,10 @@ use crate::sleeper;
 #[track_caller]
 fn check(yard: &Yard, more: &str, expected: &[(&str, &str, &str)]) {
     let service = |(number, (settings, ..)): (usize, &(&str, &str, &str))| {
-        sleeper(&format!("s{number}"), &format!("health_check = {{ interval = \"100ms\", {settings}, auto_recovery = false, failure_threshold = 1 }}"))
+        sleeper(
+            &format!("s{number}"),
+            &format!("health_check = {{ interval = \"100ms\", {settings}, auto_recovery = false, failure_threshold = 1 }}"),
+        )
     };
     let config: String = expected.iter().enumerate().map(service).collect();
     yard.config(&(config + more));
@@ -33,7 +36,11 @@ fn check(yard: &Yard, more: &str, expected: &[(&str, &str, &str)]) {
 
 /// A service that is the page itself, up before anybody looks at it.
 fn served(page: &Page, name: &str) -> String {
-    format!("[services.{name}]\nbackend = {}\nhealth_check = {{ type = \"tcp\", port = {}, interval = \"50ms\" }}\n", page.backend(), page.port)
+    format!(
+        "[services.{name}]\nbackend = {}\nhealth_check = {{ type = \"tcp\", port = {}, interval = \"50ms\", auto_recovery = false }}\n",
+        page.backend(),
+        page.port
+    )
 }
 
 #[test]
@@ -152,14 +159,7 @@ fn sleeps(pid: u32) -> bool {
 fn a_target_that_cannot_be_reached_has_failed() {
     let yard = Yard::new();
     let http = format!("type = \"http\", url = \"http://127.0.0.1:{}/\"", free_port());
-    check(
-        &yard,
-        "",
-        &[
-            (&http, "fail", "refused"),
-            ("type = \"http\", url = \"http://no-such-host.invalid/\"", "fail", "the name does not resolve"),
-        ],
-    );
+    check(&yard, "", &[(&http, "fail", "refused"), ("type = \"http\", url = \"http://no-such-host.invalid/\"", "fail", "the name does not resolve")]);
 }
 
 #[test]

@@ -77,7 +77,8 @@ fn a_refused_configuration_is_3_and_says_where() {
 #[test]
 fn no_host_to_be_reached_is_4() {
     let yard = Yard::new();
-    for line in ["ps", "status", "status db", "explain db", "start", "stop", "restart", "logs db", "events", "health", "graph", "plugin list", "down"] {
+    for line in ["ps", "status", "status db", "explain db", "start", "stop", "restart", "logs db", "events", "health", "graph", "plugin list", "down"]
+    {
         let text = yard.run(line).fails(4);
         assert!(text.contains("no host is running") && text.contains("hint:"), "{line}: {text}");
     }

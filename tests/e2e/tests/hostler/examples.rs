@@ -13,7 +13,13 @@ fn a_file_for_plugins_that_are_not_there_names_them_and_where_to_put_them() {
     for line in ["up", "up --detach"] {
         let ran = Ran::of(&mut yard.command(&format!("{line} {}", file.display())));
         let text = ran.fails(3);
-        for part in ["there is no backend plugin `docker`", "[plugins.docker] source = \"./docker.wasm\"", "there is no backend plugin `ssh`", "[plugins.ssh] source = \"./ssh.wasm\"", "seed.yaml:"] {
+        for part in [
+            "there is no backend plugin `docker`",
+            "[plugins.docker] source = \"./docker.wasm\"",
+            "there is no backend plugin `ssh`",
+            "[plugins.ssh] source = \"./ssh.wasm\"",
+            "seed.yaml:",
+        ] {
             assert!(text.contains(part), "{line}: `{part}` is missing:\n{text}");
         }
         assert!(!text.contains("plugin `process`"), "{text}");
@@ -38,7 +44,9 @@ fn the_shop_opens_is_well_and_closes() {
     let yard = Yard::new();
     let variables = shop(&yard);
     let file = root().join("examples/shop/hostler.toml");
-    let run = |line: &str| Ran::of(yard.command(&format!("{line} --file {}", file.display())).envs(variables.iter().map(|(name, value)| (*name, value.as_str()))));
+    let run = |line: &str| {
+        Ran::of(yard.command(&format!("{line} --file {}", file.display())).envs(variables.iter().map(|(name, value)| (*name, value.as_str()))))
+    };
     run("up --detach").ok();
     let list = yard.run("ps --json").json();
     let services = list["services"].as_array().cloned().unwrap_or_default();
@@ -58,7 +66,12 @@ fn the_shop_opens_is_well_and_closes() {
     let live = yard.stay(&format!("events --follow --json --after {last}"));
     run("down").ok();
     let (_, said) = live.ends();
-    let stopped: Vec<String> = said.lines().filter_map(|line| hostler_e2e::parse::<hostler_e2e::Value>(line).ok()).filter(|event| event["kind"] == "stopped").filter_map(|event| event["service"].as_str().map(str::to_owned)).collect();
+    let stopped: Vec<String> = said
+        .lines()
+        .filter_map(|line| hostler_e2e::parse::<hostler_e2e::Value>(line).ok())
+        .filter(|event| event["kind"] == "stopped")
+        .filter_map(|event| event["service"].as_str().map(str::to_owned))
+        .collect();
     let at = |name: &str| stopped.iter().position(|other| other == name).unwrap_or_else(|| panic!("{name} did not stop: {stopped:?}"));
     assert!(at("web") < at("api") && at("api") < at("redis") && at("worker") < at("redis"), "{stopped:?}");
     until("nothing is left", || yard.processes().is_empty());

@@ -129,7 +129,8 @@ fn events_come_in_order_and_without_gaps() {
     let events = yard.events();
     let seqs: Vec<u64> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<u64>>());
-    let of = |name: &str| -> Vec<&str> { events.iter().filter(|event| event["service"] == name).filter_map(|event| event["kind"].as_str()).collect() };
+    let of =
+        |name: &str| -> Vec<&str> { events.iter().filter(|event| event["service"] == name).filter_map(|event| event["kind"].as_str()).collect() };
     assert_eq!(of("db"), ["starting", "started"]);
     assert_eq!(of("web"), ["starting", "started", "health-changed"]);
 

@@ -132,6 +132,42 @@ fn up_in_the_foreground_does_not_push_another_host_aside() {
 }
 
 #[test]
+fn up_that_was_killed_is_taken_up_by_the_next_one() {
+    let yard = Yard::new();
+    three(&yard);
+    let up = yard.stay("up");
+    up.says("everything is up");
+    let pids = ["db", "api", "web"].map(|name| yard.pid(name));
+    up.signal(Signal::KILL);
+    drop(up);
+    assert!(pids.into_iter().all(alive));
+    let up = yard.stay("up");
+    up.says("everything is up");
+    assert_eq!(["db", "api", "web"].map(|name| yard.pid(name)), pids);
+    up.signal(Signal::INT);
+    assert_eq!(up.ends().0, 0);
+    assert_eq!(yard.read("ends"), "web\napi\ndb\n");
+    until("nothing is left", || yard.processes().is_empty());
+}
+
+#[test]
+fn several_at_once_make_one_host() {
+    let yard = Yard::new();
+    yard.config(&script(&yard, "db", "echo start >> starts; exec sleep 1000", ""));
+    let all: Vec<_> = (0..5).map(|_| yard.stay("up --detach")).collect();
+    let ended: Vec<(i32, String)> = all.into_iter().map(hostler_e2e::Live::ends).collect();
+    assert!(ended.iter().any(|(code, _)| *code == 0), "{ended:#?}");
+    assert!(ended.iter().all(|(code, said)| *code == 0 || said.contains("another host")), "{ended:#?}");
+    yard.until_status("db", "running");
+    assert_eq!(yard.read("starts"), "start\n");
+    let hosts = yard
+        .processes()
+        .into_iter()
+        .filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(10).any(|part| part == b"--detached")));
+    until("one host is left", || hosts.clone().filter(|pid| alive(*pid)).count() == 1);
+}
+
+#[test]
 fn serve_ends_on_sigterm_and_leaves_its_tasks() {
     let yard = Yard::new();
     yard.config(&sleeper("db", ""));

@@ -28,7 +28,11 @@ fn holds_every_tick(yard: &Yard, name: &str) -> usize {
 fn ten_kills_in_a_row_cost_nothing() {
     let yard = Yard::new();
     let page = Page::new(yard.path(), "page");
-    let web = format!("[services.web]\nbackend = {}\ndependencies = [\"db\"]\nhealth_check = {{ type = \"http\", url = \"{}\", interval = \"200ms\" }}\n", page.backend(), page.url());
+    let web = format!(
+        "[services.web]\nbackend = {}\ndependencies = [\"db\"]\nhealth_check = {{ type = \"http\", url = \"{}\", interval = \"200ms\" }}\n",
+        page.backend(),
+        page.url()
+    );
     let done = script(&yard, "migrate", "echo start >> migrate.starts", "kind = \"oneshot\"");
     yard.up(&(counter(&yard, "db", "dependencies = [\"migrate\"]") + &counter(&yard, "worker", "dependencies = [\"db\"]") + &web + &done));
     let names = ["db", "worker", "web"];
@@ -74,7 +78,9 @@ fn ten_kills_in_the_middle_of_starting_start_nothing_twice() {
     };
     yard.config(&(0..8).map(chain).collect::<String>());
     let mut host = yard.stay("serve hostler.toml");
-    until("it has accepted the file", || yard.get("/services").is_some_and(|list| list["services"].as_array().is_some_and(|services| services.len() == 8)));
+    until("it has accepted the file", || {
+        yard.get("/services").is_some_and(|list| list["services"].as_array().is_some_and(|services| services.len() == 8))
+    });
     for _ in 0..10 {
         let started = yard.processes().len();
         // As soon as there is one more: in the middle of the next start.
@@ -86,7 +92,9 @@ fn ten_kills_in_the_middle_of_starting_start_nothing_twice() {
         drop(host);
         host = yard.stay("serve");
     }
-    until(&format!("all of them run; the last host says: {}", host.said()), || names.iter().all(|name| yard.get(&format!("/services/{name}")).is_some_and(|detail| detail["service"]["status"] == "running")));
+    until(&format!("all of them run; the last host says: {}", host.said()), || {
+        names.iter().all(|name| yard.get(&format!("/services/{name}")).is_some_and(|detail| detail["service"]["status"] == "running"))
+    });
     for name in &names {
         until("it has begun", || tick(&yard, name) > 0);
         assert_eq!(yard.read(&format!("{name}.starts")), "start\n", "{name}: {:#?}", yard.story(name));

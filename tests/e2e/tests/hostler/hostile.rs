@@ -9,11 +9,18 @@ fn naughty(more: &str) -> String {
 }
 
 fn task(name: &str, at: &str, deed: &str) -> String {
-    format!("[services.{name}]\nbackend = {{ type = \"naughty\", at = \"{at}\", do = \"{deed}\" }}\ntimeout = \"700ms\"\nrestart = \"never\"\nstop = {{ grace = \"200ms\" }}\n")
+    format!(
+        "[services.{name}]\nbackend = {{ type = \"naughty\", at = \"{at}\", do = \"{deed}\" }}\ntimeout = \"700ms\"\nrestart = \"never\"\nstop = {{ grace = \"200ms\" }}\n"
+    )
 }
 
 fn always(name: &str, verdict: &str, more: &str) -> String {
-    sleeper(name, &format!("health_check = {{ type = \"always\", verdict = \"{verdict}\", interval = \"100ms\", timeout = \"300ms\", failure_threshold = 2{more} }}"))
+    sleeper(
+        name,
+        &format!(
+            "health_check = {{ type = \"always\", verdict = \"{verdict}\", interval = \"100ms\", timeout = \"300ms\", failure_threshold = 2{more} }}"
+        ),
+    )
 }
 
 fn with_always() -> String {
@@ -51,7 +58,7 @@ fn a_start_that_misbehaves_fails_with_its_reason_and_nobody_else_notices() {
     assert!(found["counters"]["traps"].as_u64() > Some(0) && found["counters"]["timeouts"].as_u64() > Some(0), "{found:#}");
     let memory = std::fs::read_to_string(format!("/proc/{}/statm", yard.host_pid())).expect("it runs");
     let pages: u64 = memory.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).expect("resident pages");
-    assert!(pages * 4096 < 600 << 20, "the host's memory is bounded: {} MiB", pages * 4096 >> 20);
+    assert!(pages * 4096 < 600 << 20, "the host's memory is bounded: {} MiB", (pages * 4096) >> 20);
 }
 
 #[test]
@@ -74,7 +81,13 @@ fn a_stop_that_misbehaves_is_tried_again_and_told() {
     yard.up(&(naughty("") + &task("odd", "stop", "panic") + &sleeper("calm", "")));
     let text = yard.run("stop odd --timeout 1s").fails(1);
     assert!(text.contains("odd is stopping"), "{text}");
-    assert!(yard.story("odd").iter().any(|line| line.starts_with("stop-failed: ") && line.contains("naughty on purpose, in Stop") && line.contains("trying again")), "{:#?}", yard.story("odd"));
+    assert!(
+        yard.story("odd")
+            .iter()
+            .any(|line| line.starts_with("stop-failed: ") && line.contains("naughty on purpose, in Stop") && line.contains("trying again")),
+        "{:#?}",
+        yard.story("odd")
+    );
     assert_eq!(yard.status("calm"), "running");
 }
 
@@ -91,7 +104,9 @@ fn settings_that_break_their_own_doubting_are_refused() {
 #[test]
 fn a_checker_that_misbehaves_says_nothing_and_restarts_nothing() {
     let yard = Yard::new();
-    let config = with_always() + &always("good", "pass", "") + &["trap", "hang", "loop", "fault", "unknown"].map(|verdict| always(verdict, verdict, "")).concat();
+    let config = with_always()
+        + &always("good", "pass", "")
+        + &["trap", "hang", "loop", "fault", "unknown"].map(|verdict| always(verdict, verdict, "")).concat();
     yard.config(&config);
     yard.run("up --detach --timeout 1s").fails(1);
     for name in ["trap", "hang", "loop", "fault", "unknown"] {
@@ -108,7 +123,12 @@ fn a_checker_that_misbehaves_says_nothing_and_restarts_nothing() {
 #[test]
 fn a_checker_of_a_third_party_judges_like_a_built_in() {
     let yard = Yard::new();
-    yard.config(&(with_always() + &always("warns", "warn", "") + &always("fails", "fail", ", auto_recovery = false") + &always("slow", "pass", ", slow = 50")));
+    yard.config(
+        &(with_always()
+            + &always("warns", "warn", "")
+            + &always("fails", "fail", ", auto_recovery = false")
+            + &always("slow", "pass", ", slow = 50")),
+    );
     yard.run("up --detach --timeout 5s");
     let health = |name: &str| yard.until_service(name, "it is judged", |service| service["health"] != "unknown")["health"].clone();
     assert_eq!([health("warns"), health("fails"), health("slow")], ["degraded", "unhealthy", "healthy"]);
@@ -153,6 +173,12 @@ fn a_call_that_runs_a_command_leaves_none_behind_when_its_time_is_up() {
     yard.run("up --detach --timeout 3s");
     until("the deadline is told of", || yard.story("odd").iter().any(|line| line.contains("deadline")));
     let calm = yard.pid("calm");
-    let sleeps = || yard.processes().into_iter().filter(|pid| *pid != calm).filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"/bin/sleep"))).count();
+    let sleeps = || {
+        yard.processes()
+            .into_iter()
+            .filter(|pid| *pid != calm)
+            .filter(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"/bin/sleep")))
+            .count()
+    };
     until("its command has ended with it", || sleeps() == 0);
 }

@@ -17,7 +17,10 @@ fn the_view_of_a_service_stands_on_disk_and_follows_it() {
     until("the health stands there", || file("health.log").contains("unknown -> healthy"));
     let config = file("config.yaml");
     assert!(config.starts_with("services:\n  db:\n") && config.contains("binary: sleep"), "{config}");
-    until("the state stands there", || hostler_e2e::parse::<Value>(&file("state.json")).is_ok_and(|state| state["service"]["status"] == "running" && state["service"]["health"] == "healthy"));
+    until("the state stands there", || {
+        hostler_e2e::parse::<Value>(&file("state.json"))
+            .is_ok_and(|state| state["service"]["status"] == "running" && state["service"]["health"] == "healthy")
+    });
 
     yard.write("again.yaml", config);
     let plan = yard.run("plan again.yaml --json").json();
@@ -51,7 +54,12 @@ fn the_view_is_never_read_back() {
 
 /// Writes numbered lines to both outputs, and stays.
 fn numbers(yard: &Yard) -> String {
-    script(yard, "talk", "for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; done; echo trouble >&2; while [ ! -f more ]; do sleep 0.02; done; echo more; exec sleep 1000", "")
+    script(
+        yard,
+        "talk",
+        "for n in 1 2 3 4 5 6 7 8 9 10; do echo line $n; done; echo trouble >&2; while [ ! -f more ]; do sleep 0.02; done; echo more; exec sleep 1000",
+        "",
+    )
 }
 
 #[test]
@@ -71,7 +79,8 @@ fn logs_have_a_tail_and_a_beginning() {
     assert_eq!(yard.run("logs talk --since 2099-01-01T00:00:00Z").ok(), "");
     yard.run("logs talk --since yesterday").fails(2);
     assert_eq!(yard.run("logs calm").ok(), "", "who says nothing has an empty log");
-    let origins: Vec<Value> = yard.run("logs talk --json").documents().iter().filter(|item| item["text"] == "trouble").map(|item| item["origin"].clone()).collect();
+    let origins: Vec<Value> =
+        yard.run("logs talk --json").documents().iter().filter(|item| item["text"] == "trouble").map(|item| item["origin"].clone()).collect();
     assert_eq!(origins, ["err"]);
     let stamped = yard.run("logs talk --timestamps --tail 1").ok();
     assert!(stamped.split_whitespace().count() > stamped.trim().split(' ').count().min(1), "{stamped}");

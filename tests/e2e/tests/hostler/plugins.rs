@@ -56,7 +56,10 @@ fn settings_of_a_third_party_are_held_against_its_own_schema() {
     assert!(yard.run("up --detach").fails(3).contains("seconds"));
     yard.config(&(sleeper("web", "health_check = { type = \"process\" }") + "[services.x]\nbackend = { type = \"tcp\", port = 1 }\n"));
     let text = yard.run("up --detach").fails(3);
-    assert!(text.contains("plugin `process` is a backend, not a health check") && text.contains("plugin `tcp` is a health check, not a backend"), "{text}");
+    assert!(
+        text.contains("plugin `process` is a backend, not a health check") && text.contains("plugin `tcp` is a health check, not a backend"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -81,7 +84,11 @@ fn without_its_grants_it_is_refused_and_the_stanza_to_paste_works() {
 #[test]
 fn what_says_it_needs_nothing_is_held_to_what_it_imports() {
     let yard = Yard::new();
-    yard.config(&format!("[plugins.sly]\nsource = \"{}\"\n[services.task]\nbackend = {{ type = \"sly\" }}\n{}", fixture("ungranted").display(), sleeper("db", "")));
+    yard.config(&format!(
+        "[plugins.sly]\nsource = \"{}\"\n[services.task]\nbackend = {{ type = \"sly\" }}\n{}",
+        fixture("ungranted").display(),
+        sleeper("db", "")
+    ));
     let text = yard.run("up --detach").fails(3);
     assert!(text.contains("[plugins.sly.grants]") && text.contains("commands = ") && text.contains("state = "), "{text}");
     hostler_e2e::until("nothing was applied, and nothing is left", || yard.processes().is_empty());
@@ -145,7 +152,11 @@ fn built_ins_show_their_grants_and_give_them_up() {
     let process = plugin(&yard, "process");
     assert_eq!([&process["origin"], &process["state"], &process["default_grants"]], [&json!("built-in"), &json!("ok"), &json!(true)]);
     assert_eq!(process["grants"]["processes"]["programs"], json!(["*"]));
-    assert!(process["imports"].as_array().is_some_and(|imports| imports.iter().any(|import| import.as_str().is_some_and(|name| name.starts_with("hostler:host/processes")))));
+    assert!(
+        process["imports"]
+            .as_array()
+            .is_some_and(|imports| imports.iter().any(|import| import.as_str().is_some_and(|name| name.starts_with("hostler:host/processes"))))
+    );
     assert_eq!(process["abilities"], json!(["logs", "stats", "signals"]));
     let text = yard.run("plugin list --verbose").ok();
     assert!(text.contains("grants:") && text.contains("processes = ") && text.contains("(default)") && text.contains("limits:"), "{text}");
@@ -199,7 +210,10 @@ fn a_host_built_without_process_runs_no_process() {
     let text = run("up --detach").fails(3);
     assert!(text.contains("there is no backend plugin `process`") && text.contains("process.wasm"), "{text}");
     fs::copy(hostler_e2e::root().join("target/plugins/process.wasm"), yard.file("process.wasm")).expect("`make plugins` has made it");
-    yard.config(&format!("[plugins.process]\nsource = \"./process.wasm\"\ngrants = {{ processes = {{ programs = [\"*\"] }} }}\n{}", sleeper("db", "")));
+    yard.config(&format!(
+        "[plugins.process]\nsource = \"./process.wasm\"\ngrants = {{ processes = {{ programs = [\"*\"] }} }}\n{}",
+        sleeper("db", "")
+    ));
     run("up --detach").ok();
     assert_eq!(yard.status("db"), "running", "the same file beside it makes it whole");
     run("down").ok();

@@ -86,9 +86,15 @@ fn a_used_up_budget_parks_it_until_somebody_forces() {
 fn each_policy_knows_its_ends() {
     let yard = Yard::new();
     let ends = |name: &str, code: u8, policy: &str| {
-        script(&yard, name, &format!("echo x >> {name}.tries; exit {code}"), &format!("restart = {{ policy = \"{policy}\", max_attempts = 1, backoff = {{ initial = \"5ms\", jitter = 0 }} }}"))
+        script(
+            &yard,
+            name,
+            &format!("echo x >> {name}.tries; exit {code}"),
+            &format!("restart = {{ policy = \"{policy}\", max_attempts = 1, backoff = {{ initial = \"5ms\", jitter = 0 }} }}"),
+        )
     };
-    let config = [("a", 0, "always"), ("b", 0, "on-failure"), ("c", 1, "on-failure"), ("d", 0, "never"), ("e", 1, "never")].map(|(name, code, policy)| ends(name, code, policy));
+    let config = [("a", 0, "always"), ("b", 0, "on-failure"), ("c", 1, "on-failure"), ("d", 0, "never"), ("e", 1, "never")]
+        .map(|(name, code, policy)| ends(name, code, policy));
     yard.config(&config.concat());
     yard.run("up --detach");
     for name in ["a", "b", "c", "d", "e"] {
@@ -106,7 +112,9 @@ fn a_good_run_starts_the_count_anew() {
     yard.up(&sleeper("db", policy));
     for life in 1..=3 {
         let pid = yard.pid("db");
-        yard.until_service("db", "it ran well for long enough", |service| service["restart_attempts"] == 0 && service["uptime_ms"].as_u64() > Some(250));
+        yard.until_service("db", "it ran well for long enough", |service| {
+            service["restart_attempts"] == 0 && service["uptime_ms"].as_u64() > Some(250)
+        });
         kill(pid);
         yard.until_again("db", pid);
         assert_eq!(yard.service("db")["restart_count"], life);
@@ -120,7 +128,9 @@ fn a_good_run_starts_the_count_anew() {
 fn unhealthy_but_alive_is_restarted() {
     let yard = Yard::new();
     let check = |more: &str| {
-        format!("health_check = {{ type = \"command\", command = \"test\", args = [\"!\", \"-f\", \"ill\"], interval = \"50ms\", failure_threshold = 2, recovery_threshold = 1{more} }}\n{QUICK}")
+        format!(
+            "health_check = {{ type = \"command\", command = \"test\", args = [\"!\", \"-f\", \"ill\"], interval = \"50ms\", failure_threshold = 2, recovery_threshold = 1{more} }}\n{QUICK}"
+        )
     };
     yard.up(&(sleeper("db", &check("")) + &sleeper("calm", &check(", auto_recovery = false"))));
     let (db, calm) = (yard.pid("db"), yard.pid("calm"));
@@ -150,6 +160,27 @@ fn a_restart_by_hand_is_another_process() {
 }
 
 #[test]
+fn a_stop_ends_every_wait() {
+    let yard = Yard::new();
+    let waits = "restart = { max_attempts = \"unlimited\", backoff = { initial = \"300ms\", factor = 1, jitter = 0 } }";
+    let never = "health_check = { type = \"command\", command = \"false\", interval = \"50ms\", failure_threshold = 1000 }";
+    let config = script(&yard, "backs-off", "echo x >> starts; exit 1", waits)
+        + &sleeper("unjudged", never)
+        + &sleeper("waits", "dependencies = [\"unjudged\"]");
+    yard.config(&config);
+    yard.run("up --detach --timeout 300ms").fails(1);
+    yard.until_service("backs-off", "it waits", |service| service["next"]["what"] == "restart");
+    yard.run("stop").ok();
+    for name in ["backs-off", "unjudged", "waits"] {
+        assert_eq!(yard.status(name), "stopped", "{name}");
+    }
+    let starts = yard.read("starts").lines().count();
+    let begun = std::time::Instant::now();
+    until("more than its wait has passed", || begun.elapsed().as_millis() > 700);
+    assert_eq!(yard.read("starts").lines().count(), starts, "nothing starts without a new request");
+}
+
+#[test]
 fn a_stop_by_hand_outlives_the_host() {
     let yard = Yard::new();
     yard.up(&(sleeper("db", "") + &sleeper("web", "")));
@@ -172,7 +203,8 @@ fn a_stop_by_hand_outlives_the_host() {
 #[test]
 fn a_flapping_service_does_not_keep_others_from_starting() {
     let yard = Yard::new();
-    let flapping = script(&yard, "flap", "exit 1", "restart = { max_attempts = \"unlimited\", backoff = { initial = \"1ms\", max = \"1ms\", jitter = 0 } }");
+    let flapping =
+        script(&yard, "flap", "exit 1", "restart = { max_attempts = \"unlimited\", backoff = { initial = \"1ms\", max = \"1ms\", jitter = 0 } }");
     yard.config(&format!("[settings]\nmax_parallel = 1\n{flapping}"));
     yard.run("up --detach --timeout 200ms");
     yard.config(&format!("[settings]\nmax_parallel = 1\n{flapping}{}", sleeper("web", "")));

@@ -33,7 +33,10 @@ fn two_hosts_on_one_directory_do_not_meet() {
     let (host, db) = (yard.host_pid(), yard.pid("db"));
     for line in ["serve", "serve --detach"] {
         let text = yard.run(line).fails(1);
-        assert!(text.contains(&format!("pid {host}")) && text.contains(yard.state().to_str().expect("a plain path")) && text.contains("hint: "), "{line}: {text}");
+        assert!(
+            text.contains(&format!("pid {host}")) && text.contains(yard.state().to_str().expect("a plain path")) && text.contains("hint: "),
+            "{line}: {text}"
+        );
     }
     assert_eq!((yard.host_pid(), yard.pid("db")), (host, db));
 }
@@ -52,7 +55,10 @@ fn garbage_in_the_store_is_refused_and_left_as_it_is() {
     let before = fs::read(&store).expect("it is ours");
     for line in ["serve", "serve --detach", "up", "up --detach", "down"] {
         let text = yard.run(line).fails(1);
-        assert!(text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp SNAPSHOT"), "{line}: {text}");
+        assert!(
+            text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp SNAPSHOT"),
+            "{line}: {text}"
+        );
     }
     assert_eq!(fs::read(&store).expect("it is ours"), before, "not a byte was changed");
     assert!(alive(db), "what runs goes on");
@@ -133,7 +139,8 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
          {hostler} ps --json > full.json\n\
          rm {disk}/filler\n{hostler} stop db\n{hostler} ps --json > after.json\n\
          kill -9 $({hostler} status --json | sed 's/.*\"pid\":\\([0-9]*\\),\"state_dir.*/\\1/')\n\
-         {hostler} serve --detach\n{hostler} ps --json > again.json\n{hostler} down\n",
+         {hostler} serve --detach\n\
+         until {hostler} ps web | grep -q running; do sleep 0.02; done\n{hostler} ps --json > again.json\n{hostler} down\n",
         disk = yard.file("disk").display(),
         hostler = program().display()
     );
@@ -145,7 +152,11 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
     let (before, full, after, again) = (list("before.json"), list("full.json"), list("after.json"), list("again.json"));
     assert_eq!(yard.read("stop.code"), "1\n", "{}", yard.read("stop.out"));
     assert!(yard.read("stop.err").contains("full") && yard.read("stop.err").contains("free some space"), "{}", yard.read("stop.err"));
-    assert_eq!([&full["services"][0]["status"], &full["services"][0]["pid"]], [&before["services"][0]["status"], &before["services"][0]["pid"]], "a refusal changes nothing");
+    assert_eq!(
+        [&full["services"][0]["status"], &full["services"][0]["pid"]],
+        [&before["services"][0]["status"], &before["services"][0]["pid"]],
+        "a refusal changes nothing"
+    );
     assert_eq!([&after["services"][0]["status"], &again["services"][0]["status"]], ["stopped", "stopped"], "what was said to be done is remembered");
     assert_eq!([&again["services"][1]["pid"], &after["services"][1]["pid"]], [&before["services"][1]["pid"], &before["services"][1]["pid"]]);
 }

@@ -49,7 +49,11 @@ fn it_runs_as_another_user() {
     fs::create_dir(yard.file("work")).expect("the yard is ours");
     fs::set_permissions(yard.file("work"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("it is ours");
     yard.script("task.sh", TELL);
-    let config = |user: &str| format!("[services.task]\nrestart = \"never\"\nbackend = {{ type = \"process\", binary = \"./task.sh\", user = {user}, working_dir = \"./work\" }}\n");
+    let config = |user: &str| {
+        format!(
+            "[services.task]\nrestart = \"never\"\nbackend = {{ type = \"process\", binary = \"./task.sh\", user = {user}, working_dir = \"./work\" }}\n"
+        )
+    };
     for user in ["\"nobody\"", "65534", "\"65534:65534\""] {
         yard.up(&config(user));
         until("it has told", || yard.read("work/user") == "65534\n");
@@ -108,7 +112,12 @@ fn a_secret_reaches_its_service_and_nobody_else() {
     let yard = Yard::new();
     let canary = "canary-7f3a9c51e0";
     yard.write("password", format!("{canary}\n"));
-    let task = script(&yard, "task", "[ \"$PASSWORD\" = \"$(cat password)\" ] && echo got it && exec sleep 1000", "secrets = { PASSWORD = \"./password\" }\nrestart = \"never\"");
+    let task = script(
+        &yard,
+        "task",
+        "[ \"$PASSWORD\" = \"$(cat password)\" ] && echo got it && exec sleep 1000",
+        "secrets = { PASSWORD = \"./password\" }\nrestart = \"never\"",
+    );
     yard.up(&(task + &sleeper("web", "dependencies = [\"task\"]")));
     until("it has it", || yard.log("task") == ["got it"]);
     let lines = "ps|ps --json|status task|status task --json|status --json|explain task|explain task --json|events|events --json|health --json|logs task|logs task --json|graph --json|plan|plan --json|plugin list --verbose|plugin inspect process --json|validate --json";
@@ -145,7 +154,8 @@ fn replicas_are_as_many_processes() {
     let yard = Yard::new();
     yard.up(&sleeper("task", "replicas = 3"));
     let detail = yard.detail("task");
-    let pids: std::collections::BTreeSet<u64> = detail["replicas"].as_array().into_iter().flatten().filter_map(|replica| replica["pid"].as_u64()).collect();
+    let pids: std::collections::BTreeSet<u64> =
+        detail["replicas"].as_array().into_iter().flatten().filter_map(|replica| replica["pid"].as_u64()).collect();
     assert_eq!(pids.len(), 3, "{detail:#}");
     assert!(yard.run("ps").ok().contains("running 3/3"));
     yard.up(&sleeper("task", "replicas = 1"));

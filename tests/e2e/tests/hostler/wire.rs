@@ -23,7 +23,19 @@ fn refuses(yard: &Yard, method: &str, path: &str, body: &[u8], status: u16, code
 #[test]
 fn every_unknown_route_is_404() {
     let yard = host();
-    for path in ["/", "/api", "/api/v1", "/api/v1/", "/api/v2/services", "/api/v1/services/db/exec", "/api/v1/services/db/../../host", "/metrics", "/api/v1/hosts", "//api/v1/host", "/api/v1/host/"] {
+    for path in [
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v2/services",
+        "/api/v1/services/db/exec",
+        "/api/v1/services/db/../../host",
+        "/metrics",
+        "/api/v1/hosts",
+        "//api/v1/host",
+        "/api/v1/host/",
+    ] {
         refuses(&yard, "GET", path, b"", 404, "not-found");
     }
     for name in ["nobody", "..%2F..%2Fetc%2Fpasswd", "%00", "%1b%5b2J", "db%2F..", "DB"] {
@@ -37,7 +49,13 @@ fn every_unknown_route_is_404() {
 #[test]
 fn a_route_takes_its_own_method_only() {
     let yard = host();
-    for (method, path) in [("POST", "/api/v1/host"), ("DELETE", "/api/v1/services/db"), ("GET", "/api/v1/apply"), ("PUT", "/api/v1/services/stop"), ("GET", "/api/v1/shutdown")] {
+    for (method, path) in [
+        ("POST", "/api/v1/host"),
+        ("DELETE", "/api/v1/services/db"),
+        ("GET", "/api/v1/apply"),
+        ("PUT", "/api/v1/services/stop"),
+        ("GET", "/api/v1/shutdown"),
+    ] {
         refuses(&yard, method, path, b"", 405, "invalid");
     }
     assert_eq!(yard.status("db"), "running");
@@ -77,7 +95,9 @@ fn a_body_without_end_is_refused() {
 fn what_is_no_http_ends_only_its_own_connection() {
     let yard = host();
     let socket = yard.socket();
-    for bytes in [&b"\x16\x03\x01 hello\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", b"GET  /\r\n\r\n", b"\r\n\r\n\r\n", b"GET / HTTP/1.1\r\nx: \x00\r\n\r\n"] {
+    for bytes in
+        [&b"\x16\x03\x01 hello\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", b"GET  /\r\n\r\n", b"\r\n\r\n\r\n", b"GET / HTTP/1.1\r\nx: \x00\r\n\r\n"]
+    {
         let answer = raw(&socket, bytes);
         assert!(answer.as_ref().is_none_or(|answer| (400..500).contains(&answer.status)), "{answer:?}");
     }
