@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,17 +79,6 @@ pub(crate) fn living_in(dir: &Path) -> Vec<u32> {
     let works = |pid: u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
     let own = std::process::id();
     processes().into_iter().filter(|pid| *pid != own && alive(*pid) && (works(*pid) || names(*pid, "cmdline") || names(*pid, "environ"))).collect()
-}
-
-/// The cgroups of ours that a process is in, as directories.
-pub(crate) fn cgroups(pid: u32) -> Vec<PathBuf> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    let places = text.lines().filter_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        path.contains("/hostler/").then(|| Path::new("/sys/fs/cgroup").join(controllers).join(path.trim_start_matches('/')))
-    });
-    places.collect()
 }
 
 fn processes() -> Vec<u32> {

@@ -1,6 +1,5 @@
 //! A place to try `hostler` in, that leaves nothing behind.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -149,7 +148,6 @@ impl Yard {
     }
 
     fn end_everything(&self) {
-        let mut cgroups = BTreeSet::new();
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let left = self.processes();
@@ -157,13 +155,12 @@ impl Yard {
                 break;
             }
             for pid in left {
-                cgroups.extend(machine::cgroups(pid));
                 machine::signal(pid, Signal::KILL);
             }
             thread::sleep(Duration::from_millis(5));
         }
-        for cgroup in cgroups {
-            remove_cgroup(&cgroup);
+        if let Some(instance) = keeper_instance(&self.state) {
+            remove_what_a_keeper_made(&instance);
         }
     }
 
@@ -220,12 +217,29 @@ fn share(from: &Path, to: &Path) {
     }
 }
 
-/// A cgroup goes when nobody is in it any more, and so does the keeper's own, around it.
-fn remove_cgroup(dir: &Path) {
+/// What the keeper of a state directory calls itself outside of it.
+fn keeper_instance(state: &Path) -> Option<String> {
+    let journal = fs::read_to_string(state.join("keeper/journal")).ok()?;
+    let (_, rest) = journal.split_once("\"instance\":\"")?;
+    rest.split('"').next().map(str::to_owned)
+}
+
+/// Cgroups and pipes of a keeper that was killed; the next keeper would remove them, but there may be none.
+fn remove_what_a_keeper_made(instance: &str) {
+    let controllers = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+    for hierarchy in controllers.chain([PathBuf::from("/sys/fs/cgroup")]) {
+        remove_cgroups(&hierarchy.join("hostler").join(instance));
+    }
+    // Made for root only.
+    let _ = fs::remove_dir_all(Path::new("/dev/shm").join(format!("hostler-keeper-{instance}")));
+}
+
+/// The innermost first; one goes when nobody is in it any more, which takes the kernel a moment.
+fn remove_cgroups(dir: &Path) {
+    let inner = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir());
+    inner.for_each(|path| remove_cgroups(&path));
     let deadline = Instant::now() + Duration::from_secs(2);
-    while dir.exists() && fs::remove_dir(dir).is_err() && Instant::now() < deadline {
+    while dir.is_dir() && fs::remove_dir(dir).is_err() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
     }
-    // Another of its tasks may still be there: the last one takes it along.
-    let _ = dir.parent().map(fs::remove_dir);
 }

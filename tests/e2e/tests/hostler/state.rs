@@ -140,7 +140,7 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
          rm {disk}/filler\n{hostler} stop db\n{hostler} ps --json > after.json\n\
          kill -9 $({hostler} status --json | sed 's/.*\"pid\":\\([0-9]*\\),\"state_dir.*/\\1/')\n\
          {hostler} serve --detach\n\
-         until {hostler} ps web | grep -q running; do sleep 0.02; done\n{hostler} ps --json > again.json\n{hostler} down\n",
+         until {hostler} ps web --json | grep -q '\"status\":\"running\"'; do sleep 0.02; done\n{hostler} ps --json > again.json\n{hostler} down\n",
         disk = yard.file("disk").display(),
         hostler = program().display()
     );
