@@ -190,9 +190,21 @@ fn replica(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>) -> Repli
             reason: exit.reason.clone(),
         }),
         endpoints: seen.map(endpoints).unwrap_or_default(),
-        attributes: seen.map(|seen| seen.attributes.iter().cloned().collect()).unwrap_or_default(),
+        attributes: seen.map(attributes).unwrap_or_default(),
         usage: None,
     }
+}
+
+/// By name; what is said several times (two limits that could not be applied) stands side by side.
+fn attributes(seen: &Seen) -> BTreeMap<String, String> {
+    let mut by_name: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in &seen.attributes {
+        match by_name.get_mut(name) {
+            Some(before) => *before = format!("{before}; {value}"),
+            None => drop(by_name.insert(name.clone(), value.clone())),
+        }
+    }
+    by_name
 }
 
 fn endpoints(seen: &Seen) -> Vec<hostler_api::Endpoint> {

@@ -17,7 +17,7 @@ use crate::out::elapsed;
 use crate::progress::Progress;
 
 /// How long the host may take to end once nothing runs.
-const FAREWELL: Duration = Duration::from_secs(15);
+const FAREWELL: Duration = Duration::from_secs(60);
 
 /// Stop everything in reverse order, forget it, and end the host. Where no host runs, what an earlier one left running is stopped.
 #[derive(Debug, clap::Args)]
