@@ -45,7 +45,7 @@ health_check = {{ type = "http", url = "http://127.0.0.1:{port}/", interval = "1
     let pids = [yard.pid("db"), yard.pid("web"), yard.host_pid(), yard.keeper_pid()];
     yard.run("down").ok();
     hostler_e2e::until("everything has ended", || !pids.into_iter().any(alive));
-    assert_eq!(yard.processes(), [0u32; 0]);
+    hostler_e2e::until("nothing is left", || yard.processes().is_empty());
 }
 
 #[test]

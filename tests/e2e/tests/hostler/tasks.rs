@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hostler_e2e::{Yard, can, is_root, until};
+use hostler_e2e::{Yard, is_root, until};
 
 use crate::{script, sleeper};
 
@@ -42,10 +42,13 @@ fn arguments_and_directory_are_taken_as_written() {
 
 #[test]
 fn it_runs_as_another_user() {
-    if !can("running as root", is_root()) {
+    let yard = Yard::new();
+    if !is_root() {
+        yard.config(&sleeper("task", "restart = \"never\"").replace("args", "user = \"root\", args"));
+        let text = yard.run("up --detach").fails(1);
+        assert!(text.contains("user"), "who is not root cannot, and is told so: {text}");
         return;
     }
-    let yard = Yard::new();
     fs::create_dir(yard.file("work")).expect("the yard is ours");
     fs::set_permissions(yard.file("work"), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("it is ours");
     yard.script("task.sh", TELL);
@@ -93,7 +96,9 @@ fn limits_are_in_force_where_the_machine_lets_us() {
     let yard = Yard::new();
     yard.up(&sleeper("task", "resources = { cpu = \"250m\", memory = \"96Mi\" }"));
     let host = yard.get("/host").expect("it answers");
-    if !can("cgroups that can be written", host["keeper"]["limits"] == true) {
+    if host["keeper"]["limits"] != true {
+        let status = yard.run("status task").ok();
+        assert!(status.contains("memory limit not applied") && status.contains("cpu limit not applied"), "{status}");
         return;
     }
     let groups = fs::read_to_string(format!("/proc/{}/cgroup", yard.pid("task"))).expect("it runs");
