@@ -84,7 +84,8 @@ guest_compiler() {
 shop() {
     local missing=()
     have redis-server && have redis-cli || missing+=(redis-server)
-    [ -x /usr/bin/python3 ] || missing+=(python3-minimal libpython3-stdlib)
+    # Debian's smallest python3 comes without the standard library
+    /usr/bin/python3 -c 'import http.server, json, socketserver, subprocess' 2>/dev/null || missing+=(python3-minimal libpython3-stdlib)
     [ ${#missing[@]} = 0 ] && return
     installed_or_die "${missing[@]}"
     # where the machine has a systemd, the package also asked for a start at every boot

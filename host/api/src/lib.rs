@@ -27,8 +27,9 @@ mod wire;
 pub use failure::{Code, Failure};
 pub use stamp::{NotATime, Timestamp};
 pub use wire::{
-    ActionResult, ApplyRequest, Change, Check, CheckNow, CheckNowRequest, CheckResult, CheckState, Counters, DownRequest, Edge, Endpoint, EventItem,
+    ActionResult, ApplyRequest, Change, CheckNow, CheckNowRequest, CheckResult, CheckState, Counters, DownRequest, Edge, Endpoint, EventItem,
     EventRecord, EventsQuery, Exit, Explanation, Graph, GraphNode, Health, HealthReport, HostInfo, KeeperInfo, LogItem, LogLine, LogsQuery,
     MissingPlugin, Need, NextStep, Origin, Plan, PlannedChange, Plugin, PluginCounts, PluginDetail, PluginList, PluginState, Replica, ReplicaCounts,
-    Role, Service, ServiceDetail, ServiceHealth, ServiceList, ServicesQuery, ServicesRequest, Shape, ShutdownRequest, Status, Uptime, Usage, Wanted,
+    RestartRequest, Role, Service, ServiceDetail, ServiceHealth, ServiceList, ServicesQuery, Shape, ShutdownRequest, StartRequest, Status,
+    StopRequest, Uptime, Usage, Verdict, Wanted,
 };

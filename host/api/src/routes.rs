@@ -12,11 +12,11 @@ pub const SERVICE: &str = "/api/v1/services/{name}";
 pub const EXPLAIN: &str = "/api/v1/services/{name}/explain";
 /// What it has written: `GET` with [`LogsQuery`](crate::LogsQuery) → lines of [`LogItem`](crate::LogItem).
 pub const LOGS: &str = "/api/v1/services/{name}/logs";
-/// `POST` [`ServicesRequest`](crate::ServicesRequest) → [`ActionResult`](crate::ActionResult).
+/// `POST` [`StartRequest`](crate::StartRequest) → [`ActionResult`](crate::ActionResult).
 pub const START: &str = "/api/v1/services/start";
-/// `POST` [`ServicesRequest`](crate::ServicesRequest) → [`ActionResult`](crate::ActionResult).
+/// `POST` [`StopRequest`](crate::StopRequest) → [`ActionResult`](crate::ActionResult).
 pub const STOP: &str = "/api/v1/services/stop";
-/// `POST` [`ServicesRequest`](crate::ServicesRequest) → [`ActionResult`](crate::ActionResult).
+/// `POST` [`RestartRequest`](crate::RestartRequest) → [`ActionResult`](crate::ActionResult).
 pub const RESTART: &str = "/api/v1/services/restart";
 /// What an apply would do: `POST` [`ApplyRequest`](crate::ApplyRequest) → [`Plan`](crate::Plan).
 pub const PLAN: &str = "/api/v1/plan";

@@ -15,16 +15,16 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use action::{ActionResult, DownRequest, ServicesRequest, ShutdownRequest};
+pub use hostler_core::{Health, Status, Verdict};
+
+pub use action::{ActionResult, DownRequest, RestartRequest, ShutdownRequest, StartRequest, StopRequest};
 pub use graph::{Edge, Graph, GraphNode};
-pub use health::{Check, CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, ServiceHealth, Uptime};
+pub use health::{CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, ServiceHealth, Uptime};
 pub use host::{HostInfo, KeeperInfo, PluginCounts};
 pub use logs::{LogItem, LogLine, LogsQuery, Origin};
 pub use plan::{ApplyRequest, Change, MissingPlugin, Plan, PlannedChange};
 pub use plugin::{Counters, Need, Plugin, PluginDetail, PluginList, PluginState, Role};
-pub use service::{
-    Endpoint, Exit, Explanation, Health, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServicesQuery, Status, Usage, Wanted,
-};
+pub use service::{Endpoint, Exit, Explanation, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServicesQuery, Usage, Wanted};
 pub use stream::{EventItem, EventRecord, EventsQuery};
 
 /// The `"version": 1` of every document: its shape. Reading refuses any other number.

@@ -23,17 +23,18 @@ pub(crate) mod version;
 
 use std::time::Instant;
 
-use hostler_api::{ServicesQuery, ServicesRequest};
+use hostler_api::ServicesQuery;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::progress::{Progress, Waiting, shortfall};
 
 /// Asks for services to be started, stopped or restarted, and shows it until they are settled.
-pub(crate) async fn act(context: &Context, path: &str, request: ServicesRequest, waiting: &Waiting) -> Result<(), Error> {
+pub(crate) async fn act(context: &Context, path: &str, request: &impl Serialize, waiting: &Waiting) -> Result<(), Error> {
     let client = context.client()?;
     if waiting.no_wait {
-        let document = client.post(path, &request).await?;
+        let document = client.post(path, request).await?;
         if context.out.json {
             return context.out.document(document.bytes());
         }
@@ -41,7 +42,7 @@ pub(crate) async fn act(context: &Context, path: &str, request: ServicesRequest,
         return context.out.line(format!("accepted: {}", accepted.services.join(", ")));
     }
     let mut progress = Progress::from_now(client.clone(), context.out).await?;
-    let accepted = client.act(path, &request).await?;
+    let accepted = client.act(path, request).await?;
     if accepted.services.is_empty() {
         return nothing_to_do(context, &client).await;
     }

@@ -14,8 +14,10 @@ use crate::out::{Colour, Live, Out, Paint, elapsed, health_colour, status_colour
 
 /// News that comes within this time of other news is looked at together.
 const TOGETHER: Duration = Duration::from_millis(20);
-/// The picture is looked at this often even when there is no news.
+/// The picture is looked at this often even when there is no news,
 const AT_LEAST: Duration = Duration::from_secs(1);
+/// and this often when nothing is missing but the little time in which a new task without checks proves itself, which is no news.
+const PROVING: Duration = Duration::from_millis(50);
 /// More names than this are not put into one request: all are asked for instead.
 const MANY: usize = 400;
 
@@ -118,7 +120,9 @@ impl Progress {
             if done(&list) || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(list);
             }
-            let wait = deadline.map_or(AT_LEAST, |deadline| deadline.saturating_duration_since(Instant::now()).min(AT_LEAST));
+            let proving = !list.settled && list.services.iter().all(|service| service.status.is_settled());
+            let longest = if proving { PROVING } else { AT_LEAST };
+            let wait = deadline.map_or(longest, |deadline| deadline.saturating_duration_since(Instant::now()).min(longest));
             wait_for_news(&mut news, wait).await?;
         }
     }

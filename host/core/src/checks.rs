@@ -74,7 +74,7 @@ impl Core {
         }
         let run = life.run;
         slot.told = after;
-        self.tell(NoticeKind::HealthChanged, name, Some(replica), Some(run), format!("{} -> {}: {message}", before.word(), after.word()));
+        self.tell(NoticeKind::HealthChanged, name, Some(replica), Some(run), format!("{} -> {}: {message}", before.as_str(), after.as_str()));
     }
 
     /// The spec has other checks now: those that are the same keep what they know, and all are asked.

@@ -4,7 +4,7 @@ use crate::health::{Health, Verdict};
 use crate::machine::Core;
 use crate::registry::{Service, keeps_down, leaves, waits_for};
 use crate::spec::{Condition, ServiceName};
-use crate::task::{Down, Slot, State};
+use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 use crate::view::{Next, Status, slot_status};
@@ -59,7 +59,13 @@ impl Core {
     fn reason_down(&self, service: &Service) -> Option<Reason<'_>> {
         let services = &self.services;
         if let Some(why) = service.own_down(self.closing) {
-            return Some(Reason::new(format!("is down: {}", Down { why, of: None }.words())));
+            let reason = Reason::new(format!("is down: {}", Down { why, of: None }.words()));
+            let name = &service.spec.name;
+            return Some(match why {
+                Why::Stopped => reason.next(format!("nothing by itself: `hostler start {name}` starts it"), None),
+                Why::Disabled => reason.next(format!("nothing by itself: `enabled` is false in the configuration of {name}"), None),
+                Why::Removed | Why::Closing => reason,
+            });
         }
         if let Some(edge) = service.spec.dependencies.iter().find(|edge| keeps_down(edge, services).is_some()) {
             let (key, _) = services.get_key_value(&edge.service)?;

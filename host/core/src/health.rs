@@ -27,24 +27,36 @@ pub enum Verdict {
     Unknown,
 }
 
-/// What a row of results means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
+impl Verdict {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "fail",
+            Verdict::Unknown => "unknown",
+        }
+    }
+}
+
+/// How well a service is, by its checks: what a row of results means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// No data yet.
+    /// No check has said anything, or none can.
     #[default]
     Unknown,
-    /// All checks pass.
+    /// All is well.
     Healthy,
-    /// A few failures, or a warning.
+    /// Some failures, fewer than the threshold, or a warning.
     Degraded,
-    /// The failure threshold was met.
+    /// The threshold is reached.
     Unhealthy,
 }
 
 impl Health {
     /// The word on the wire.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Health::Unknown => "unknown",
             Health::Healthy => "healthy",

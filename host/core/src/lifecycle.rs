@@ -8,7 +8,11 @@ use crate::record::{Saved, Stage};
 use crate::restart::{Ending, Verdict, decide};
 use crate::spec::{Kind, ServiceName};
 use crate::task::{After, Asked, Ended, Life, Slot, State};
+use crate::time::Span;
 use crate::timer::Timer;
+
+/// A task that no check judges is believed to be up once it has run this long: most of what cannot run at all has ended by then.
+pub(crate) const PROVING: Span = Span(300);
 
 impl Core {
     pub(crate) fn hear_started(&mut self, run: Run) {
@@ -34,6 +38,9 @@ impl Core {
         slot.memory.restarts_seen = life.restarts;
         if slot.memory.attempts > 0 {
             self.timers.set(Timer::Stable(name.clone(), replica), life.since + reset_after);
+        }
+        if slot.checks.is_empty() && now < life.since + PROVING {
+            self.timers.set(Timer::Proven(name.clone(), replica), life.since + PROVING);
         }
         for index in 0..slot.checks.len() {
             self.timers.set(Timer::Check(name.clone(), replica, index), now);

@@ -261,6 +261,8 @@ impl Core {
     fn hear_timer(&mut self, timer: Timer) {
         match timer {
             Timer::Backoff(name, _) | Timer::Again(name, _) => self.touch(&name),
+            // Nothing changes but what `is_settled` answers, and whoever waits for that is woken by any decision.
+            Timer::Proven(..) => {}
             Timer::Stable(name, replica) => self.hear_stable(&name, replica),
             Timer::Check(name, replica, check) => self.ask_check(&name, replica, check),
             Timer::Look(backend) => self.look(&backend),

@@ -343,7 +343,7 @@ impl Core {
             service.slots.remove(&replica);
         }
         self.actions.push_back(Action::Save(Saved::Slot(name.clone(), replica, None)));
-        for timer in [Timer::Backoff(name.clone(), replica), Timer::Stable(name.clone(), replica), Timer::Again(name.clone(), replica)] {
+        for timer in [Timer::Backoff, Timer::Stable, Timer::Proven, Timer::Again].map(|of| of(name.clone(), replica)) {
             self.timers.clear(&timer);
         }
         for index in 0..checks {

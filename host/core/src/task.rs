@@ -59,7 +59,7 @@ pub(crate) enum Why {
 impl Down {
     pub(crate) fn words(&self) -> String {
         let what = match self.why {
-            Why::Removed => "was removed",
+            Why::Removed => "is not wanted any more",
             Why::Closing => "goes down with the host",
             Why::Disabled => "is disabled",
             Why::Stopped => "was stopped by request",

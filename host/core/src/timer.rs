@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Backoff(ServiceName, u32),
     /// A slot's run has lasted long enough to start the count anew.
     Stable(ServiceName, u32),
+    /// A slot without checks has run long enough to be believed.
+    Proven(ServiceName, u32),
     /// A stop or a destroy that failed is tried again.
     Again(ServiceName, u32),
     /// A check is due: service, replica, index of the check.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Desired, Exit, Run, Wanted};
 use crate::graph::Graph;
 use crate::health::{Health, Sample};
+use crate::lifecycle::PROVING;
 use crate::machine::Core;
 use crate::registry::{Service, keeps_down, waits_for};
 use crate::spec::{Kind, ServiceName, Spec};
@@ -12,39 +13,39 @@ use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 
-/// Where a service is, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What is believed of a service, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// There is no such service.
+    /// Nobody asked for it.
     NotFound,
     /// Kept, and not run.
     Disabled,
-    /// Wanted, and waiting for something.
+    /// Wanted, and waiting: for a dependency, a free place, the end of a backoff.
     Pending,
-    /// Being started, or started and not yet judged.
+    /// Its backend is bringing it up, or it is up and not yet judged.
     Starting,
     /// Up.
     Running,
-    /// Up, and its checks say no.
+    /// Up, and its checks say it is not well.
     Unhealthy,
     /// On its way down.
     Stopping,
-    /// Down by request.
+    /// Down, as wanted.
     Stopped,
-    /// Ran to success.
+    /// A one-shot that ran to success.
     Completed,
-    /// Parked until somebody asks.
+    /// Its restarts are used up, or it can never start; waits for a person.
     Failed,
-    /// Some replicas run, others are on their way.
+    /// Between two replica counts.
     Scaling,
-    /// Its backend cannot say.
+    /// Its backend cannot be asked.
     Unknown,
 }
 
 impl Status {
     /// The word on the wire.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Status::NotFound => "not-found",
             Status::Disabled => "disabled",
@@ -224,13 +225,18 @@ impl Core {
     }
 
     /// Does nothing more happen to it without news? It is as wanted and judged, or parked, or waits for something that is.
+    /// What no check judges has judged itself once it has run for 300 ms.
     pub fn is_settled(&self, name: &str) -> bool {
         let mut at = self.services.get(name);
         // The graph has no cycles, and no chain is longer than there are services.
         for _ in 0..=self.services.len() {
             let Some(service) = at else { return true };
             let status = self.status(service.spec.name.as_str());
-            if service.outlook.leaving || service.wanted.is_none() || service.slots.is_empty() || service.slots.values().any(is_moving) {
+            if service.outlook.leaving
+                || service.wanted.is_none()
+                || service.slots.is_empty()
+                || service.slots.values().any(|slot| self.is_moving(slot))
+            {
                 return false;
             }
             if !matches!(status, Status::Pending | Status::Scaling) {
@@ -249,6 +255,14 @@ impl Core {
             };
         }
         false
+    }
+
+    fn is_moving(&self, slot: &Slot) -> bool {
+        match &slot.state {
+            State::Starting(_) | State::Stopping { .. } | State::Uncertain { .. } | State::Backoff { .. } => true,
+            State::Running(life) => slot.checks.is_empty() && self.now < life.since + PROVING,
+            State::Down | State::Completed { .. } | State::Failed { .. } => false,
+        }
     }
 
     /// Is every critical service as wanted and well?
@@ -317,13 +331,6 @@ pub(crate) fn service_health(service: &Service) -> Health {
 }
 
 /// Is a call under way for it, or a wait before one?
-fn is_moving(slot: &Slot) -> bool {
-    match slot.state {
-        State::Starting(_) | State::Stopping { .. } | State::Uncertain { .. } | State::Backoff { .. } => true,
-        State::Down | State::Running(_) | State::Completed { .. } | State::Failed { .. } => false,
-    }
-}
-
 fn down_status(service: &Service) -> Status {
     match &service.outlook.down {
         Some(Down { of: None, why: Why::Disabled }) => Status::Disabled,

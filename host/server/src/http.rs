@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hostler_api::{
     ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, EventItem, EventRecord, EventsQuery, Failure, Graph, LogsQuery,
-    ServicesQuery, ServicesRequest, Shape, ShutdownRequest, Timestamp, routes,
+    RestartRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StopRequest, Timestamp, routes,
 };
 use hostler_core::ServiceName;
 use hostler_store::Store;
@@ -249,19 +249,19 @@ async fn explain(State(door): State<Door>, Path(name): Path<String>) -> Answer {
 }
 
 async fn start(State(door): State<Door>, request: Body) -> Answer {
-    let asked: ServicesRequest = body(request).await?;
+    let asked: StartRequest = body(request).await?;
     let change = Change::Start { names: names(&asked.services)?, deps: !asked.no_deps };
     act(&door, change, asked.wait_ms).await
 }
 
 async fn stop(State(door): State<Door>, request: Body) -> Answer {
-    let asked: ServicesRequest = body(request).await?;
+    let asked: StopRequest = body(request).await?;
     let change = Change::Stop { names: names(&asked.services)?, force: asked.force };
     act(&door, change, asked.wait_ms).await
 }
 
 async fn restart(State(door): State<Door>, request: Body) -> Answer {
-    let asked: ServicesRequest = body(request).await?;
+    let asked: RestartRequest = body(request).await?;
     let change = Change::Restart { names: names(&asked.services)?, force: asked.force };
     act(&door, change, asked.wait_ms).await
 }
@@ -330,7 +330,7 @@ async fn check_now(State(door): State<Door>, request: Body) -> Answer {
         let (results, not_checked, composite_health) = door
             .look(move |desk| {
                 let (results, none) = speak::newest_results(desk, &names);
-                (results, none, speak::health(desk.core.composite_health()))
+                (results, none, desk.core.composite_health())
             })
             .await?;
         let fresh = results.iter().all(|result| result.timestamp >= clock::wall(begun));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use hostler_api::{
-    Check, CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin,
-    PluginCounts, PluginDetail, PluginList, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth, ServiceList, Shape,
-    Status, Uptime, Wanted,
+    CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin, PluginCounts,
+    PluginDetail, PluginList, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth, ServiceList, Shape, Status, Uptime,
+    Wanted,
 };
 use hostler_core::{CheckView, Desired, Next, ReplicaView, Run, Sample, ServiceView, Time, closest};
 use hostler_wasm::words::Status as Seen;
@@ -21,32 +21,6 @@ pub(crate) fn not_found(desk: &Desk, name: &str) -> Failure {
     match near {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint("`hostler ps` shows every service"),
-    }
-}
-
-pub(crate) fn status(status: hostler_core::Status) -> Status {
-    match status {
-        hostler_core::Status::NotFound => Status::NotFound,
-        hostler_core::Status::Disabled => Status::Disabled,
-        hostler_core::Status::Pending => Status::Pending,
-        hostler_core::Status::Starting => Status::Starting,
-        hostler_core::Status::Running => Status::Running,
-        hostler_core::Status::Unhealthy => Status::Unhealthy,
-        hostler_core::Status::Stopping => Status::Stopping,
-        hostler_core::Status::Stopped => Status::Stopped,
-        hostler_core::Status::Completed => Status::Completed,
-        hostler_core::Status::Failed => Status::Failed,
-        hostler_core::Status::Scaling => Status::Scaling,
-        hostler_core::Status::Unknown => Status::Unknown,
-    }
-}
-
-pub(crate) fn health(health: hostler_core::Health) -> Health {
-    match health {
-        hostler_core::Health::Unknown => Health::Unknown,
-        hostler_core::Health::Healthy => Health::Healthy,
-        hostler_core::Health::Degraded => Health::Degraded,
-        hostler_core::Health::Unhealthy => Health::Unhealthy,
     }
 }
 
@@ -72,7 +46,7 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
     let spec = view.spec;
     let name = spec.name.as_str();
     let first = view.replicas.first();
-    let up = |part: &&ReplicaView<'_>| matches!(part.status, hostler_core::Status::Running | hostler_core::Status::Unhealthy);
+    let up = |part: &&ReplicaView<'_>| matches!(part.status, Status::Running | Status::Unhealthy);
     let count = |test: &dyn Fn(&&ReplicaView<'_>) -> bool| u32::try_from(view.replicas.iter().filter(test).count()).unwrap_or(u32::MAX);
     let since = first.and_then(|part| part.since);
     let latest = |pick: &dyn Fn(&ReplicaView<'_>) -> Option<Time>| view.replicas.iter().filter_map(pick).max();
@@ -86,8 +60,8 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
         backend: spec.backend.plugin.clone(),
         wanted: wanted(view),
         stopped_by_hand: view.desired == Some(Desired::Stopped),
-        status: status(view.status),
-        health: health(view.health),
+        status: view.status,
+        health: view.health,
         cause: view.cause.first().cloned(),
         settled: desk.core.is_settled(name),
         next: view.next.as_ref().map(|step| next(desk, step)),
@@ -98,7 +72,7 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
             min: spec.replicas.min,
             max: spec.replicas.max,
             running: count(&up),
-            healthy: count(&|part| up(part) && (part.checks.is_empty() || part.health == hostler_core::Health::Healthy)),
+            healthy: count(&|part| up(part) && (part.checks.is_empty() || part.health == Health::Healthy)),
         },
         pid: first.and_then(|part| pid(desk, part.run)),
         started_at: since.map(clock::wall),
@@ -130,7 +104,7 @@ pub(crate) fn list(desk: &Desk, names: Option<&[String]>) -> Result<ServiceList,
         version: Shape,
         settled: services.iter().all(|service| service.settled),
         ready: is_ready(desk),
-        composite_health: health(desk.core.composite_health()),
+        composite_health: desk.core.composite_health(),
         last_event: desk.last_event,
         services,
     })
@@ -174,8 +148,8 @@ fn replica(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>) -> Repli
         replica: part.replica,
         run: part.run.unwrap_or(0),
         task_id: part.run.map(|run| desk.task_id(&view.spec.name, part.replica, run)),
-        status: status(part.status),
-        health: health(part.health),
+        status: part.status,
+        health: part.health,
         cause: part.last_error.map(str::to_owned),
         next: None,
         pid: pid(desk, part.run),
@@ -223,7 +197,7 @@ fn check_state(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>, inde
         check: check.name.to_owned(),
         replica: part.replica,
         plugin: check.plugin.to_owned(),
-        health: health(check.health),
+        health: check.health,
         interval_ms: spec.interval.0,
         timeout_ms: spec.timeout.0,
         failure_threshold: spec.failure_threshold,
@@ -250,13 +224,8 @@ fn result(desk: &Desk, view: &ServiceView<'_>, replica: u32, check: &CheckView<'
         service_name: view.spec.name.to_string(),
         check: check.name.to_owned(),
         replica,
-        verdict: match sample.verdict {
-            hostler_core::Verdict::Pass => Check::Pass,
-            hostler_core::Verdict::Warn => Check::Warn,
-            hostler_core::Verdict::Fail => Check::Fail,
-            hostler_core::Verdict::Unknown => Check::Unknown,
-        },
-        status: health(check.health),
+        verdict: sample.verdict,
+        status: check.health,
         timestamp: clock::wall(sample.at),
         message: sample.message.to_string(),
         details: if newest { desk.details.get(&key).cloned().unwrap_or_default() } else { BTreeMap::new() },
@@ -296,7 +265,7 @@ pub(crate) fn health_report(desk: &Desk) -> HealthReport {
             uptime_7d: least(a.uptime_7d, b.uptime_7d),
         });
         let entry = ServiceHealth {
-            status: health(view.health),
+            status: view.health,
             last_check: last.map(|(replica, check, sample)| result(desk, &view, replica, check, sample)),
             consecutive_failures: checks.iter().map(|(_, check)| check.failures).max().unwrap_or(0),
             uptime: worst.unwrap_or_default(),
@@ -306,7 +275,7 @@ pub(crate) fn health_report(desk: &Desk) -> HealthReport {
     let with = |wanted: Health| services.iter().filter(|(_, entry)| entry.status == wanted).map(|(name, _)| name.clone()).collect();
     HealthReport {
         version: Shape,
-        composite_health: health(desk.core.composite_health()),
+        composite_health: desk.core.composite_health(),
         ready: is_ready(desk),
         unhealthy_services: with(Health::Unhealthy),
         degraded_services: with(Health::Degraded),
@@ -325,8 +294,8 @@ fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
     let view = desk.core.service(name)?;
     let hint = match view.status {
-        hostler_core::Status::Failed => Some(format!("hostler restart --force {name}")),
-        hostler_core::Status::Stopped => Some(format!("hostler start {name}")),
+        Status::Failed => Some(format!("hostler restart --force {name}")),
+        Status::Stopped => Some(format!("hostler start {name}")),
         _ => None,
     };
     let timed = view.next.as_ref().filter(|step| step.at.is_some() || hint.is_none());
@@ -334,8 +303,8 @@ pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
         version: Shape,
         service: name.to_owned(),
         wanted: wanted(&view),
-        status: status(view.status),
-        health: health(view.health),
+        status: view.status,
+        health: view.health,
         because: view.cause.clone(),
         next: timed.map(|step| next(desk, step)),
         hint,
@@ -346,7 +315,7 @@ pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
 pub(crate) fn host(desk: &Desk) -> HostInfo {
     let mut services: BTreeMap<Status, usize> = BTreeMap::new();
     for name in desk.core.names() {
-        *services.entry(status(desk.core.status(name.as_str()))).or_default() += 1;
+        *services.entry(desk.core.status(name.as_str())).or_default() += 1;
     }
     let table = desk.plugins.table();
     let mut plugins = PluginCounts::default();
@@ -369,7 +338,7 @@ pub(crate) fn host(desk: &Desk) -> HostInfo {
         initialized: desk.core.is_initialized(),
         ready: is_ready(desk),
         shutting_down: desk.shutting_down,
-        composite_health: health(desk.core.composite_health()),
+        composite_health: desk.core.composite_health(),
         services,
         generation: desk.generation,
         last_event: desk.last_event,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum StoreError {
     /// No space left; the state is as it was before, and writing works again as soon as there is space.
-    #[error("the disk under {} is full: nothing was changed ({reason})", path.display())]
+    #[error("the disk under {} is full ({reason})", path.display())]
     Full {
         /// The file that could not grow.
         path: PathBuf,

@@ -4,19 +4,48 @@ use serde::{Deserialize, Serialize};
 
 use super::Shape;
 
-/// `POST /services/start`, `/stop`, `/restart`.
+/// `POST /services/start`: they are wanted, whatever ended them before. A second call starts again what has failed or completed since,
+/// and leaves alone what runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ServicesRequest {
+pub struct StartRequest {
     /// These; empty is all.
     #[serde(default)]
     pub services: Vec<String>,
-    /// Start, restart: also what has used up its restarts. Stop: without grace.
-    #[serde(default)]
-    pub force: bool,
-    /// Start: not what they depend on. Stop: not what depends on them.
+    /// Not what they depend on.
     #[serde(default)]
     pub no_deps: bool,
+    /// Answer only once they are settled, or after this long; at once when absent.
+    #[serde(default)]
+    pub wait_ms: Option<u64>,
+}
+
+/// `POST /services/stop`: they are not wanted until somebody starts them. What requires them is taken down first and held, still wanted.
+/// A second call with `force` hurries a stop that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopRequest {
+    /// These; empty is all.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Without grace.
+    #[serde(default)]
+    pub force: bool,
+    /// Answer only once they are settled, or after this long; at once when absent.
+    #[serde(default)]
+    pub wait_ms: Option<u64>,
+}
+
+/// `POST /services/restart`: each is stopped, and started again. A second call is a second restart.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestartRequest {
+    /// These; empty is all.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Also what has used up its restarts.
+    #[serde(default)]
+    pub force: bool,
     /// Answer only once they are settled, or after this long; at once when absent.
     #[serde(default)]
     pub wait_ms: Option<u64>,

@@ -5,34 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::service::Health;
 use crate::stamp::Timestamp;
-
-/// What one check said once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Check {
-    /// Well.
-    Pass,
-    /// Well enough; reads as degraded.
-    Warn,
-    /// Not well.
-    Fail,
-    /// The checker itself did not work; moves no counter.
-    Unknown,
-}
-
-impl Check {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Check::Pass => "pass",
-            Check::Warn => "warn",
-            Check::Fail => "fail",
-            Check::Unknown => "unknown",
-        }
-    }
-}
+use hostler_core::{Health, Verdict};
 
 /// One result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +18,7 @@ pub struct CheckResult {
     /// Of which replica.
     pub replica: u32,
     /// What it said.
-    pub verdict: Check,
+    pub verdict: Verdict,
     /// How well the service is after it.
     pub status: Health,
     /// When it was asked.

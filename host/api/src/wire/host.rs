@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
-use super::service::{Health, Status};
 use crate::stamp::Timestamp;
+use hostler_core::{Health, Status};
 
 /// `GET /host`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,90 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Category, Dependency, Kind};
+use hostler_core::{Category, Dependency, Health, Kind, Status};
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
 use super::health::CheckState;
 use crate::routes;
 use crate::stamp::Timestamp;
-
-/// What is believed of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Nobody asked for it.
-    NotFound,
-    /// Kept, and not run.
-    Disabled,
-    /// Wanted, and waiting: for a dependency, a free place, the end of a backoff.
-    Pending,
-    /// Its backend is bringing it up.
-    Starting,
-    /// Up.
-    Running,
-    /// Up, and its checks say it is not well.
-    Unhealthy,
-    /// On its way down.
-    Stopping,
-    /// Down, as wanted.
-    Stopped,
-    /// A one-shot that ran to success.
-    Completed,
-    /// Its restarts are used up, or it can never start; waits for a person.
-    Failed,
-    /// Between two replica counts.
-    Scaling,
-    /// Its backend cannot be asked.
-    Unknown,
-}
-
-impl Status {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Status::NotFound => "not-found",
-            Status::Disabled => "disabled",
-            Status::Pending => "pending",
-            Status::Starting => "starting",
-            Status::Running => "running",
-            Status::Unhealthy => "unhealthy",
-            Status::Stopping => "stopping",
-            Status::Stopped => "stopped",
-            Status::Completed => "completed",
-            Status::Failed => "failed",
-            Status::Scaling => "scaling",
-            Status::Unknown => "unknown",
-        }
-    }
-}
-
-/// How well a service is, by its checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// No check has said anything, or none can.
-    #[default]
-    Unknown,
-    /// All is well.
-    Healthy,
-    /// Some failures, fewer than the threshold.
-    Degraded,
-    /// The threshold is reached.
-    Unhealthy,
-}
-
-impl Health {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Health::Unknown => "unknown",
-            Health::Healthy => "healthy",
-            Health::Degraded => "degraded",
-            Health::Unhealthy => "unhealthy",
-        }
-    }
-}
 
 /// What is asked of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

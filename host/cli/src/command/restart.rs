@@ -1,6 +1,6 @@
 //! `hostler restart`
 
-use hostler_api::{ServicesRequest, routes};
+use hostler_api::{RestartRequest, routes};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -20,6 +20,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let request = ServicesRequest { services: args.services, force: args.force, no_deps: false, wait_ms: None };
-    super::act(context, routes::RESTART, request, &args.waiting).await
+    let request = RestartRequest { services: args.services, force: args.force, wait_ms: None };
+    super::act(context, routes::RESTART, &request, &args.waiting).await
 }

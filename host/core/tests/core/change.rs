@@ -8,7 +8,7 @@ use crate::world::{Fate, World, specs};
 
 fn health_of(world: &World, service: &str) -> Vec<(String, &'static str, u32)> {
     let view = world.core.service(service).expect("it is there");
-    view.replicas[0].checks.iter().map(|check| (check.name.to_owned(), check.health.word(), check.failures)).collect()
+    view.replicas[0].checks.iter().map(|check| (check.name.to_owned(), check.health.as_str(), check.failures)).collect()
 }
 
 #[test]

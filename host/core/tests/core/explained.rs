@@ -30,7 +30,11 @@ fn it_waits_for_a_dependency_whose_backend_is_away() {
 fn it_is_held_down_by_a_stopped_dependency() {
     let mut world = World::of("db; app <- db; web <- app");
     world.stop("db");
-    assert_eq!(world.explain("web"), "waits for app, which it needs\napp waits for db, which it needs\ndb is down: it was stopped by request");
+    assert_eq!(
+        world.explain("web"),
+        "waits for app, which it needs\napp waits for db, which it needs\ndb is down: it was stopped by request\n\
+         next: nothing by itself: `hostler start db` starts it"
+    );
 }
 
 #[test]
@@ -123,6 +127,9 @@ fn nothing_more_happens_by_itself_to_what_is_done_or_held() {
     changed[1].replicas = hostler_core::Replicas { min: 1, max: 2, count: 2 };
     world.next("start late", Fate::Held);
     world.apply_specs(changed);
+    world.pass(hostler_core::Span::millis(299));
+    assert!(!world.core.is_settled("db"), "what no check judges has to prove itself");
+    world.pass(hostler_core::Span::millis(1));
     assert!(world.core.is_settled("db") && !world.core.is_settled("late"));
     world.exit("jobs", 0);
     world.stop("db");

@@ -162,7 +162,7 @@ fn a_disabled_service_is_kept_and_not_run() {
     specs[0].enabled = false;
     world.apply_specs(specs);
     assert_eq!((world.status("job"), world.moves().as_str()), ("disabled", ""));
-    assert_eq!(world.explain("job"), "is down: it is disabled");
+    assert_eq!(world.explain("job"), "is down: it is disabled\nnext: nothing by itself: `enabled` is false in the configuration of job");
     world.edit("job", |spec| spec.enabled = true);
     assert_eq!((world.status("job"), world.moves().as_str()), ("running", "start job"));
     world.edit("job", |spec| spec.enabled = false);

@@ -27,7 +27,7 @@ fn unknown_moves_no_verdict_and_is_no_health() {
     world.pass(Span::secs(2));
     assert_eq!(world.health("db"), "unknown");
     let view = world.core.service("db").expect("it is there");
-    assert_eq!(view.replicas[0].checks[0].health.word(), "healthy");
+    assert_eq!(view.replicas[0].checks[0].health.as_str(), "healthy");
     world.back("process");
     world.pass(Span::secs(2));
     assert_eq!(world.health("db"), "healthy");

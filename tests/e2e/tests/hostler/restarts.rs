@@ -83,6 +83,18 @@ fn a_used_up_budget_parks_it_until_somebody_forces() {
 }
 
 #[test]
+fn a_task_without_checks_has_to_prove_itself_before_it_is_called_up() {
+    let yard = Yard::new();
+    let never = "restart = { policy = \"never\" }";
+    yard.config(&(script(&yard, "db", "exec sleep 1000", "") + &script(&yard, "web", "sleep 0.1; exit 3", never)));
+    let text = yard.run("up --detach").fails(1);
+    assert!(text.contains("web is failed") && text.contains("exited with code 3"), "{text}");
+    assert_eq!(yard.status("db"), "running");
+    yard.run("start web").fails(1);
+    yard.run("start db").ok();
+}
+
+#[test]
 fn each_policy_knows_its_ends() {
     let yard = Yard::new();
     let ends = |name: &str, code: u8, policy: &str| {

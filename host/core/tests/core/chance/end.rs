@@ -56,7 +56,7 @@ fn at_rest(world: &World) {
         let view = world.core.service(name.as_str()).expect("it is named");
         let status = view.status;
         let explained = world.explain(name.as_str());
-        assert!(world.core.is_settled(name.as_str()), "{name} is {} and not settled: {explained}", status.word());
+        assert!(world.core.is_settled(name.as_str()), "{name} is {} and not settled: {explained}", status.as_str());
         let wanted = world.store.wanted.get(name).unwrap_or_else(|| panic!("{name} was removed and is still there: {explained}"));
         let up = wanted.desired == hostler_core::Desired::Running && wanted.spec.enabled;
         let alive = view.replicas.iter().filter(|replica| replica.run.is_some()).count();
@@ -64,13 +64,13 @@ fn at_rest(world: &World) {
         match status {
             Status::Running => {
                 assert!(up && alive + done == wanted.spec.replicas.count as usize, "{name} runs {alive} times: {explained}");
-                assert!(wanted.spec.checks.is_empty() || view.health == Health::Healthy, "{name} runs and is {}", view.health.word());
+                assert!(wanted.spec.checks.is_empty() || view.health == Health::Healthy, "{name} runs and is {}", view.health.as_str());
             }
-            Status::Failed | Status::Pending | Status::Scaling => assert!(up && !explained.is_empty(), "{name} is {}: {explained}", status.word()),
-            Status::Stopped | Status::Disabled => assert!(!up && alive == 0, "{name} is {}", status.word()),
+            Status::Failed | Status::Pending | Status::Scaling => assert!(up && !explained.is_empty(), "{name} is {}: {explained}", status.as_str()),
+            Status::Stopped | Status::Disabled => assert!(!up && alive == 0, "{name} is {}", status.as_str()),
             Status::Completed => {}
             Status::NotFound | Status::Starting | Status::Unhealthy | Status::Stopping | Status::Unknown => {
-                panic!("{name} is {}: {explained}", status.word())
+                panic!("{name} is {}: {explained}", status.as_str())
             }
         }
     }

@@ -218,7 +218,7 @@ fn stopped_at_once(world: &World) {
         let stopped = wanted.desired == hostler_core::Desired::Stopped;
         let Some(view) = world.core.service(name.as_str()).filter(|_| stopped) else { continue };
         if view.replicas.iter().all(|replica| replica.run.is_none()) {
-            assert!(matches!(view.status.word(), "stopped" | "disabled" | "completed"), "I11: {name} is {} after a stop", view.status.word());
+            assert!(matches!(view.status.as_str(), "stopped" | "disabled" | "completed"), "I11: {name} is {} after a stop", view.status.as_str());
         }
     }
 }

@@ -48,11 +48,11 @@ impl World {
     }
 
     pub(crate) fn status(&self, name: &str) -> &'static str {
-        self.core.status(name).word()
+        self.core.status(name).as_str()
     }
 
     pub(crate) fn health(&self, name: &str) -> &'static str {
-        self.core.service(name).map_or("gone", |view| view.health.word())
+        self.core.service(name).map_or("gone", |view| view.health.as_str())
     }
 
     /// `app running, db stopped`, by name.
