@@ -1,16 +1,17 @@
 //! The keeper's memory: an append-only file of what happened to each key.
 //!
-//! A record is *written* before the thing it announces happens, and survives `kill -9` of the keeper from then on. Only
-//! what ended is also *synced*, once per turn of the loop, before anybody is told: a power cut ends every process with the
-//! machine, so a spawn that it un-writes leaves nothing behind, but a completed process must stay completed.
+//! A record is *written* before the thing it announces happens or is told, and survives `kill -9` of the keeper from then on. Only a fall
+//! of the machine un-writes what is not *synced* yet. It ends every process too, so a spawn that it un-writes leaves nothing behind; but a
+//! completed process must stay completed. So what ended is synced, with all before it, a moment after it was told: see `docs/decisions/0004`.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, fdatasync, fsync, ftruncate, openat, renameat};
-use rustix::io::pwrite;
+use rustix::fs::{AtFlags, Mode, OFlags, fdatasync, fsync, ftruncate, openat, renameat, unlinkat};
+
+use crate::append::append;
 
 mod record;
 
@@ -20,6 +21,8 @@ const NAME: &str = "journal";
 const NEW_NAME: &str = "journal.new";
 const TORN_NAME: &str = "journal.torn";
 const VERSION: u32 = 1;
+/// A file no longer than this is never worth a compaction.
+const SHORT: u64 = 256 * 1024;
 
 /// Why a journal cannot be used. None of these is repaired silently.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +68,8 @@ pub(crate) struct Journal {
     /// Records that are not in the file yet: the disk was full.
     pending: Vec<u8>,
     needs_sync: bool,
-    /// Length after the last compaction; 0 when this keeper has made none.
-    compacted_len: u64,
+    /// Length from which on a compaction is worth it, or worth another try.
+    compact_above: u64,
     /// The operator was told that records wait.
     has_complained: bool,
 }
@@ -103,7 +106,7 @@ impl Journal {
         };
         let len = good as u64;
         let mut journal =
-            Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compacted_len: 0, has_complained: false };
+            Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compact_above: SHORT, has_complained: false };
         if fresh {
             journal.pending = record::line(&journal.header);
             journal.needs_sync = true;
@@ -137,15 +140,15 @@ impl Journal {
         }
     }
 
-    /// As [`Journal::note`], and synced before [`Journal::settle`] returns.
+    /// As [`Journal::note`], and to be synced by the next [`Journal::settle`].
     pub(crate) fn note_durably(&mut self, record: &Record) {
         self.note(record);
         self.needs_sync = true;
     }
 
-    /// Makes durable what asked to be. Called once per turn, before anybody hears of it.
+    /// Writes what waits for space, and syncs what asked to be.
     ///
-    /// On a disk that is full it cannot, and what happened is told all the same: it is true, and is written as soon as there is space.
+    /// On a disk that is full it cannot. What happened is told all the same: it is true, and is written as soon as there is space.
     pub(crate) fn settle(&mut self) {
         match self.try_settle() {
             Ok(()) => self.has_complained = false,
@@ -168,38 +171,51 @@ impl Journal {
         Ok(())
     }
 
-    /// Are records waiting for space on the disk?
+    /// Is there something for [`Journal::settle`] to do?
     pub(crate) fn is_behind(&self) -> bool {
-        !self.pending.is_empty()
+        self.needs_sync || !self.pending.is_empty()
     }
 
     /// Has enough been appended since the last compaction to make one worth it?
     pub(crate) fn wants_compaction(&self) -> bool {
-        self.len > 256 * 1024 && self.len > 4 * self.compacted_len
+        self.len > self.compact_above
     }
 
     /// Replaces the file by one that holds only `records`. The old one stays in force until the new one is on disk.
+    ///
+    /// When that fails, it is not wanted again before the file is twice as long: what fails now will most likely fail in the next turn too.
     pub(crate) fn compact(&mut self, next_run: u64, records: &[Record]) -> Result<(), JournalError> {
         let header = Header { next_run, ..self.header.clone() };
         let mut bytes = record::line(&header);
         records.iter().for_each(|record| bytes.extend(record::line(record)));
-        let file = self.replace(&bytes).map_err(|error| self.fault(error))?;
-        self.file = file;
+        self.file = self.replace(&bytes).map_err(|error| {
+            self.compact_above = 2 * self.len;
+            self.fault(error)
+        })?;
         self.header = header;
         self.len = bytes.len() as u64;
-        self.compacted_len = self.len;
+        self.compact_above = SHORT.max(4 * self.len);
         self.pending.clear();
         self.needs_sync = false;
         Ok(())
     }
 
     fn replace(&self, bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let file = self.write_new(bytes).inspect_err(|_| {
+            // half a file would only take space from a disk that is short of it
+            let _ = unlinkat(&self.dir, NEW_NAME, AtFlags::empty());
+        })?;
+        // The new file is in force already. Where its name cannot be synced, a fall of the machine may bring the old one back, whole.
+        let _ = fsync(&self.dir);
+        Ok(file)
+    }
+
+    fn write_new(&self, bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = openat(&self.dir, NEW_NAME, flags, Mode::from_raw_mode(0o600))?;
-        write_all_at(&file, bytes, 0)?;
+        append(&file, bytes, 0)?;
         fsync(&file)?;
         renameat(&self.dir, NEW_NAME, &self.dir, NAME)?;
-        fsync(&self.dir)?;
         Ok(file)
     }
 
@@ -208,12 +224,7 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if let Err(error) = write_all_at(&self.file, &self.pending, self.len) {
-            // a part of it may be there: the next flush overwrites it from the same place
-            let _ = ftruncate(&self.file, self.len);
-            return Err(self.fault(error));
-        }
-        self.len += self.pending.len() as u64;
+        self.len = append(&self.file, &self.pending, self.len).map_err(|error| self.fault(error))?;
         self.pending.clear();
         Ok(())
     }
@@ -221,18 +232,6 @@ impl Journal {
     fn fault(&self, error: rustix::io::Errno) -> JournalError {
         JournalError::Io { path: self.path.clone(), source: error.into() }
     }
-}
-
-fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        let written = pwrite(file, bytes, offset)?;
-        if written == 0 {
-            return Err(rustix::io::Errno::NOSPC);
-        }
-        bytes = &bytes[written..];
-        offset += written as u64;
-    }
-    Ok(())
 }
 
 struct Parsed {
