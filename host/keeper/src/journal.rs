@@ -322,6 +322,19 @@ mod tests {
     }
 
     #[test]
+    fn an_end_is_written_at_once_and_waits_for_its_sync() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (mut journal, _) = open(dir.path()).expect("opens");
+        journal.note(&gone("a"));
+        assert!(!journal.is_behind(), "only what must survive the machine is synced");
+        journal.note_durably(&gone("b"));
+        assert_eq!(open(dir.path()).expect("opens").1, [gone("a"), gone("b")]);
+        assert!(journal.is_behind());
+        journal.settle();
+        assert!(!journal.is_behind());
+    }
+
+    #[test]
     fn compaction_keeps_what_it_is_given_and_the_instance() {
         let dir = tempfile::tempdir().expect("tempdir");
         written(dir.path(), &["a", "b"]);

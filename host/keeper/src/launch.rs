@@ -46,7 +46,10 @@ pub(crate) fn check_log_name(name: &str) -> Result<(), Refusal> {
 fn check_name(what: &str, name: &str, max: usize) -> Result<(), Refusal> {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
     if name.is_empty() || name.len() > max || name.starts_with('.') || !name.bytes().all(allowed) {
-        return Err(Refusal::invalid(format!("{what} {:?}: use [a-z0-9._-], no leading dot, 1 to {max} bytes", name.chars().take(300).collect::<String>())));
+        return Err(Refusal::invalid(format!(
+            "{what} {:?}: use [a-z0-9._-], no leading dot, 1 to {max} bytes",
+            name.chars().take(300).collect::<String>()
+        )));
     }
     Ok(())
 }
@@ -157,7 +160,11 @@ fn check_program(program: &str) -> Result<(), Refusal> {
     if found.permissions().mode() & 0o111 == 0 {
         return Err(Refusal::invalid(format!("program {program:?} is not executable (chmod +x?)")));
     }
-    if is_foreign(program) { Err(Refusal::invalid(format!("program {program:?} is neither a binary nor a script that begins with #!"))) } else { Ok(()) }
+    if is_foreign(program) {
+        Err(Refusal::invalid(format!("program {program:?} is neither a binary nor a script that begins with #!")))
+    } else {
+        Ok(())
+    }
 }
 
 /// Is it a file that exec would refuse and libc would then hand to a shell? Nothing here is ever run by a shell unasked.

@@ -118,7 +118,10 @@ impl Keeper {
         }
         let rest = self.rest_of(key).len();
         if rest > 0 {
-            return Err(Refusal::new(ErrorKind::Conflict, format!("{key} has ended, and {rest} processes of its tree are still alive; stop it first")));
+            return Err(Refusal::new(
+                ErrorKind::Conflict,
+                format!("{key} has ended, and {rest} processes of its tree are still alive; stop it first"),
+            ));
         }
         if let Some(task) = self.tasks.remove(key) {
             self.journal.note(&crate::journal::Record::Gone { key: key.to_owned() });

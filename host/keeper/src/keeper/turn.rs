@@ -83,12 +83,13 @@ impl Keeper {
         loop {
             let Some(door) = &mut self.door else { return };
             match door.listener.accept() {
-                Ok((stream, _)) => {
-                    door.has_complained = false;
-                    self.let_in(stream);
-                }
+                Ok((stream, _)) => self.let_in(stream),
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => return,
+                    ErrorKind::WouldBlock => {
+                        // nobody had to be left outside
+                        door.has_complained = false;
+                        return;
+                    }
                     // who stood there has left
                     ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
                     _ => return self.shut_door(&error),
