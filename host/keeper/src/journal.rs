@@ -77,8 +77,9 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens or creates the journal in `dir`; answers it with all its records, oldest first.
     ///
-    /// A torn last record, as a crash in mid-write leaves it, is cut off and kept beside the journal as `journal.torn`.
-    pub(crate) fn open(dir: &Path, instance: impl FnOnce() -> io::Result<String>) -> Result<(Journal, Vec<Record>), JournalError> {
+    /// A torn last record, as a crash in mid-write leaves it, is cut off and kept beside the journal as `journal.torn`. So is everything from
+    /// the first damaged record on when nothing was written since the machine started: its fall may have left a hole in what was not synced.
+    pub(crate) fn open(dir: &Path, boot_id: &str, instance: impl FnOnce() -> io::Result<String>) -> Result<(Journal, Vec<Record>), JournalError> {
         let path = dir.join(NAME);
         let fault = |source: io::Error| JournalError::Io { path: path.clone(), source };
         let dir_fd = OwnedFd::from(File::open(dir).map_err(fault)?);
@@ -87,14 +88,10 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(fault(error)),
         };
-        let Parsed { header, records, good } = parse(&path, &bytes)?;
+        let Parsed { header, records, good } = parse(&path, &bytes, boot_id)?;
         if good < bytes.len() {
             std::fs::write(dir.join(TORN_NAME), &bytes[good..]).map_err(fault)?;
-            eprintln!(
-                "hostler keeper: the last record of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}",
-                path.display(),
-                bytes.len() - good
-            );
+            eprintln!("hostler keeper: the end of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}", path.display(), bytes.len() - good);
         }
         let file = openat(&dir_fd, NAME, OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600));
         let file = file.map_err(|error| fault(error.into()))?;
@@ -241,7 +238,7 @@ struct Parsed {
     good: usize,
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, JournalError> {
+fn parse(path: &Path, bytes: &[u8], boot_id: &str) -> Result<Parsed, JournalError> {
     let mut parsed = Parsed { header: None, records: Vec::new(), good: 0 };
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     for line in lines.by_ref() {
@@ -260,9 +257,11 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, JournalError> {
         parsed.good += line.len();
     }
     let good_follows = lines.any(|line| line.strip_suffix(b"\n").is_some_and(record::is_whole));
+    // Whatever was synced stands before a hole that a fall of the machine left, and every spawn since would name this boot.
+    let machine_fell = !boot_id.is_empty() && !bytes.windows(boot_id.len()).any(|text| text == boot_id.as_bytes());
     // a first record that is damaged is no torn tail: there would be nothing left
     let headless = parsed.header.is_none() && bytes.contains(&b'\n');
-    if good_follows || headless { Err(damaged(path, parsed.good)) } else { Ok(parsed) }
+    if (good_follows && !machine_fell) || headless { Err(damaged(path, parsed.good)) } else { Ok(parsed) }
 }
 
 fn damaged(path: &Path, offset: usize) -> JournalError {
@@ -274,7 +273,7 @@ mod tests {
     use super::*;
 
     fn open(dir: &Path) -> Result<(Journal, Vec<Record>), JournalError> {
-        Journal::open(dir, || Ok("test".into()))
+        Journal::open(dir, "", || Ok("test".into()))
     }
 
     fn gone(key: &str) -> Record {
@@ -314,6 +313,26 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_that_a_fall_of_the_machine_left_costs_only_what_is_behind_it() {
+        let stopping = |boot: &str| Record::Stopping { key: "c".into(), signal: "TERM".into(), deadline: 1, boot_id: boot.into() };
+        let with_hole = |records: &[Record]| {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let (mut journal, _) = open(dir.path()).expect("opens");
+            records.iter().for_each(|record| journal.write(record).expect("writes"));
+            let mut bytes = std::fs::read(dir.path().join(NAME)).expect("reads");
+            let hole = bytes.len() - record::line(records.last().expect("some")).len() - 3;
+            bytes[hole] = 0;
+            std::fs::write(dir.path().join(NAME), &bytes).expect("writes");
+            dir
+        };
+        let fallen = with_hole(&[gone("a"), gone("b"), stopping("before")]);
+        let (_, records) = Journal::open(fallen.path(), "now", || Ok("test".into())).expect("opens");
+        assert_eq!(records, [gone("a")]);
+        let rotten = with_hole(&[gone("a"), gone("b"), stopping("now")]);
+        assert!(matches!(Journal::open(rotten.path(), "now", || Ok("test".into())), Err(JournalError::Damaged { .. })));
+    }
+
+    #[test]
     fn a_newer_format_is_refused_by_name() {
         let dir = tempfile::tempdir().expect("tempdir");
         let newer = record::line(&Header { version: 9, instance: "x".into(), next_run: 1 });
@@ -341,7 +360,7 @@ mod tests {
         let (mut journal, _) = open(dir.path()).expect("opens");
         journal.compact(7, &[gone("b")]).expect("compacts");
         journal.write(&gone("c")).expect("writes on");
-        let (journal, records) = Journal::open(dir.path(), || Ok("other".into())).expect("opens");
+        let (journal, records) = Journal::open(dir.path(), "", || Ok("other".into())).expect("opens");
         assert_eq!((journal.instance(), journal.next_run()), ("test", 7));
         assert_eq!(records, [gone("b"), gone("c")]);
     }

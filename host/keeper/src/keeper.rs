@@ -234,12 +234,12 @@ impl Keeper {
         let options = Options { dir, ..options };
         let lock = household::lock(&options.dir)?;
         let open_files = household::settle_process()?;
-        let (journal, records) = household::open_journal(&options.dir)?;
+        let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
+        let (journal, records) = household::open_journal(&options.dir, &boot_id)?;
         let (pipes_path, pipes_dir) = pipes_place::open(&options.dir, journal.instance())?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("epoll"))?;
         let signals = household::hear_signals(&epoll)?;
         let cgroups = if options.cgroups { Cgroups::find(journal.instance()) } else { Cgroups::none("cgroups are switched off") };
-        let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
         let mut keeper = Keeper {
             logs_dir: Rc::new(household::subdirectory(&options.dir, "logs")?),
             pipes_dir,

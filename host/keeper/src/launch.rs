@@ -76,15 +76,17 @@ pub(crate) fn start(command: &Command, with: Surroundings) -> io::Result<i32> {
     Ok(i32::try_from(child.id()).expect("the kernel's pids are positive ints"))
 }
 
-/// What to tell when [`start`] failed: the program's fault is `Invalid`, the machine's is `Unavailable`.
+/// What to tell when [`start`] failed: the program's fault is `Invalid`, the machine's is `Unavailable` where it
+/// concerns every start, and `Other`, which may work the next time, where it concerns this one.
 pub(crate) fn failure(command: &Command, error: &io::Error) -> Refusal {
     use rustix::io::Errno;
     let short_of_something = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::NOSPC];
     // a program that is just being replaced, a disk or cgroup that does not answer as it should
     let in_disorder = [Errno::TXTBSY, Errno::BUSY, Errno::IO, Errno::NODEV];
-    let passing = |code: i32| short_of_something.iter().chain(&in_disorder).any(|errno| errno.raw_os_error() == code);
+    let is_of = |errnos: &[Errno], code: i32| errnos.iter().any(|errno| errno.raw_os_error() == code);
     let kind = match error.raw_os_error() {
-        Some(code) if passing(code) => ErrorKind::Unavailable,
+        Some(code) if is_of(&short_of_something, code) => ErrorKind::Unavailable,
+        Some(code) if is_of(&in_disorder, code) => ErrorKind::Other,
         _ => ErrorKind::Invalid,
     };
     let user = command.user.as_ref().map(|user| format!(" as user {user:?}")).unwrap_or_default();
