@@ -2,7 +2,7 @@
 //!
 //! [`load`] reads a file into one [`Loaded`]: the document as JSON, complete in itself (variables filled in, `env_file` read, the host's own
 //! paths absolute), and the [`Config`] that `hostler-api` makes of it. All mistakes come at once, in a [`ConfigError`]. Mistakes that
-//! only the server can see come back as pointers; [`draw`] shows them in the same way.
+//! only the server can see come back as pointers; [`Loaded::error`] shows them in the same way.
 //!
 //! ```
 //! # let dir = tempfile::tempdir().expect("a directory");
@@ -61,11 +61,6 @@ impl Loaded {
         let findings = problems.iter().map(|problem| Finding::placed(problem.clone(), &self.spans)).collect();
         ConfigError::new(self.name.clone(), Some(Arc::clone(&self.text)), findings)
     }
-}
-
-/// Draws mistakes that the server found, as well as standard error can show them.
-pub fn draw(problems: &[Problem], loaded: &Loaded) -> String {
-    loaded.error(problems).render(Look::of_stderr())
 }
 
 /// Reads a file; `.toml`, `.yaml`, `.yml` and `.json` say what is in it, and `env` answers for `${NAME}`.

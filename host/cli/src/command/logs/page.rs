@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_terminal_gets_no_control_characters() {
         let lines = [("a", Origin::Err, &b"\x1b[2Jgone\xff"[..], false)];
-        assert_eq!(printed(true, &["a"], &lines), "\\x1b[2Jgone\u{fffd}\n".as_bytes());
+        assert_eq!(printed(true, &["a"], &lines), "\\u{1b}[2Jgone\u{fffd}\n".as_bytes());
     }
 
     #[test]
