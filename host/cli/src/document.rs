@@ -85,8 +85,9 @@ pub(crate) fn state_dir(file: &Path, look: Look) -> Result<Option<PathBuf>, Erro
     match load(file, &environment) {
         Ok(loaded) => Ok(state_dir_of(&loaded)),
         Err(error) => {
-            crate::out::note(&format!("{} was read for its `state_dir`; --state-dir names one without it", file.display()));
-            Err(drawn(&error, look))
+            let hint = format!("{} was read for its `state_dir`; --state-dir names one without it", file.display());
+            let (drawing, failure) = (format!("{}\n{hint}", error.render(look).trim_end()), refusal(&error).hint(hint));
+            Err(Error::Drawn { drawing, places: error.to_json(), failure: Box::new(failure) })
         }
     }
 }
@@ -100,6 +101,9 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn drawn(error: &ConfigError, look: Look) -> Error {
-    let problems: Vec<Problem> = error.problems().cloned().collect();
-    Error::Drawn { drawing: error.render(look), places: error.to_json(), failure: Box::new(Failure::config(problems)) }
+    Error::Drawn { drawing: error.render(look), places: error.to_json(), failure: Box::new(refusal(error)) }
+}
+
+fn refusal(error: &ConfigError) -> Failure {
+    Failure::config(error.problems().cloned().collect())
 }
