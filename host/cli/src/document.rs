@@ -7,7 +7,7 @@ use hostler_api::{ApplyRequest, Failure};
 use hostler_core::Problem;
 
 use crate::client::Client;
-use crate::config::{ConfigError, Loaded, Look, load};
+use crate::config::{ConfigError, Loaded, Look, load, load_settings};
 use crate::context::Context;
 use crate::error::Error;
 
@@ -80,9 +80,10 @@ impl Context {
 
 /// Where a file wants the state, if it says so.
 ///
-/// A file with mistakes does not count as one that says nothing: its host could be somewhere else than by default.
+/// A file that cannot be read does not count as one that says nothing: its host could be somewhere else than by default. Mistakes
+/// elsewhere in it do not matter: a host is to be found while somebody writes its file.
 pub(crate) fn state_dir(file: &Path, look: Look) -> Result<Option<PathBuf>, Error> {
-    match load(file, &environment) {
+    match load_settings(file, &environment) {
         Ok(loaded) => Ok(state_dir_of(&loaded)),
         Err(error) => {
             let hint = format!("{} was read for its `state_dir`; --state-dir names one without it", file.display());

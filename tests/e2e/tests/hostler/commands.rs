@@ -148,15 +148,17 @@ fn a_mistake_in_the_command_line_is_a_document_too() {
 #[test]
 fn a_bad_file_that_was_read_for_its_state_dir_is_one_document() {
     let yard = Yard::bare();
-    yard.config("[services.db]");
-    let mut command = yard.command("ps --json");
-    let ran = Ran::of(command.env_remove("HOSTLER_STATE_DIR"));
+    let run = |line: &str| Ran::of(yard.command(line).env_remove("HOSTLER_STATE_DIR"));
+    yard.config("[settings]\nstate_dir = 1");
+    let ran = run("ps --json");
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     let document = failure(ran, 3);
     assert!(document["hint"].as_str().is_some_and(|hint| hint.contains("--state-dir")), "{document}");
-    let mut command = yard.command("ps");
-    let text = Ran::of(command.env_remove("HOSTLER_STATE_DIR")).fails(3);
+    let text = run("ps").fails(3);
     assert!(text.ends_with("was read for its `state_dir`; --state-dir names one without it\n"), "{text}");
+    yard.config("[settings]\nstate_dir = \"there\"\n[services.half]\nbackend = \"${NOT_SET_YET}\"");
+    let text = run("ps").fails(4);
+    assert!(text.contains(&format!("no host is running on {}", yard.file("there").display())), "a service's mistake hides no host: {text}");
 }
 
 #[test]
