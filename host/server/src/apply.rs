@@ -205,7 +205,9 @@ fn find(
 pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     let core = &desk.core;
     let now: BTreeMap<ServiceName, &Spec> = core.names().filter_map(|name| Some((name.clone(), core.wanted(name.as_str())?.spec.as_ref()))).collect();
+    let differences = |name: &ServiceName| now.get(name).zip(prepared.specs.get(name)).map(|(before, after)| config::differences(before, after));
     let changes = hostler_core::plan(&now, &prepared.specs).into_iter().map(|change| PlannedChange {
+        reasons: differences(&change.service).unwrap_or_default(),
         service: change.service.to_string(),
         change: match change.kind {
             ChangeKind::Create => Change::Create,
@@ -214,7 +216,6 @@ pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
             ChangeKind::Remove => Change::Remove,
             ChangeKind::Unchanged => Change::Unchanged,
         },
-        reasons: change.differs,
     });
     Plan {
         version: Shape,

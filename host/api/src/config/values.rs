@@ -138,10 +138,15 @@ pub(crate) fn scalar_text(place: &Place<'_>, report: &mut Report) -> Option<Stri
     }
 }
 
-/// The name of an environment variable.
-pub(crate) fn env_name(name: &str, at: &str, report: &mut Report) -> Option<String> {
+/// May an environment variable be called this?
+pub fn is_env_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-';
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(good) {
+    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(good)
+}
+
+/// The name of an environment variable, as a key.
+pub(crate) fn env_name(name: &str, at: &str, report: &mut Report) -> Option<String> {
+    if !is_env_name(name) {
         report.add(
             Problem::new(at, format!("{BAD_NAME}: an environment variable cannot be called {name:?}"))
                 .hint("use letters, digits and _, not starting with a digit"),

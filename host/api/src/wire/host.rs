@@ -48,7 +48,7 @@ pub struct HostInfo {
 /// The keeper, as the host sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KeeperInfo {
-    /// Is it there? It is started when the first process is.
+    /// Is it there? It is started before the host answers; one that is not there was lost, and another one is being started.
     pub running: bool,
     /// Its process.
     pub pid: Option<u32>,

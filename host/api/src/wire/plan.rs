@@ -68,7 +68,7 @@ pub struct PlannedChange {
     pub service: String,
     /// What becomes of it.
     pub change: Change,
-    /// What differs, by key: `backend`, `env`, …; never a value.
+    /// What differs, by path in the file: `backend.args`, `restart.max_attempts 3 → 5`, …; the first few. Never a value that may be a secret.
     #[serde(default)]
     pub reasons: Vec<String>,
 }

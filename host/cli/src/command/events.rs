@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::out::{Colour, Paint, stamp, visible};
+use crate::out::{Colour, Paint, local_zone, stamp, visible};
 
 /// Show what happened.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let services = (!args.services.is_empty()).then(|| args.services.join(","));
     let query = EventsQuery { after: args.after, limit: args.limit, services, follow: args.follow };
     let mut lines = context.client()?.stream(&query.path()).await?;
-    let zone = TimeZone::system();
+    let zone = local_zone();
     while let Some(line) = lines.line().await? {
         if context.out.json {
             context.out.document(&line)?;

@@ -10,11 +10,16 @@ use tokio::sync::mpsc;
 
 use crate::client::{Client, Lines};
 use crate::context::Context;
-use crate::error::{Error, failed};
+use crate::error::{Error, failed, usage};
 use merge::Merge;
 use page::Page;
 
+/// So many streams are open at a time: each takes a connection, and those of a host are counted.
+const AT_A_TIME: usize = 100;
+
 /// Show what services have written. On a terminal control characters are shown as escapes; into a file or pipe every byte goes as it was.
+///
+/// Lines of several services come in the order of their times; of more than a hundred services a hundred at a time.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Of these services [default: all]
@@ -47,13 +52,21 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let since_ms = args.since.as_deref().map(|text| since(text, now_ms())).transpose()?;
     let client = context.client()?;
     let names = if args.services.is_empty() { every_service(&client).await? } else { args.services };
-    let query = LogsQuery { tail: args.tail, since_ms, cursor: None, replica: args.replica, follow: args.follow };
-    let mut streams = Vec::with_capacity(names.len());
-    for name in &names {
-        streams.push(client.stream(&query.path(name)).await?);
+    if args.follow && names.len() > AT_A_TIME {
+        return Err(usage(format!("{} services are too many to follow at a time", names.len()))
+            .hint(format!("name at most {AT_A_TIME}: `hostler logs -f SERVICE …`; `hostler events -f` follows what happens to all of them"))
+            .into());
     }
+    let query = LogsQuery { tail: args.tail, since_ms, cursor: None, replica: args.replica, follow: args.follow };
     let mut page = Page::new(context.out, &names, args.timestamps);
-    if args.follow { follow(streams, &mut page).await } else { print_merged(streams, &mut page).await }
+    for some in names.chunks(AT_A_TIME) {
+        let mut streams = Vec::with_capacity(some.len());
+        for name in some {
+            streams.push(client.stream(&query.path(name)).await?);
+        }
+        if args.follow { follow(streams, &mut page).await? } else { print_merged(streams, &mut page).await? }
+    }
+    page.end()
 }
 
 async fn every_service(client: &Client) -> Result<Vec<String>, Error> {
@@ -89,7 +102,7 @@ async fn follow(streams: Vec<Lines>, page: &mut Page) -> Result<(), Error> {
         }
         page.flush()?;
     }
-    page.end()
+    Ok(())
 }
 
 /// All together in the order of their times.
@@ -102,7 +115,7 @@ async fn print_merged(mut streams: Vec<Lines>, page: &mut Page) -> Result<(), Er
         page.print(&item)?;
         merge.refill(index, read(&mut streams[index]).await?);
     }
-    page.end()
+    Ok(())
 }
 
 async fn read(stream: &mut Lines) -> Result<Option<Item>, Error> {
@@ -119,7 +132,7 @@ fn since(text: &str, now_ms: u64) -> Result<u64, Error> {
         return Ok(now_ms.saturating_sub(span.0));
     }
     let at: Result<Timestamp, _> = text.parse();
-    at.map(|at| at.0).map_err(|_| crate::error::usage(format!("`{text}` is neither a length of time (10m) nor a time (2025-10-22T04:00:00Z)")).into())
+    at.map(|at| at.0).map_err(|_| usage(format!("`{text}` is neither a length of time (10m) nor a time (2025-10-22T04:00:00Z)")).into())
 }
 
 fn now_ms() -> u64 {
