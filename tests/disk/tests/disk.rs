@@ -1,0 +1,8 @@
+//! The store under power cuts, failing devices and full disks; and the harness under lies.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "disk/cuts.rs"]
+mod cuts;
+#[path = "disk/harness.rs"]
+mod harness;
