@@ -54,12 +54,7 @@ fn run(Wish { images, seed, keep }: Wish) -> Result<bool, String> {
         let (trace, history) = live(place.path(), seed + life)?;
         let report = cut_everywhere(&trace, &history, OF_ONE_LIFE.min(images - made), seed + life, Some(&keep));
         made += report.images;
-        println!(
-            "life {life}: {} operations, {} commits; {made} images, {:.0} s",
-            trace.len(),
-            history.revision(),
-            begun.elapsed().as_secs_f64()
-        );
+        println!("life {life}: {} operations, {} commits; {made} images, {:.0} s", trace.len(), history.revision(), begun.elapsed().as_secs_f64());
         for failure in &report.failures {
             let kept = failure.kept.as_ref().map(|kept| format!(" ({})", kept.display())).unwrap_or_default();
             println!("cut before operation {}: {}{kept}", failure.at, failure.reason);

@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::fault;
@@ -82,8 +83,13 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
         Err(error) => return Err(StoreError::io(path, "looking at", error)),
     }
     make_private(path)?;
+    let had_log = has_log(path);
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // A connection that is closed moves the log into the file and deletes it: not into one that is refused.
+    let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map_err(|error| fault(path, "opening", error));
+    keep_log(had_log)?;
     check_content(path, &connection)?;
+    keep_log(false)?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
     Ok(Opened { connection, _lock: lock })
 }
@@ -125,9 +131,8 @@ fn pid_in(file: &mut File) -> Option<u32> {
 /// Makes an empty store under another name first: under the final name there is a whole store or none, so that an empty
 /// file can only mean damage.
 fn create(path: &Path) -> Result<(), StoreError> {
-    let log = companion(path, "-wal");
-    if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
-        let reason = format!("it is gone, but its write-ahead log {} is still there", log.display());
+    if has_log(path) {
+        let reason = format!("it is gone, but its write-ahead log {} is still there", companion(path, "-wal").display());
         return Err(StoreError::Corrupt { path: path.to_owned(), reason });
     }
     super::replace_file(path, |temporary| {
@@ -152,6 +157,10 @@ fn check_header(path: &Path) -> Result<(), StoreError> {
         Err(error) => return Err(StoreError::io(path, "reading", error)),
     }
     if !header.starts_with(b"SQLite format 3\0") {
+        // A power cut in a checkpoint tears pages that the log still has whole, the first among them: SQLite judges both.
+        if has_log(path) {
+            return Ok(());
+        }
         return corrupt("its header is damaged, or it is not a database");
     }
     let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -222,6 +231,10 @@ fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> 
 /// Options that make a file for its owner only and follow no link.
 pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+}
+
+fn has_log(path: &Path) -> bool {
+    fs::metadata(companion(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn companion(path: &Path, suffix: &str) -> PathBuf {

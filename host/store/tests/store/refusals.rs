@@ -87,6 +87,45 @@ fn refuses_a_damaged_file() {
     check(|path| fs::write(path, "wanted:\n  db: {}\n".repeat(99)).unwrap(), "it is not a database");
 }
 
+/// A store as a crash leaves it: what was committed last, and grew it, is only in its write-ahead log.
+fn crashed() -> (TempDir, PathBuf) {
+    let (state, path) = sound();
+    let (crashed, store) = (tempfile::tempdir().unwrap(), Sqlite::open(&path).unwrap());
+    commit(&store, Txn::new().put("late", vec![b'v'; 50_000]));
+    for (file, content) in files(&state) {
+        fs::write(crashed.path().join(file.file_name().unwrap()), content.unwrap()).unwrap();
+    }
+    let path = crashed.path().join(path.file_name().unwrap());
+    (crashed, path)
+}
+
+#[test]
+fn a_refused_store_keeps_its_log() {
+    let (state, path) = crashed();
+    overwrite(&path, fs::metadata(&path).unwrap().len() / 2 / 4096 * 4096, &noise(4, 4096));
+    let kept = |(file, _): &(PathBuf, Option<Vec<u8>>)| !file.to_str().unwrap().ends_with("-shm");
+    let before: Vec<_> = files(&state).into_iter().filter(kept).collect();
+    let refusal = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(refusal, StoreError::Corrupt { .. }), "{refusal:?}");
+    assert!(files(&state).into_iter().filter(kept).eq(before), "nothing was changed, as it says");
+}
+
+#[test]
+fn a_header_torn_in_a_checkpoint_is_healed_by_the_log() {
+    let (_state, path) = crashed();
+    overwrite(&path, 0, &[0; 512]);
+    let store = Sqlite::open(&path).unwrap();
+    assert_eq!((store.revision().unwrap(), store.range("", None, 999).unwrap().len()), (2, 301));
+    drop(store);
+    let (_state, path) = crashed();
+    overwrite(&path, 0, &[0; 512]);
+    let log = path.with_file_name("it's a store.db-wal");
+    fs::write(&log, noise(5, 5000)).unwrap();
+    let refusal = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(refusal, StoreError::Corrupt { .. }), "without a page in the log it stays damaged: {refusal:?}");
+    assert_eq!(fs::read(&log).unwrap(), noise(5, 5000));
+}
+
 #[test]
 fn refuses_what_is_not_its_own() {
     check(|path| sql(path, "PRAGMA application_id = 7"), "a database of another program");

@@ -101,7 +101,10 @@ fn a_transaction_that_is_there_by_half_is_found_out() {
     check("UPDATE events SET subject = 'else' WHERE seq = (SELECT max(seq) FROM events)", "are not those that were told");
     check("DELETE FROM events WHERE seq < (SELECT max(seq) - 10 FROM events)", "events begin at");
     check("DELETE FROM entries WHERE key = 'held'", "the store does not open");
-    check("UPDATE meta SET digest = digest - (SELECT digest FROM entries WHERE key = 'held'); DELETE FROM entries WHERE key = 'held'", "is not as it was committed");
+    check(
+        "UPDATE meta SET digest = digest - (SELECT digest FROM entries WHERE key = 'held'); DELETE FROM entries WHERE key = 'held'",
+        "is not as it was committed",
+    );
     check("UPDATE leases SET epoch = epoch - 1", "the lease is");
     check("DELETE FROM replies WHERE revision = (SELECT max(revision) FROM replies)", "repeated");
 }
