@@ -113,12 +113,12 @@ impl Disk {
 
     /// Makes calls fail from now on.
     pub fn fail(&self, fault: Fault) {
-        self.with(|watched| watched.fault = Some(Counting { fault, seen: 0 }));
+        self.with(|watched| watched.fault = Some(Counting { fault, seen: 0, hit: None }));
     }
 
-    /// Ends that; tells how many calls there were that could have failed.
-    pub fn mend(&self) -> usize {
-        self.with(|watched| watched.fault.take()).map_or(0, |counting| counting.seen)
+    /// Ends that; tells how many calls there were that could have failed, and which one failed first.
+    pub fn mend(&self) -> (usize, Option<String>) {
+        self.with(|watched| watched.fault.take()).map_or((0, None), |counting| (counting.seen, counting.hit))
     }
 
     /// What was done since the last time this was asked.
@@ -168,6 +168,7 @@ enum Target {
 struct Counting {
     fault: Fault,
     seen: usize,
+    hit: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,7 +192,11 @@ pub(crate) fn open(path: &Path, creates: bool, truncates: bool, call: impl Fn() 
         return Ok(call());
     };
     let is_new = creates && target.is_err();
-    watched.judge(if is_new { Need::Space } else { Need::Device })?;
+    if is_new {
+        watched.judge(Need::Space, "creating", None)?
+    } else {
+        watched.judge(Need::Device, "opening", target.as_ref().ok().copied())?
+    };
     let fd = call();
     if fd >= 0 {
         let target = target.unwrap_or_else(|name| watched.create(name));
@@ -208,7 +213,7 @@ pub(crate) fn close(fd: i32) {
 }
 
 pub(crate) fn read(fd: i32) -> Result<(), Errno> {
-    world().opened(fd).map_or(Ok(()), |(watched, _)| watched.judge(Need::Device))
+    world().opened(fd).map_or(Ok(()), |(watched, target)| watched.judge(Need::Device, "reading", Some(target)))
 }
 
 /// `call` writes so many of the bytes.
@@ -220,7 +225,7 @@ pub(crate) fn write(fd: i32, bytes: &[u8], offset: impl Fn() -> usize, call: imp
     };
     let offset = offset();
     let mut length = bytes.len();
-    if let Err(errno) = watched.judge(Need::Space) {
+    if let Err(errno) = watched.judge(Need::Space, "writing", Some(target)) {
         // A disk that fills up takes a part first, and fails the rest.
         if errno != Errno::NO_SPACE || !watched.is_filling_up() || length < 2 {
             return Err(errno);
@@ -237,7 +242,7 @@ pub(crate) fn write(fd: i32, bytes: &[u8], offset: impl Fn() -> usize, call: imp
 pub(crate) fn truncate(fd: i32, length: usize, call: impl Fn() -> i32) -> Result<i32, Errno> {
     let mut world = world();
     let Some((watched, target)) = world.opened(fd) else { return Ok(call()) };
-    watched.judge(Need::Device)?;
+    watched.judge(Need::Device, "truncating", Some(target))?;
     let result = call();
     if let (0, Target::File(inode)) = (result, target) {
         watched.trace.push(Op::Truncate { inode, length });
@@ -251,7 +256,7 @@ pub(crate) fn sync(fd: i32, call: impl Fn() -> i32) -> Result<i32, Errno> {
         drop(world);
         return Ok(call());
     };
-    watched.judge(Need::Device)?;
+    watched.judge(Need::Device, "syncing", Some(target))?;
     let result = call();
     match target {
         Target::File(inode) if result == 0 => watched.trace.push(Op::Sync { inode }),
@@ -268,7 +273,7 @@ pub(crate) fn rename(from: &Path, to: &Path, call: impl Fn() -> i32) -> Result<i
         Some(Err(_)) | None => None,
     });
     let Some((watched, target)) = found else { return Ok(call()) };
-    watched.judge(Need::Space)?;
+    watched.judge(Need::Space, "renaming", Some(target))?;
     let result = call();
     if let (0, Target::File(inode), Some(from), Some(to)) = (result, target, name(from), name(to)) {
         watched.names.remove(&from);
@@ -285,7 +290,7 @@ pub(crate) fn unlink(path: &Path, call: impl Fn() -> i32) -> Result<i32, Errno> 
         Some(Err(_)) | None => None,
     });
     let Some((watched, target)) = found else { return Ok(call()) };
-    watched.judge(Need::Device)?;
+    watched.judge(Need::Device, "unlinking", Some(target))?;
     let result = call();
     if let (0, Some(name)) = (result, name(path)) {
         watched.names.remove(&name);
@@ -326,18 +331,22 @@ impl Watched {
     }
 
     /// Counts a call, and refuses it when it is its turn.
-    fn judge(&mut self, need: Need) -> Result<(), Errno> {
-        let Some(Counting { fault, seen }) = &mut self.fault else { return Ok(()) };
+    fn judge(&mut self, need: Need, doing: &str, target: Option<Target>) -> Result<(), Errno> {
+        let Some(Counting { fault, seen, hit }) = &mut self.fault else { return Ok(()) };
         if fault.errno == Errno::NO_SPACE && need != Need::Space {
             return Ok(());
         }
         *seen += 1;
+        if *seen == fault.at {
+            let name = self.names.iter().find(|(_, named)| Some(**named) == target).map_or("a file", |(name, _)| name);
+            *hit = Some(format!("{doing} {name}"));
+        }
         if *seen == fault.at || (fault.lasts && *seen > fault.at) { Err(fault.errno) } else { Ok(()) }
     }
 
     /// Was the call that was just refused the first?
     fn is_filling_up(&self) -> bool {
-        self.fault.as_ref().is_some_and(|Counting { fault, seen }| fault.lasts && *seen == fault.at)
+        self.fault.as_ref().is_some_and(|Counting { fault, seen, .. }| fault.lasts && *seen == fault.at)
     }
 }
 

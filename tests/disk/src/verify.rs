@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hostler_store::{Event, LeaseAnswer, NewEvent, Outcome, Sqlite, Store, StoreError, Txn};
+use hostler_store::{Event, Lease, LeaseAnswer, NewEvent, Outcome, Sqlite, Store, StoreError, Txn};
 use rusqlite::Connection;
 
 use crate::history::{History, LeaseStep, Promise};
@@ -70,7 +70,13 @@ fn events(store: &Sqlite, history: &History, revision: u64, compacted: u64) -> R
 fn lease(store: &Sqlite, history: &History, revision: u64, promised: usize) -> Result<(), String> {
     // A stranger before all times: refused while somebody holds it, and otherwise told how often it was granted.
     let found = match store.acquire_lease(LEASE, "a stranger", 1, 0).map_err(says("lease"))? {
-        LeaseAnswer::Refused { expires_ms, .. } => history.lease.iter().position(|step| step.expires_ms == Some(expires_ms)),
+        LeaseAnswer::Refused { holder, expires_ms } => {
+            let step = history.lease.iter().position(|step| step.expires_ms == Some(expires_ms));
+            let epoch = step.map_or(0, |step| history.lease[step].epoch);
+            let held = Lease { name: LEASE.to_owned(), holder: holder.unwrap_or_default(), epoch, expires_ms };
+            let renewed = store.renew_lease(&held, 1, expires_ms).map_err(says("lease"))?;
+            step.filter(|_| matches!(renewed, LeaseAnswer::Granted(_)))
+        }
         LeaseAnswer::Granted(lease) => {
             let nobody = LeaseStep { epoch: lease.epoch - 1, expires_ms: None };
             history.lease.iter().position(|step| *step == nobody)

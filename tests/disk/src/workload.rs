@@ -15,7 +15,7 @@ use crate::verify::{LEASE, SNAPSHOT, STORE};
 const KEEP: Retention = Retention { events: 50, deletions: 20 };
 /// Transactions of one thread in a short life, and in the long one at the end, in which the log is emptied several times.
 const SHORT: u64 = 12;
-const LONG: u64 = 90;
+const LONG: u64 = 250;
 
 /// Lives through several openings of a store in an empty directory; tells what the disk saw and what was promised.
 ///

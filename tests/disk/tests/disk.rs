@@ -4,5 +4,7 @@
 
 #[path = "disk/cuts.rs"]
 mod cuts;
+#[path = "disk/faults.rs"]
+mod faults;
 #[path = "disk/harness.rs"]
 mod harness;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::fault;
-use super::{APPLICATION_ID, Options, SCHEMA_VERSION};
+use super::fault::{damaged, fault};
+use super::{APPLICATION_ID, Options, SCHEMA_VERSION, snapshot};
 use crate::StoreError;
 
 const SCHEMA: &str = "
@@ -91,6 +91,8 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
     check_content(path, &connection)?;
     keep_log(false)?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
+    // The log is there now. SQLite syncs its name with the first commit, but says nothing when it could not.
+    snapshot::sync_names(path).map_err(|error| StoreError::io(path, "syncing the directory of", error))?;
     Ok(Opened { connection, _lock: lock })
 }
 
@@ -195,7 +197,7 @@ fn check_content(path: &Path, connection: &Connection) -> Result<(), StoreError>
     check_marks(path, mark("application_id")?, mark("user_version")?)?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     if verdict != "ok" {
-        return Err(StoreError::Corrupt { path: path.to_owned(), reason: verdict });
+        return Err(damaged(path, verdict));
     }
     PROBES.iter().try_for_each(|probe| connection.prepare(probe).map(drop)).map_err(failed)?;
     let counters = super::read::counters(connection).map_err(failed)?;
@@ -237,7 +239,7 @@ fn has_log(path: &Path) -> bool {
     fs::metadata(companion(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
 }
 
-fn companion(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -1,6 +1,7 @@
 //! Snapshots: the whole store as one database file, and back.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -69,12 +70,17 @@ pub(crate) fn replace_file(file: &Path, fill: impl FnOnce(&Path) -> Result<(), S
     let replaced = fill(&temporary).and_then(|()| {
         File::open(&temporary).and_then(|written| written.sync_all()).map_err(failed)?;
         fs::rename(&temporary, file).map_err(failed)?;
-        File::open(directory(file)).and_then(|directory| directory.sync_all()).map_err(failed)
+        sync_names(file).map_err(failed)
     });
     if replaced.is_err() {
         let _absent = fs::remove_file(&temporary);
     }
     replaced
+}
+
+/// Makes durable what files there are beside this one.
+pub(super) fn sync_names(file: &Path) -> io::Result<()> {
+    File::open(directory(file)).and_then(|directory| directory.sync_all())
 }
 
 fn temporary(file: &Path) -> Result<PathBuf, StoreError> {
