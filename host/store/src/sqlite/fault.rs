@@ -1,6 +1,7 @@
 //! What SQLite says, in the words of the contract.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::ffi::{self, ErrorCode};
 
@@ -17,7 +18,7 @@ pub(super) fn fault(path: &Path, doing: &'static str, error: rusqlite::Error) ->
         // A row that is not as the schema says, or a table that is gone.
         Some(ErrorCode::Unknown) if reason.contains("no such ") => StoreError::Corrupt { path, reason },
         None => StoreError::Corrupt { path, reason },
-        Some(_) => StoreError::Engine { path, doing, source: error.into() },
+        Some(_) => StoreError::Engine { path, doing, source: Arc::new(error) },
     }
 }
 
