@@ -3,11 +3,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::ffi::{self, ErrorCode};
 
-use super::open::{companion, private};
+use super::open::companion;
 use crate::StoreError;
+use crate::file::private;
 
 /// The meaning of an error on a file.
 pub(super) fn fault(path: &Path, doing: &'static str, error: rusqlite::Error) -> StoreError {
@@ -27,7 +29,7 @@ pub(super) fn fault(path: &Path, doing: &'static str, error: rusqlite::Error) ->
         // A row that is not as the schema says, or a table that is gone.
         Some(ErrorCode::Unknown) if reason.contains("no such ") => StoreError::Corrupt { path, reason },
         None => StoreError::Corrupt { path, reason },
-        Some(_) => StoreError::Engine { path, doing, source: error.into() },
+        Some(_) => StoreError::Engine { path, doing, source: Arc::new(error) },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::{damaged, fault};
-use super::{APPLICATION_ID, Options, SCHEMA_VERSION, snapshot};
+use super::{APPLICATION_ID, Options, SCHEMA_VERSION};
 use crate::StoreError;
+use crate::file::{private, replace_file, sync_names};
 
 const SCHEMA: &str = "
     CREATE TABLE meta (
@@ -92,7 +93,7 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
     keep_log(false)?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
     // The log is there now. SQLite syncs its name with the first commit, but says nothing when it could not.
-    snapshot::sync_names(path).map_err(|error| StoreError::io(path, "syncing the directory of", error))?;
+    sync_names(path).map_err(|error| StoreError::io(path, "syncing the directory of", error))?;
     Ok(Opened { connection, _lock: lock })
 }
 
@@ -106,6 +107,9 @@ pub(super) fn check_snapshot(file: &Path) -> Result<(), StoreError> {
     let checked = check_header(file).and_then(|()| check_content(file, &connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?));
     checked.map_err(|error| match error {
         StoreError::Corrupt { path, reason } | StoreError::Unwritable { path, reason } => StoreError::Snapshot { path, reason },
+        StoreError::TooNew { path, found, supported } => {
+            StoreError::Snapshot { path, reason: format!("it has schema version {found}, this Hostler knows up to {supported}") }
+        }
         other => other,
     })
 }
@@ -137,7 +141,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         let reason = format!("it is gone, but its write-ahead log {} is still there", companion(path, "-wal").display());
         return Err(StoreError::Corrupt { path: path.to_owned(), reason });
     }
-    super::replace_file(path, |temporary| {
+    replace_file(path, |temporary| {
         let connection = connect(temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};");
         let made = connection.execute_batch(&format!("BEGIN; {SCHEMA} {marks} COMMIT;"));
@@ -228,11 +232,6 @@ fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> 
         let _limit: u32 = connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0))?;
     }
     Ok(())
-}
-
-/// Options that make a file for its owner only and follow no link.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
 }
 
 fn has_log(path: &Path) -> bool {

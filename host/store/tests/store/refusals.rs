@@ -59,7 +59,10 @@ fn check(damage: impl Fn(&Path), reason: &str) {
 
     let hint = refusal.hint().unwrap();
     let commands: String = hint.lines().filter(|line| line.starts_with("  ")).map(|line| line.to_owned() + "\n").collect();
-    let played = Command::new("sh").args(["-ec", &commands.replace("SNAPSHOT", "snapshot")]).current_dir(&state).status();
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(state.path().join("snapshot"), copy.path().join(path.file_name().unwrap())).unwrap();
+    let commands = commands.replace("COPY", &copy.path().display().to_string());
+    let played = Command::new("sh").args(["-ec", &commands]).current_dir(&state).status();
     assert!(played.unwrap().success(), "{hint}");
     let store = Sqlite::open(&path).unwrap_or_else(|error| panic!("{reason}: {error}"));
     assert_eq!(store.range("k", None, usize::MAX).unwrap().len(), 300, "{reason}");
@@ -193,7 +196,7 @@ fn notices_damage_while_it_runs() {
     }
     let error = store.range("", None, usize::MAX).map(|entries| entries.len()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-    assert!(error.hint().unwrap().contains("cp SNAPSHOT"));
+    assert!(error.hint().unwrap().contains("cp COPY/"));
 }
 
 #[test]
@@ -203,6 +206,7 @@ fn restores_only_from_a_sound_snapshot() {
     let bad = state.path().join("bad");
     let refused = |reason: &str| {
         let refusal = store.restore(&bad).unwrap_err();
+        assert!(matches!(refusal, StoreError::Snapshot { .. }), "{refusal:?}");
         assert!(refusal.to_string().contains(reason) && refusal.to_string().contains(&bad.display().to_string()), "{refusal}");
         assert_eq!((store.revision().unwrap(), store.range("", None, 999).unwrap().len()), (1, 300));
     };
