@@ -34,7 +34,7 @@ pub(super) fn fault(path: &Path, doing: &'static str, error: rusqlite::Error) ->
 }
 
 /// Damage, if the file can be read at all: SQLite takes a read that fails for damage, and nobody should put a sound file aside
-/// for it.
+/// for it. (Reading it here ends SQLite's own lock on it, which only strangers would notice: ours is on another file.)
 pub(super) fn damaged(path: &Path, reason: String) -> StoreError {
     let read = |path: &Path| match File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink())) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -49,9 +49,14 @@ pub(super) fn damaged(path: &Path, reason: String) -> StoreError {
 /// SQLite does not say why it could not make a file, or give it its first bytes; the system does when it is asked for another.
 fn make_another(path: &Path) -> io::Result<()> {
     let another = companion(path, "-another");
-    let made = private(OpenOptions::new().write(true).create(true)).open(&another).and_then(|mut file| file.write_all(&[0; 4096]));
-    let removed = fs::remove_file(&another);
-    made.and(removed)
+    let mut file = match private(OpenOptions::new().write(true).create_new(true)).open(&another) {
+        // Somebody else is asking, too.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        opened => opened?,
+    };
+    let written = file.write_all(&[0; 4096]);
+    fs::remove_file(&another)?;
+    written
 }
 
 /// After a failed sync nobody knows which pages the kernel dropped: no later sync proves anything about them.
