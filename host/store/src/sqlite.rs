@@ -20,7 +20,6 @@ use crate::contract::{Completion, Entry, EventPage, Lease, LeaseAnswer, Retentio
 use crate::txn::{Txn, check_name};
 use crate::watch::Watch;
 use read::Readers;
-pub(crate) use snapshot::replace_file;
 use writer::{Answer, Done, Job, Request, Write, Writer};
 
 /// How many requests may wait for the writer.

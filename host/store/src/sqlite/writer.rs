@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use rusqlite::Connection;
@@ -125,14 +126,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits jobs together. When that fails each gets its own chance, so that nobody pays for another's size.
+    /// Commits jobs together. When that fails each gets its own chance, so that nobody pays for another's size; but when it
+    /// fails so that nobody may write any more, all of them get the reason: what became of them is the same.
     fn commit(&mut self, jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
         match self.attempt(&jobs) {
             Ok(group) => self.finish(jobs, group),
-            Err(error) if jobs.len() == 1 => jobs.into_iter().zip([error]).for_each(|(job, error)| tell(job.done, Err(error))),
+            Err(error) if jobs.len() == 1 || self.gave_up => jobs.into_iter().for_each(|job| tell(job.done, Err(error.clone()))),
             Err(_) => jobs.into_iter().for_each(|job| self.commit(vec![job])),
         }
     }
@@ -161,7 +163,8 @@ impl Writer {
             Err(_) => self.gave_up = true,
         }
         self.gave_up |= open || is_failed_sync(&error);
-        error
+        // What could not be taken back may be there when the store is opened anew, and only `Engine` says so.
+        if open { StoreError::Engine { path: self.path.clone(), doing: "taking back", source: Arc::new(error) } } else { error }
     }
 
     /// The commit is durable: now it counts, and everybody may know.
@@ -233,5 +236,34 @@ impl Answer {
             Self::Released(released) => released,
             Self::Txn(_) | Self::Lease(_) | Self::Compacted => panic!("a release is answered by a yes or no"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::{Options, open};
+    use std::sync::mpsc;
+
+    /// A disk that fails at a sync cannot be had in a test; a store whose counters are gone gives up in the same way.
+    #[test]
+    fn a_group_that_ends_all_writing_is_told_why() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("store.db");
+        let opened = open::open(&path, Options::default()).unwrap();
+        let mut writer = Writer::new(path, opened).unwrap();
+        writer.opened.connection.execute_batch("DROP TABLE meta").unwrap();
+        let (told, answers) = mpsc::channel();
+        let job = |key: &str| {
+            let told = told.clone();
+            Job { write: Write::Txn(Txn::new().put(key, *b"1")), done: Box::new(move |answer| told.send(answer.map(drop)).unwrap()) }
+        };
+        writer.commit(vec![job("a"), job("b")]);
+        for _ in 0..2 {
+            let answer = answers.try_recv().unwrap();
+            assert!(matches!(answer, Err(StoreError::Corrupt { .. })), "{answer:?}");
+        }
+        writer.commit(vec![job("c")]);
+        assert!(matches!(answers.try_recv().unwrap(), Err(StoreError::Closed)));
     }
 }
