@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{Exit, Run};
 use crate::health::{Check, Health};
-use crate::record::{SlotRecord, Stage, TaskRecord};
+use crate::record::{Memory, SlotRecord, Stage, TaskRecord};
 use crate::spec::{CheckSpec, ServiceName, Spec};
 use crate::time::{Span, Time};
 
@@ -221,7 +221,7 @@ pub(crate) struct Slot {
     pub(crate) replica: u32,
     pub(crate) state: State,
     pub(crate) ended: Vec<Ended>,
-    pub(crate) memory: SlotRecord,
+    pub(crate) memory: Memory,
     /// As last saved.
     pub(crate) saved: Option<SlotRecord>,
     pub(crate) checks: Vec<Check>,
@@ -241,7 +241,7 @@ impl Slot {
             replica,
             state: State::Down,
             ended: Vec::new(),
-            memory: SlotRecord::default(),
+            memory: Memory::default(),
             saved: None,
             checks: vec![Check::default(); checks],
             told: Health::Unknown,
@@ -288,7 +288,7 @@ impl Slot {
 
     /// What must be there tomorrow.
     pub(crate) fn record(&self, checks: &[CheckSpec]) -> SlotRecord {
-        let mut record = self.memory.clone();
+        let mut record = SlotRecord { memory: self.memory.clone(), ..SlotRecord::default() };
         match &self.state {
             State::Failed { digest, reason } => {
                 record.failed = Some(reason.clone());
@@ -299,24 +299,11 @@ impl Slot {
                 record.tried = Some(digest.clone());
             }
             State::Completed { digest, exit } => record.completed = Some((digest.clone(), exit.clone())),
-            State::Down | State::Starting(_) | State::Uncertain { .. } | State::Running(_) | State::Stopping { .. } => {}
+            State::Starting(_) | State::Uncertain { .. } | State::Running(_) | State::Stopping { .. } => {
+                record.checks = checks.iter().zip(&self.checks).map(|(spec, check)| check.record(spec)).collect();
+            }
+            State::Down => {}
         }
-        record.checks = if self.is_live() {
-            let named = checks.iter().zip(&self.checks);
-            named
-                .map(|(spec, check)| {
-                    (
-                        spec.name.clone(),
-                        check.health,
-                        check.failures.min(spec.failure_threshold),
-                        check.successes.min(spec.recovery_threshold),
-                        check.passed,
-                    )
-                })
-                .collect()
-        } else {
-            Vec::new()
-        };
         record
     }
 }
