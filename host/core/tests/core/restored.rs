@@ -253,8 +253,10 @@ fn a_listing_says_what_runs_and_strangers_are_left_alone() {
 
 #[test]
 fn times_of_another_boot_are_not_left_in_the_store() {
-    let mut world = World::of("db+; bad; idle");
-    world.exit("bad", 1);
+    let mut world = World::new();
+    world.next("start parked", Fate::Fault(Fault::Invalid("no image".to_owned())));
+    world.apply("db+; waits; parked");
+    world.exit("waits", 1);
     world.now = Time(5_000);
     world.next("list process", Fate::Held);
     world.restart_host(false);
