@@ -175,6 +175,8 @@ impl Core {
         let Some(service) = self.services.get_mut(name) else {
             self.services.insert(name.clone(), Service::new(wanted));
             let moved = self.graph.set(&spec);
+            self.renew_edges_of(name);
+            self.renew_edges_to(name);
             self.touch_neighbours(name);
             return moved;
         };
@@ -192,8 +194,10 @@ impl Core {
         self.touch_neighbours(name);
         if before.dependencies != spec.dependencies {
             self.remember_former(name);
+            self.renew_edges_of(name);
         }
         let moved = self.graph.set(&spec);
+        self.renew_edges_to(name);
         self.touch_neighbours(name);
         moved
     }

@@ -71,7 +71,10 @@ impl Core {
         }
         self.graph.find_layers();
         let names: Vec<ServiceName> = self.services.keys().cloned().collect();
-        names.iter().for_each(|name| self.touch(name));
+        for name in &names {
+            self.renew_edges_of(name);
+            self.touch(name);
+        }
     }
 
     fn restore_slot(&mut self, name: &ServiceName, replica: u32, mut record: SlotRecord, same_boot: bool) {

@@ -45,11 +45,17 @@ impl Core {
     fn renew_outlooks(&mut self) -> BTreeSet<ServiceName> {
         let mut settling = BTreeSet::new();
         while let Some((_, name)) = self.dirty.pop_first() {
+            let holding = |core: &Core| core.services.get(&name).map(|service| (service.outlook.live, service.outlook.leaving));
+            let held = holding(self);
             if self.renew_outlook(&name) {
+                self.renew_edges_to(&name);
                 let above: Vec<ServiceName> = self.graph.dependents(name.as_str()).cloned().collect();
                 above.iter().for_each(|dependent| self.touch(dependent));
-                settling.extend(self.graph.dependencies(name.as_str()).cloned());
-                settling.extend(self.services.get(&name).into_iter().flat_map(|service| service.former.iter().cloned()));
+                // Whoever is needed asks nothing else of it than whether it holds them back.
+                if holding(self) != held {
+                    settling.extend(self.graph.dependencies(name.as_str()).cloned());
+                    settling.extend(self.services.get(&name).into_iter().flat_map(|service| service.former.iter().cloned()));
+                }
                 if self.services.get(&name).is_some_and(|service| !service.outlook.live) {
                     self.forget_former(&name);
                 }
@@ -207,6 +213,7 @@ impl Core {
             slot.memory.last_restart = Some(now);
         }
         slot.told = Health::Unknown;
+        slot.outdated.clear();
         slot.checks.iter_mut().for_each(Check::new_life);
         slot.state = State::Starting(life);
         self.next_run += 1;
@@ -224,7 +231,7 @@ impl Core {
         let Some(service) = self.services.get(name) else { return };
         let Some(slot) = service.slots.get(&replica) else { return };
         let (starts, forced) = (service.starts_wanted(), service.forced);
-        match leaves(service, slot, service.outlook.down.as_ref(), &self.services) {
+        match leaves(service, slot, service.outlook.down.as_ref()) {
             Some(because) if forced || !self.is_held_back(name) => self.stop(name, replica, because, forced),
             Some(_) => {}
             None => self.slot(name, replica).expect("it was just read").memory.starts_seen = starts,
@@ -381,6 +388,7 @@ impl Core {
             self.live -= 1;
         }
         self.graph.remove(name.as_str());
+        self.renew_edges_to(name);
         self.tell(NoticeKind::Removed, name, None, None, "removed");
     }
 

@@ -1,6 +1,6 @@
 //! One replica slot and the life in it: the state machine, with the data inside the state that owns it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::event::{Exit, Run};
@@ -233,6 +233,8 @@ pub(crate) struct Slot {
     pub(crate) ill: Option<String>,
     /// The next start is a restart.
     pub(crate) again: bool,
+    /// Edges whose dependency was restarted since the life that goes on was started, and is to be followed; see `edges`.
+    pub(crate) outdated: BTreeSet<usize>,
 }
 
 impl Slot {
@@ -248,6 +250,7 @@ impl Slot {
             unknown: None,
             ill: None,
             again: false,
+            outdated: BTreeSet::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::health::{Health, Sample};
 use crate::lifecycle::PROVING;
 use crate::machine::Core;
-use crate::registry::{Service, keeps_down, waits_for};
+use crate::registry::{Service, waits_for};
 use crate::spec::{Kind, ServiceName, Spec};
 use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
@@ -247,8 +247,7 @@ impl Core {
             if self.backends.get(&service.spec.backend.plugin).is_some_and(|backend| backend.missing.is_some()) {
                 return true;
             }
-            let held = service.spec.dependencies.iter().find(|edge| keeps_down(edge, &self.services).is_some());
-            at = match (held, waits_for(service, &self.services)) {
+            at = match (service.kept_down_by(), waits_for(service, &self.services)) {
                 (Some(edge), _) => self.services.get(&edge.service),
                 (None, Some(waiting)) => self.services.get(&waiting.service),
                 (None, None) => return false,
