@@ -180,3 +180,19 @@ impl From<StoreError> for HostError {
         HostError::Store(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_is_known_only_once_times_of_it_are_committed() {
+        let store = hostler_store::Memory::new();
+        let first = recall(&store).expect("an empty store is good");
+        assert!(!first.remembered.same_boot);
+        let second = recall(&store).expect("it has an owner now");
+        assert!(!second.remembered.same_boot && second.owner == first.owner);
+        store.txn(second.boot).expect("nobody else writes");
+        assert!(recall(&store).expect("it is as before").remembered.same_boot);
+    }
+}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use answers::Answers;
 use hostler_core::{Config, Desired, ServiceName, Span};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::world::{World, specs};
 
@@ -105,8 +106,8 @@ fn ten_thousand_one_by_one() {
 
 /// Processor time of this thread, in nanoseconds: what else the machine does is not in it.
 fn thread_time() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel counts the time of threads");
-    text.split(' ').next().and_then(|time| time.parse().ok()).expect("its first number is that time")
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// What it costs to decide all that happens in the life of so many services of this shape.
