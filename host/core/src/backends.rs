@@ -8,6 +8,10 @@ use crate::spec::ServiceName;
 use crate::time::{Span, Time};
 use crate::timer::Timer;
 
+/// A backend that says when it wants to be asked again is held to this: a plugin can neither make the host spin nor be forgotten.
+const SOONEST_RETRY: Span = Span::secs(1);
+const LATEST_RETRY: Span = Span::secs(300);
+
 /// A backend, as far as deciding needs it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backend {
@@ -151,13 +155,13 @@ impl Core {
         backend.missing.as_deref().or(backend.away.as_deref())
     }
 
-    /// No task can be started there for a while: 1 s, 2 s, … 30 s, or when it says.
+    /// No task can be started there for a while: 1 s, 2 s, … 30 s, or when it says, within 1 s and 5 min.
     pub(crate) fn backend_is_away(&mut self, name: &str, why: &str, after: Option<Span>) {
         let backend = self.backends.entry(name.to_owned()).or_default();
         let known = backend.away.replace(why.to_owned()).is_some();
         // Several calls that were under way together find out the same thing once.
         if !known || after.is_some() {
-            let wait = after.unwrap_or(Span((1_000_u64 << backend.tries.min(5)).min(30_000)));
+            let wait = after.unwrap_or(Span((1_000_u64 << backend.tries.min(5)).min(30_000))).clamp(SOONEST_RETRY, LATEST_RETRY);
             backend.tries = backend.tries.saturating_add(1);
             self.timers.set(Timer::Retry(name.to_owned()), self.now + wait);
         }
@@ -193,7 +197,7 @@ impl Core {
         let watched: Vec<Run> = backend.watched.iter().copied().collect();
         self.touch_backend(name);
         match missing {
-            Some(reason) => watched.into_iter().for_each(|run| self.see(run, Phase::Unknown(reason.clone()))),
+            Some(reason) => watched.into_iter().for_each(|run| self.see(name, run, Phase::Unknown(reason.clone()))),
             None => {
                 self.look(name);
                 self.list_if_needed(name);

@@ -118,7 +118,7 @@ impl Core {
             Event::StopFailed { run, fault } => self.hear_stop_failed(run, &fault),
             Event::Destroyed { run, fault } => self.hear_destroyed(run, fault),
             Event::Looked { backend, seen } => self.hear_looked(&backend, seen),
-            Event::Seen(seen) => seen.into_iter().for_each(|(run, phase)| self.see(run, phase)),
+            Event::Seen { backend, seen } => seen.into_iter().for_each(|(run, phase)| self.see(&backend, run, phase)),
             Event::Listed { backend, found } => self.hear_listed(&backend, found),
             Event::Hint { backend } => self.look(&backend),
             Event::Plugin { backend, missing } => self.hear_plugin(&backend, missing),
@@ -175,6 +175,8 @@ impl Core {
         let Some(service) = self.services.get_mut(name) else {
             self.services.insert(name.clone(), Service::new(wanted));
             let moved = self.graph.set(&spec);
+            self.renew_edges_of(name);
+            self.renew_edges_to(name);
             self.touch_neighbours(name);
             return moved;
         };
@@ -192,8 +194,10 @@ impl Core {
         self.touch_neighbours(name);
         if before.dependencies != spec.dependencies {
             self.remember_former(name);
+            self.renew_edges_of(name);
         }
         let moved = self.graph.set(&spec);
+        self.renew_edges_to(name);
         self.touch_neighbours(name);
         moved
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{Action, CheckResult, Fault, Run, Span, Spec, Verdict};
+use hostler_core::{Action, CheckResult, CheckSpec, Fault, Run, Span, Spec, Verdict};
 use hostler_wasm::words::{ExecCommand, ExecOutput, Found, Handle, Resources, Status, Target, Task, TaskId};
 use hostler_wasm::{Call, CallError, Failure, FaultText, NextMove, Plugin, TaskExec, Wait};
 use tokio::sync::mpsc;
@@ -59,7 +59,8 @@ impl Actor {
                     handle: handle_of(desk, run),
                     subject: desk.task_id(&spec.name, replica, run),
                 };
-                self.check(Asked { run, check, ticket }, spec, target, exec);
+                let Some(check) = spec.checks.get(check).cloned() else { return };
+                self.check(Asked { run, check, ticket }, target, exec);
             }
             // The loop has committed them.
             Action::Save(_) | Action::Tell(_) => {}
@@ -75,7 +76,7 @@ impl Actor {
         let me = self.clone();
         tokio::spawn(async move {
             let news = match me.started(&id, run, replica, &spec).await {
-                Ok((handle, status)) => News::Started { run, id, handle, status },
+                Ok((handle, status)) => News::Started { run, backend: spec.backend.plugin.clone(), id, handle, status },
                 Err(fault) => News::StartFailed { run, fault },
             };
             me.answer(news);
@@ -155,7 +156,7 @@ impl Actor {
         tokio::spawn(async move {
             // A look that fails is made up for by the next batch.
             if let Some(status) = me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
-                me.answer(News::Seen { run, status });
+                me.answer(News::Seen { backend, run, status });
             }
         });
     }
@@ -180,20 +181,19 @@ impl Actor {
         backend.list(Call::within(LIST)).await.map_err(|error| error.why.to_string())
     }
 
-    fn check(&self, asked: Asked, spec: Arc<Spec>, target: Target, exec: TaskDoor) {
+    fn check(&self, asked: Asked, target: Target, exec: TaskDoor) {
         let me = self.clone();
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
-            let (verdict, message, details) = me.checked(&asked, &spec, &target, exec).await;
+            let (verdict, message, details) = me.checked(&asked.check, &target, exec).await;
             let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
             let Asked { run, check, ticket } = asked;
-            me.answer(News::Checked { result: CheckResult { run, check, ticket, verdict, message, took }, details });
+            me.answer(News::Checked { result: CheckResult { run, ticket, verdict, message, took }, check: check.name, details });
         });
     }
 
-    async fn checked(&self, asked: &Asked, spec: &Spec, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
+    async fn checked(&self, check: &CheckSpec, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
         let unknown = |why: String| (Verdict::Unknown, why, BTreeMap::new());
-        let Some(check) = spec.checks.get(asked.check) else { return unknown("there is no such check any more".to_owned()) };
         let Some(plugin) = self.plugins.get(&check.plugin) else { return unknown(self.plugins.why_not(&check.plugin)) };
         let Some(health_check) = plugin.health_check() else { return unknown(format!("plugin `{}` is no health check", check.plugin)) };
         let subject = format!("{}/{}", exec.subject, check.name);
@@ -208,7 +208,7 @@ impl Actor {
 /// Which check of which life.
 struct Asked {
     run: Run,
-    check: usize,
+    check: CheckSpec,
     ticket: u64,
 }
 

@@ -105,7 +105,7 @@ impl Driver {
     fn hear_news(&mut self, news: News) {
         let now = clock::now();
         let event = match news {
-            News::Started { run, id, handle, status } => {
+            News::Started { run, backend, id, handle, status } => {
                 self.keep_handle(run, HandleRecord { id, handle });
                 if let Some((name, replica)) = self.desk.core.owner_of(run) {
                     self.desk.laps.started(name, replica);
@@ -114,7 +114,7 @@ impl Driver {
                 let Some(status) = status else { return };
                 let phase = phase(&status);
                 self.desk.seen.insert(run, status);
-                Event::Seen(vec![(run, phase)])
+                Event::Seen { backend, seen: vec![(run, phase)] }
             }
             News::StartFailed { run, fault } => Event::StartFailed { run, fault },
             News::Stopped { run, status } => {
@@ -127,18 +127,18 @@ impl Driver {
             News::StopFailed { run, fault } => Event::StopFailed { run, fault },
             News::Destroyed { run, fault } => Event::Destroyed { run, fault },
             News::Looked { backend, seen } => Event::Looked { backend, seen: seen.map(|seen| self.note_statuses(seen)) },
-            News::Seen { run, status } => {
+            News::Seen { backend, run, status } => {
                 if let Some((name, replica)) = self.desk.core.owner_of(run) {
                     self.desk.laps.seen(name, replica);
                 }
-                Event::Seen(self.note_statuses(vec![(run, status)]))
+                Event::Seen { backend, seen: self.note_statuses(vec![(run, status)]) }
             }
             News::Listed { backend, found } => {
                 let found = found.map(|found| self.note_found(&backend, found));
                 Event::Listed { backend, found }
             }
-            News::Checked { result, details } => {
-                self.note_details(result.run, result.check, details);
+            News::Checked { result, check, details } => {
+                self.note_details(result.run, check, details);
                 Event::Checked(result)
             }
         };
@@ -197,12 +197,14 @@ impl Driver {
         self.desk.strangers.insert(key, clock::now());
     }
 
-    fn note_details(&mut self, run: Run, check: usize, details: BTreeMap<String, String>) {
+    /// Keeps the figures of a check under its name, unless the spec has it no longer.
+    fn note_details(&mut self, run: Run, check: String, details: BTreeMap<String, String>) {
         let Some((name, replica)) = self.desk.core.owner_of(run) else { return };
-        let Some(spec) = self.desk.core.service(name.as_str()).map(|service| service.spec) else { return };
-        let Some(check) = spec.checks.get(check) else { return };
-        let key = (name.clone(), replica, check.name.clone());
-        self.desk.details.insert(key, details);
+        let wanted = self.desk.core.wanted(name.as_str());
+        if wanted.is_some_and(|wanted| wanted.spec.checks.iter().any(|spec| spec.name == check)) {
+            let key = (name.clone(), replica, check);
+            self.desk.details.insert(key, details);
+        }
     }
 
     // ---- carrying out ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hostler_api::{ApplyRequest, Code, Failure, routes};
 use hostler_core::{Config, Core, Event, Time};
 use hostler_keeper::protocol::Request;
-use hostler_store::{Memory, Sqlite, Store, StoreError, Txn};
+use hostler_store::{Memory, Sqlite, Store, StoreError};
 use hostler_wasm::{ExitNews, KeeperLink, PoolOptions, RestartHook, Runtime, RuntimeOptions};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -243,7 +243,7 @@ impl Host {
             operator: Operator::new(&path),
             events,
             rounds,
-            next: Txn::new(),
+            next: memory.boot,
             backlog: VecDeque::new(),
             leaving: false,
         };

@@ -44,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) written: BTreeMap<ServiceName, Value>,
     pub(crate) handles: BTreeMap<Run, HandleRecord>,
     pub(crate) last_event: u64,
+    /// The boot of the machine, to be committed with the first decision: the store names a boot only together with times of it.
+    pub(crate) boot: Txn,
 }
 
 /// Reads the store, and gives the host its owner tag at its very first start.
@@ -54,7 +56,6 @@ pub(crate) fn recall(store: &dyn Store) -> Result<Memory, HostError> {
         None => new_owner(store)?,
     };
     let same_boot = meta::<String>(store, "boot")?.is_some_and(|known| known == boot && !boot.is_empty());
-    store.txn(Txn::new().put("meta/boot", to_json(&boot)))?;
     let mut memory = Memory {
         owner,
         generation: meta(store, "generation")?.unwrap_or(0),
@@ -62,6 +63,7 @@ pub(crate) fn recall(store: &dyn Store) -> Result<Memory, HostError> {
         written: BTreeMap::new(),
         handles: BTreeMap::new(),
         last_event: store.events(u64::MAX, 1)?.last,
+        boot: Txn::new().put("meta/boot", to_json(&boot)),
     };
     each(store, "wanted/", |name, record: WantedRecord| {
         let name = service_name(name)?;
@@ -176,5 +178,21 @@ pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
 impl From<StoreError> for HostError {
     fn from(error: StoreError) -> Self {
         HostError::Store(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_is_known_only_once_times_of_it_are_committed() {
+        let store = hostler_store::Memory::new();
+        let first = recall(&store).expect("an empty store is good");
+        assert!(!first.remembered.same_boot);
+        let second = recall(&store).expect("it has an owner now");
+        assert!(!second.remembered.same_boot && second.owner == first.owner);
+        store.txn(second.boot).expect("nobody else writes");
+        assert!(recall(&store).expect("it is as before").remembered.same_boot);
     }
 }

@@ -34,15 +34,15 @@ pub(crate) enum Message {
 
 /// What became of an action.
 pub(crate) enum News {
-    Started { run: Run, id: String, handle: Handle, status: Option<Status> },
+    Started { run: Run, backend: String, id: String, handle: Handle, status: Option<Status> },
     StartFailed { run: Run, fault: Fault },
     Stopped { run: Run, status: Option<Status> },
     StopFailed { run: Run, fault: Fault },
     Destroyed { run: Run, fault: Option<Fault> },
     Looked { backend: String, seen: Result<Vec<(Run, Status)>, String> },
-    Seen { run: Run, status: Status },
+    Seen { backend: String, run: Run, status: Status },
     Listed { backend: String, found: Result<Vec<Found>, String> },
-    Checked { result: CheckResult, details: BTreeMap<String, String> },
+    Checked { result: CheckResult, check: String, details: BTreeMap<String, String> },
 }
 
 /// What is asked of the host.

@@ -98,7 +98,7 @@ pub struct HealthReport {
     pub version: Shape,
     /// The worst health of all.
     pub composite_health: Health,
-    /// Is every critical service up and well?
+    /// Is every critical service that is enabled up and well, or done?
     pub ready: bool,
     /// By name.
     pub services: BTreeMap<String, ServiceHealth>,

@@ -27,7 +27,7 @@ pub struct HostInfo {
     pub uptime_ms: u64,
     /// Has it taken up what an earlier host left, and looked at it once?
     pub initialized: bool,
-    /// Initialized, and every critical service is up and well.
+    /// Initialized, and every critical service that is enabled is up and well, or done.
     pub ready: bool,
     /// No new work is taken any more.
     pub shutting_down: bool,
