@@ -34,3 +34,5 @@ mod signal;
 mod task;
 mod tree;
 mod user;
+
+pub use signal::name as signal_name;
