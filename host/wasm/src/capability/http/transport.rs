@@ -18,14 +18,16 @@ use crate::grant::host::Host;
 use crate::grant::url::Destination;
 
 const IDLE: Duration = Duration::from_secs(75);
-const MAX_KEPT: usize = 2_048;
+const MAX_KEPT: usize = 256;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
 
-/// Whom a kept connection may serve: never another plugin, never another task.
+/// Whom a kept connection may serve: never another plugin, never another task, and never one with other grants, which would
+/// have judged its address otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) plugin: String,
+    pub(super) revision: String,
     pub(super) subject: String,
     pub(super) target: String,
 }
@@ -96,9 +98,8 @@ impl Transport {
 
     fn keep(&self, key: Key, sender: SendRequest<WasiBody>) {
         let mut kept = self.kept.lock().expect("no code panics while it holds this lock");
-        if kept.len() >= MAX_KEPT {
-            kept.retain(|_, (since, sender)| since.elapsed() < IDLE && !sender.is_closed());
-        }
+        // what nobody asked for again belongs to tasks and revisions that are gone
+        kept.retain(|_, (since, sender)| since.elapsed() < IDLE && !sender.is_closed());
         if kept.len() < MAX_KEPT {
             kept.insert(key, (Instant::now(), sender));
         }
