@@ -31,7 +31,7 @@ pub(crate) const MAX_OUTPUT_BYTES: usize = 16 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Linear memory per call: bytes, or text such as `"64Mi"`. At most what the host's pool was made for (128 MiB).
+    /// Memory per call, over all linear memories: bytes, or text such as `"64Mi"`. At most what the host's pool was made for (128 MiB).
     #[serde(deserialize_with = "bytes")]
     pub memory: u64,
     /// Calls that may run at the same time; more wait, within their deadline.

@@ -48,12 +48,15 @@ pub(super) struct Asked<T, W> {
     reply: Reply<T>,
 }
 
+/// Revisions and what changed with each.
+type Told = Vec<(u64, Vec<Change>)>;
+
 /// What the jobs of one group work on, and what they leave for its watchers.
 pub(super) struct Turn<'a> {
     pub(super) connection: &'a Connection,
     pub(super) tally: Tally,
     watched: bool,
-    told: Vec<(u64, Vec<Change>)>,
+    told: Told,
 }
 
 /// The writing connection and all that goes with it.
@@ -170,7 +173,7 @@ fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
 
 impl Turn<'_> {
     /// Does the jobs in one transaction of the database.
-    fn take(mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<(Tally, Vec<(u64, Vec<Change>)>)> {
+    fn take(mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<(Tally, Told)> {
         let before = self.tally.counters;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         jobs.iter_mut().try_for_each(|job| job.perform(&mut self))?;
