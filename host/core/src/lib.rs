@@ -34,6 +34,7 @@ mod time;
 mod timer;
 mod uptime;
 mod view;
+mod words;
 
 pub use doubt::doubt;
 pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Wanted};
@@ -50,3 +51,4 @@ pub use spec::{
 };
 pub use time::{Span, Time};
 pub use view::{CheckView, Next, ReplicaView, ServiceView, Status};
+pub use words::{check_plugin_name, parse_size};

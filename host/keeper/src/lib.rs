@@ -35,3 +35,5 @@ mod signal;
 mod task;
 mod tree;
 mod user;
+
+pub use signal::name as signal_name;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hostler_core::{Action, CheckResult, CheckSpec, Fault, Run, Span, Spec, Verdict};
 use hostler_wasm::words::{ExecCommand, ExecOutput, Found, Handle, Resources, Status, Target, Task, TaskId};
-use hostler_wasm::{Call, CallError, Failure, FaultText, NextMove, Plugin, TaskExec, Wait};
+use hostler_wasm::{Call, CallError, Failure, NextMove, Plugin, TaskExec, Wait};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
@@ -15,7 +15,7 @@ use crate::plugins::Plugins;
 
 /// How long a look at a backend's tasks may take.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long each page of a listing may take.
+/// How long a listing may take, all its pages together.
 const LIST: Duration = Duration::from_secs(30);
 /// How long freeing what is left of a task may take.
 const DESTROY: Duration = Duration::from_secs(60);
@@ -164,7 +164,7 @@ impl Actor {
     async fn inspected(&self, name: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
-        backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.why.to_string())
+        backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.brief())
     }
 
     fn list(&self, backend: String) {
@@ -178,7 +178,7 @@ impl Actor {
     async fn listed(&self, name: &str) -> Result<Vec<Found>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
-        backend.list(Call::within(LIST)).await.map_err(|error| error.why.to_string())
+        backend.list(Call::within(LIST)).await.map_err(|error| error.brief())
     }
 
     fn check(&self, asked: Asked, target: Target, exec: TaskDoor) {
@@ -200,7 +200,7 @@ impl Actor {
         let call = Call::within(duration(check.timeout)).about(&subject);
         match health_check.check(call, target, &check.settings, Some(Arc::new(exec))).await {
             Ok(report) => (verdict(report.verdict), report.message, report.details.into_iter().collect()),
-            Err(error) => unknown(error.why.to_string()),
+            Err(error) => unknown(error.brief()),
         }
     }
 }
@@ -294,10 +294,10 @@ pub(crate) fn duration(span: Span) -> Duration {
 
 /// A failed call as the core hears of it.
 fn fault(error: &CallError) -> Fault {
-    let text = error.why.to_string();
+    let text = error.brief();
     match error.next_move() {
         NextMove::Report => match error.fault() {
-            Some(said @ hostler_wasm::words::Fault::Denied(_)) => Fault::Denied(FaultText(said).to_string()),
+            Some(hostler_wasm::words::Fault::Denied(_)) => Fault::Denied(text),
             Some(hostler_wasm::words::Fault::Unsupported(_)) => Fault::Unsupported(text),
             _ => Fault::Invalid(text),
         },

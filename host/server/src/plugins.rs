@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hostler_api::config::{self, PluginEntry, Source};
 use hostler_core::{Problem, closest, pointer_key};
 use hostler_store::Txn;
-use hostler_wasm::{Grants, Limits, LoadError, Plugin, PluginSource, Runtime};
+use hostler_wasm::{Grants, Limits, LoadError, MAX_COMPONENT_BYTES, Plugin, PluginSource, Runtime};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -260,13 +260,11 @@ fn is_file(entry: &PluginEntry) -> bool {
 }
 
 async fn read_file(path: PathBuf) -> Result<Vec<u8>, String> {
-    /// The largest component that loads; a larger file is not even read.
-    const MOST: u64 = 128 << 20;
     let about = tokio::fs::metadata(&path).await.map_err(|error| error.to_string())?;
     if !about.is_file() {
         return Err("it is not a file".to_owned());
     }
-    if about.len() > MOST {
+    if about.len() > MAX_COMPONENT_BYTES {
         return Err(format!("its {} bytes are too many for a component", about.len()));
     }
     tokio::fs::read(&path).await.map_err(|error| error.to_string())

@@ -93,7 +93,7 @@ pub struct Plugin {
     pub reason: Option<String>,
     /// What to do about it: where to put the file, or the grant to paste.
     pub hint: Option<String>,
-    /// `sha256:…` of the component.
+    /// `blake3:…` of the component.
     pub digest: Option<String>,
     /// Names component, contract and grants together.
     pub revision: Option<String>,
@@ -107,7 +107,7 @@ pub struct Plugin {
     pub grants: BTreeMap<String, Value>,
     /// Are these the grants that come with a built-in, untouched by the file?
     pub default_grants: bool,
-    /// In force; the unit is the last part of the name.
+    /// In force, by their names in the file; `memory` and `transfer` in bytes.
     pub limits: BTreeMap<String, u64>,
     /// Since it was loaded.
     pub counters: Counters,
