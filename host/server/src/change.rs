@@ -98,7 +98,11 @@ impl Driver {
 
     async fn request_restart(&mut self, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
-        let names = self.known(names)?;
+        let asked_all = names.is_empty();
+        let mut names = self.known(names)?;
+        if asked_all {
+            names.retain(|name| self.is_to_run(name, force));
+        }
         for name in &names {
             if !force && self.desk.core.status(name.as_str()) == Status::Failed {
                 let (because, _) = self.desk.core.explain(name.as_str());
@@ -115,6 +119,15 @@ impl Driver {
         })
         .await?;
         Ok(order)
+    }
+
+    /// Is it one that a restart of everything means? What was stopped by hand or is done stays so, and what has failed starts only by force.
+    fn is_to_run(&self, name: &ServiceName, force: bool) -> bool {
+        let wanted = self.desk.core.wanted(name.as_str());
+        let status = self.desk.core.status(name.as_str());
+        wanted.is_some_and(|wanted| wanted.desired == Desired::Running && wanted.spec.enabled)
+            && status != Status::Completed
+            && (force || status != Status::Failed)
     }
 
     async fn request_down(&mut self, keep: bool, force: bool) -> Result<Vec<ServiceName>, Failure> {

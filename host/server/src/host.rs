@@ -200,6 +200,7 @@ impl Host {
             None => None,
         };
         let config = Config { seed: clock::wall_ms() ^ u64::from(std::process::id()), max_parallel: max_parallel(&*store)?, ..Config::default() };
+        let holders = memory.remembered.tasks.iter().map(|(run, record)| (*run, record.backend.clone())).collect();
         let mut core = Core::restore(config, started_at, memory.remembered);
         for (backend, missing) in plugins.swap(plugins.table()) {
             core.handle(clock::now(), Event::Plugin { backend, missing });
@@ -222,6 +223,7 @@ impl Host {
             startup_ms: BTreeMap::new(),
             details: BTreeMap::new(),
             laps: Laps::default(),
+            holders,
             strangers: BTreeMap::new(),
         };
         let (events, _) = broadcast::channel(4_096);
@@ -375,7 +377,7 @@ async fn tidy(store: Arc<dyn Store>) {
     }
 }
 
-/// A socket of ours alone: its directory is private, and so is the socket from its first instant.
+/// A socket of ours alone: nobody else gets into its directory.
 fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
     use std::os::unix::fs::PermissionsExt;
     let path = state_dir.join(routes::SOCKET);
@@ -384,10 +386,7 @@ fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove the old socket", error)),
         Ok(()) | Err(_) => {}
     }
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = bind(state_dir, &path);
-    rustix::process::umask(before);
-    let listener = bound.map_err(|error| failed("listen on", error))?;
+    let listener = bind(state_dir, &path).map_err(|error| failed("listen on", error))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed("protect", error))?;
     Ok(listener)
 }
