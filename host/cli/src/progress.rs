@@ -135,7 +135,11 @@ impl Progress {
         let mut news = self.client.stream(&query.path()).await?;
         self.live.bottom("");
         while let Some(item) = news.next().await? {
-            let EventItem::Event(event) = item else { continue };
+            let event = match item {
+                EventItem::Event(event) => event,
+                EventItem::Gap { .. } => continue,
+                EventItem::Error { message, .. } => return Err(crate::error::failed(message)),
+            };
             self.last_event = event.seq;
             let Some(service) = &event.service else { continue };
             let name = event.replica.filter(|replica| *replica > 0).map_or_else(|| service.clone(), |replica| format!("{service}/{replica}"));

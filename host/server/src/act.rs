@@ -87,10 +87,9 @@ impl Actor {
         let plugin = self.backend(&spec.backend.plugin)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(&spec.backend.plugin))?;
         let timeout = duration(spec.timeout);
-        let begun = tokio::time::Instant::now();
         let task = tokio::time::timeout(timeout, task(id, run, replica, spec)).await;
         let task = task.map_err(|_| Fault::Failed(format!("its secrets cannot be read within {}", spec.timeout)))??;
-        let call = Call::within(timeout.saturating_sub(begun.elapsed())).about(id);
+        let call = Call::within(timeout).about(id);
         let handle = backend.start(call, &task).await.map_err(|error| fault(&error))?;
         // For people to see its pid at once; the loop looks again soon anyway.
         let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
@@ -157,9 +156,10 @@ impl Actor {
     pub(crate) fn look_at(&self, backend: String, run: Run, handle: Handle) {
         let me = self.clone();
         tokio::spawn(async move {
-            // A look that fails is made up for by the next batch.
-            if let Some(status) = me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
-                me.answer(News::Seen { run, status });
+            match me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
+                Some(status) => me.answer(News::Seen { run, status }),
+                // A look at all of them makes up for it, and says what is wrong.
+                None => drop(me.outbox.send(Message::Wake { backend, id: None })),
             }
         });
     }

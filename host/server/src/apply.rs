@@ -189,6 +189,7 @@ fn find(
                 name: name.to_owned(),
                 used_by: Vec::new(),
                 reason: why.reason.clone(),
+                hint: why.hint.clone(),
             });
             if !entry.used_by.iter().any(|other| other == service.as_str()) {
                 entry.used_by.push(service.to_string());

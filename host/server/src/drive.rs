@@ -80,6 +80,7 @@ impl Driver {
         match message {
             Message::News(news) => self.hear_news(news),
             Message::Wake { backend, id } => self.hear_wake(backend, id),
+            Message::Keeper => self.watch_closely(),
             Message::Note(event) => self.next.events.push(event),
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => {
@@ -100,6 +101,14 @@ impl Driver {
         match run.and_then(|run| self.desk.handles.get(&run).map(|record| (run, record.handle.clone()))) {
             Some((run, handle)) => self.actor.look_at(backend, run, handle),
             None => self.desk.core.handle(clock::now(), Event::Hint { backend }),
+        }
+    }
+
+    /// As long as the keeper is there it tells every end of what it holds: a backend whose tasks it holds all needs few looks.
+    pub(crate) fn watch_closely(&mut self) {
+        let is_there = self.desk.keeper.greeting().is_some();
+        for (backend, is_held) in self.desk.plugins.backends() {
+            self.desk.core.handle(clock::now(), Event::Watched { backend, closely: is_there && is_held });
         }
     }
 

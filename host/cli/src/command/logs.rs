@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::client::{Client, Lines};
 use crate::context::Context;
 use crate::error::{Error, failed};
+use crate::out::{note, visible};
 use merge::Merge;
 use page::Page;
 
@@ -83,9 +84,14 @@ async fn follow(streams: Vec<Lines>, page: &mut Page) -> Result<(), Error> {
     }
     drop(sender);
     while let Some(item) = items.recv().await {
-        page.print(&item?)?;
-        while let Ok(item) = items.try_recv() {
-            page.print(&item?)?;
+        let mut next = Some(item);
+        while let Some(item) = next {
+            let item = item?;
+            if let LogItem::Error { message, .. } = &item.0 {
+                note(&visible(message));
+            }
+            page.print(&item)?;
+            next = items.try_recv().ok();
         }
         page.flush()?;
     }
@@ -98,11 +104,16 @@ async fn print_merged(mut streams: Vec<Lines>, page: &mut Page) -> Result<(), Er
     for (index, stream) in streams.iter_mut().enumerate() {
         merge.refill(index, read(stream).await?);
     }
+    let mut trouble = None;
     while let Some((index, item)) = merge.next() {
         page.print(&item)?;
+        if let (LogItem::Error { message, .. }, _) = item {
+            trouble.get_or_insert(message);
+        }
         merge.refill(index, read(&mut streams[index]).await?);
     }
-    page.end()
+    page.end()?;
+    trouble.map_or(Ok(()), |message| Err(failed(message).into()))
 }
 
 async fn read(stream: &mut Lines) -> Result<Option<Item>, Error> {

@@ -137,6 +137,16 @@ fn a_checker_of_a_third_party_judges_like_a_built_in() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_is_no_empty_log() {
+    let yard = Yard::new();
+    yard.up(&(naughty("") + &task("odd", "read", "panic") + &sleeper("calm", "")));
+    let ran = yard.run("logs odd");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("the log of service `odd` cannot be read"), "{}", ran.err);
+    yard.run("logs calm").ok();
+}
+
+#[test]
 fn a_flood_of_log_lines_is_cut() {
     let yard = Yard::new();
     yard.config(&(naughty("") + &task("odd", "start", "flood").replace("700ms", "20s") + &sleeper("calm", "")));
