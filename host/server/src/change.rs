@@ -233,7 +233,7 @@ impl Driver {
         for name in self.desk.plugins.removed_by(&plugins) {
             txn = txn.delete(format!("plugins/{name}"));
             // As long as tasks of it are left, it may come back for them.
-            if !self.desk.holders.values().any(|holder| *holder == name) {
+            if !self.desk.handles.keys().any(|run| self.desk.is_held_by(*run, &name)) {
                 txn = forget_state(Arc::clone(&self.store), txn, &name).await?;
             }
         }
