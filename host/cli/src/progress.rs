@@ -136,7 +136,11 @@ impl Progress {
         let mut news = self.news().await?;
         self.live.bottom("");
         while let Some(line) = news.line().await? {
-            let EventItem::Event(event) = self.told(&line)? else { continue };
+            let event = match self.told(&line)? {
+                EventItem::Event(event) => event,
+                EventItem::Gap { .. } => continue,
+                EventItem::Error { message, .. } => return Err(crate::error::failed(message)),
+            };
             let Some(service) = &event.service else { continue };
             let name = event.replica.filter(|replica| *replica > 0).map_or_else(|| service.clone(), |replica| format!("{service}/{replica}"));
             let kind = self.paint.of(Colour::Yellow, &event.kind);
@@ -179,10 +183,11 @@ impl Progress {
     fn told(&mut self, line: &[u8]) -> Result<EventItem, Failure> {
         let item: EventItem =
             serde_json::from_slice(line).map_err(|error| failed(format!("the host sent an event that is not understood: {error}")))?;
-        self.last_event = match &item {
-            EventItem::Event(event) => event.seq,
-            EventItem::Gap { next, .. } => next.saturating_sub(1),
-        };
+        match &item {
+            EventItem::Event(event) => self.last_event = event.seq,
+            EventItem::Gap { next, .. } => self.last_event = next.saturating_sub(1),
+            EventItem::Error { .. } => {}
+        }
         if self.tells {
             self.live.document(line);
         }

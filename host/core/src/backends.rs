@@ -20,6 +20,10 @@ pub(crate) struct Backend {
     /// Lives that may exist, each with the number of the first listing that was asked for after that was known: an older one says
     /// nothing about it.
     pub(crate) uncertain: BTreeMap<Run, u64>,
+    /// Somebody hints at every end there.
+    hinted: bool,
+    /// A life came that no look has seen yet: its end may have come before anybody knew whose it was.
+    unseen: bool,
     looking: bool,
     look_again: bool,
     listing: bool,
@@ -62,19 +66,28 @@ impl Core {
         }
         backend.looking = true;
         backend.look_again = false;
+        backend.unseen = false;
         let runs = backend.watched.iter().copied().collect();
         self.actions.push_back(Action::Look { backend: name.to_owned(), runs });
     }
 
-    /// Ends a look; begins the next at once when somebody asked meanwhile.
-    pub(crate) fn looked(&mut self, name: &str) {
+    /// Ends a look; begins the next at once when somebody asked meanwhile, and soon when this one did not say of everything where it is.
+    pub(crate) fn looked(&mut self, name: &str, is_whole: bool) {
         let Some(backend) = self.backends.get_mut(name) else { return };
         backend.looking = false;
+        let is_enough = is_whole && backend.hinted && !backend.unseen;
         if backend.look_again {
             self.look(name);
         } else if !backend.watched.is_empty() {
-            self.timers.set(Timer::Look(name.to_owned()), self.now + self.config.look_every);
+            let wait = if is_enough { self.config.look_seldom } else { self.config.look_every };
+            self.timers.set(Timer::Look(name.to_owned()), self.now + wait);
         }
+    }
+
+    /// Somebody hints at every end there from now on, or nobody does.
+    pub(crate) fn hear_watched(&mut self, name: &str, closely: bool) {
+        self.backends.entry(name.to_owned()).or_default().hinted = closely;
+        self.look(name);
     }
 
     /// Asks a backend for all it has, or once more when that is under way.
@@ -120,8 +133,10 @@ impl Core {
         let backend = self.backends.entry(name.to_owned()).or_default();
         backend.uncertain.remove(&run);
         backend.watched.insert(run);
-        if !backend.looking && self.timers.at(&Timer::Look(name.to_owned())).is_none() {
-            self.timers.set(Timer::Look(name.to_owned()), self.now + self.config.look_every);
+        backend.unseen = true;
+        let (timer, soon) = (Timer::Look(name.to_owned()), self.now + self.config.look_every);
+        if !backend.looking && self.timers.at(&timer).is_none_or(|at| at > soon) {
+            self.timers.set(timer, soon);
         }
         if !backend.listing && self.timers.at(&Timer::List(name.to_owned())).is_none() {
             self.timers.set(Timer::List(name.to_owned()), self.now + self.config.list_every);

@@ -218,6 +218,14 @@ pub enum Event {
         /// Which backend.
         backend: String,
     },
+    /// From now on somebody hints at every end of a task there, so that looking seldom is enough; or nobody does any more. What was
+    /// missed until now is looked at.
+    Watched {
+        /// Which backend.
+        backend: String,
+        /// Does somebody?
+        closely: bool,
+    },
     /// A plugin can be called, or cannot.
     Plugin {
         /// Name of the backend.

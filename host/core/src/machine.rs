@@ -22,14 +22,16 @@ pub struct Config {
     pub seed: u64,
     /// From one look at a backend's tasks to the next.
     pub look_every: Span,
+    /// The same, where somebody hints at every end.
+    pub look_seldom: Span,
     /// From one full listing of a backend to the next.
     pub list_every: Span,
 }
 
 impl Default for Config {
-    /// Four starts at once, a look every second, a listing every five minutes.
+    /// Four starts at once, a look every second or half minute, a listing every five minutes.
     fn default() -> Self {
-        Config { max_parallel: 4, seed: 0, look_every: Span::secs(1), list_every: Span::secs(300) }
+        Config { max_parallel: 4, seed: 0, look_every: Span::secs(1), look_seldom: Span::secs(30), list_every: Span::secs(300) }
     }
 }
 
@@ -121,6 +123,7 @@ impl Core {
             Event::Seen { backend, seen } => seen.into_iter().for_each(|(run, phase)| self.see(&backend, run, phase)),
             Event::Listed { backend, found } => self.hear_listed(&backend, found),
             Event::Hint { backend } => self.look(&backend),
+            Event::Watched { backend, closely } => self.hear_watched(&backend, closely),
             Event::Plugin { backend, missing } => self.hear_plugin(&backend, missing),
             Event::Checked(result) => self.hear_checked(result),
             Event::CheckNow(names) => self.check_now(&names),

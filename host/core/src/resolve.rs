@@ -11,6 +11,7 @@ use crate::task::{Life, State};
 
 impl Core {
     pub(crate) fn hear_looked(&mut self, backend: &str, seen: Result<Vec<(Run, Phase)>, String>) {
+        let is_whole = seen.as_ref().is_ok_and(|seen| seen.iter().all(|(_, phase)| !matches!(phase, Phase::Unknown(_))));
         match seen {
             Ok(seen) => {
                 for (run, phase) in seen {
@@ -24,7 +25,7 @@ impl Core {
                 }
             }
         }
-        self.looked(backend);
+        self.looked(backend, is_whole);
     }
 
     /// A running life was looked at by its own backend; what another one says of it is no news.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::desk::Desk;
 use crate::message::{Message, News};
 use crate::plugins::Plugins;
+use crate::secrets;
 
 /// How long a look at a backend's tasks may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -86,8 +87,10 @@ impl Actor {
     async fn started(&self, id: &str, run: Run, replica: u32, spec: &Spec) -> Result<(Handle, Option<Status>), Fault> {
         let plugin = self.backend(&spec.backend.plugin)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(&spec.backend.plugin))?;
-        let task = task(id, run, replica, spec).await?;
-        let call = Call::within(duration(spec.timeout)).about(id);
+        let timeout = duration(spec.timeout);
+        let task = tokio::time::timeout(timeout, task(id, run, replica, spec)).await;
+        let task = task.map_err(|_| Fault::Failed(format!("its secrets cannot be read within {}", spec.timeout)))??;
+        let call = Call::within(timeout).about(id);
         let handle = backend.start(call, &task).await.map_err(|error| fault(&error))?;
         // For people to see its pid at once; the loop looks again soon anyway.
         let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
@@ -154,9 +157,10 @@ impl Actor {
     pub(crate) fn look_at(&self, backend: String, run: Run, handle: Handle) {
         let me = self.clone();
         tokio::spawn(async move {
-            // A look that fails is made up for by the next batch.
-            if let Some(status) = me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
-                me.answer(News::Seen { backend, run, status });
+            match me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
+                Some(status) => me.answer(News::Seen { backend, run, status }),
+                // A look at all of them makes up for it, and says what is wrong.
+                None => drop(me.outbox.send(Message::Wake { backend, id: None })),
             }
         });
     }
@@ -257,9 +261,8 @@ async fn task(id: &str, run: Run, replica: u32, spec: &Spec) -> Result<Task, Fau
         env.insert("PATH".to_owned(), path);
     }
     for (name, path) in &spec.secrets {
-        let secret =
-            tokio::fs::read_to_string(path).await.map_err(|error| Fault::Failed(format!("secret {name} cannot be read from {path}: {error}")))?;
-        env.insert(name.clone(), secret.trim_end_matches(['\n', '\r']).to_owned());
+        let secret = secrets::read(path).await.map_err(|why| Fault::Failed(format!("secret {name} cannot be read from {path}: {why}")))?;
+        env.insert(name.clone(), secret);
     }
     Ok(Task {
         id: TaskId { id: id.to_owned(), workspace: WORKSPACE.to_owned(), service: spec.name.to_string(), replica, run },

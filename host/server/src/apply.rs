@@ -54,6 +54,9 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         let Some(spec) = read.services.get_mut(name.as_str()) else { continue };
         doubt_backend(spec, &table, base_dir, &places, &mut problems, &mut missing).await;
         doubt_checks(spec, &table, base_dir, &places, &mut problems, &mut missing).await;
+        for path in spec.secrets.values_mut() {
+            *path = config::absolute(path, base_dir).to_string_lossy().into_owned();
+        }
         spec.task_digest = config::task_digest(spec);
     }
     Ok(Prepared {
@@ -186,6 +189,7 @@ fn find(
                 name: name.to_owned(),
                 used_by: Vec::new(),
                 reason: why.reason.clone(),
+                hint: why.hint.clone(),
             });
             if !entry.used_by.iter().any(|other| other == service.as_str()) {
                 entry.used_by.push(service.to_string());

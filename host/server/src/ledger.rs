@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `meta/NAME` | owner, boot, generation, next-run |
+//! | `meta/NAME` | owner, boot, generation, next-run, max-parallel |
 //! | `wanted/SERVICE` | [`WantedRecord`] |
 //! | `slots/SERVICE/REPLICA` | `hostler_core::SlotRecord` |
 //! | `tasks/RUN` | `hostler_core::TaskRecord` |
@@ -40,6 +40,7 @@ pub(crate) struct HandleRecord {
 pub(crate) struct Memory {
     pub(crate) owner: String,
     pub(crate) generation: u64,
+    pub(crate) max_parallel: Option<u32>,
     pub(crate) remembered: Remembered,
     pub(crate) written: BTreeMap<ServiceName, Value>,
     pub(crate) handles: BTreeMap<Run, HandleRecord>,
@@ -59,6 +60,7 @@ pub(crate) fn recall(store: &dyn Store) -> Result<Memory, HostError> {
     let mut memory = Memory {
         owner,
         generation: meta(store, "generation")?.unwrap_or(0),
+        max_parallel: meta(store, "max-parallel")?,
         remembered: Remembered { next_run: meta(store, "next-run")?.unwrap_or(1), same_boot, ..Remembered::default() },
         written: BTreeMap::new(),
         handles: BTreeMap::new(),
@@ -116,6 +118,18 @@ pub(crate) fn each<T: DeserializeOwned>(
             let record = read(key, entry)?;
             hear(key.strip_prefix(prefix).unwrap_or(key), record).map_err(|why| HostError::Record { key: key.clone(), reason: why.to_owned() })?;
         }
+    }
+}
+
+/// Every key that begins so.
+pub(crate) fn keys(store: &dyn Store, prefix: &str) -> Result<Vec<String>, StoreError> {
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let page = store.range(prefix, keys.last().map(String::as_str), 1_000)?;
+        if page.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(page.into_iter().map(|(key, _)| key));
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Message {
         /// The task's id, when that is known.
         id: Option<String>,
     },
+    /// The keeper came, went, or told more than could be heard: ends may have been missed.
+    Keeper,
     /// Something to stand in the event log.
     Note(NewEvent),
     /// A read.

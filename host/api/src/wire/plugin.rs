@@ -70,8 +70,6 @@ pub struct Counters {
     pub timeouts: u64,
     /// Capability calls that no grant covers.
     pub denied: u64,
-    /// Calls under way now.
-    pub in_flight: u64,
 }
 
 /// One plugin. What is not known of one that is missing or refused is empty.

@@ -215,8 +215,6 @@ pub struct Replica {
     pub health: Health,
     /// Why, in one line.
     pub cause: Option<String>,
-    /// What happens next by itself.
-    pub next: Option<NextStep>,
     /// Where its backend says so.
     pub pid: Option<u32>,
     /// When this run started.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::client::{Client, Lines};
 use crate::context::Context;
 use crate::error::{Error, failed, usage};
+use crate::out::{note, visible};
 use merge::Merge;
 use page::Page;
 
@@ -64,7 +65,9 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
         for name in some {
             streams.push(client.stream(&query.path(name)).await?);
         }
-        if args.follow { follow(streams, &mut page).await? } else { print_merged(streams, &mut page).await? }
+        let told = if args.follow { follow(streams, &mut page).await } else { print_merged(streams, &mut page).await };
+        // What came before it is worth reading.
+        told.or_else(|error| page.end().and(Err(error)))?;
     }
     page.end()
 }
@@ -96,9 +99,14 @@ async fn follow(streams: Vec<Lines>, page: &mut Page) -> Result<(), Error> {
     }
     drop(sender);
     while let Some(item) = items.recv().await {
-        page.print(&item?)?;
-        while let Ok(item) = items.try_recv() {
-            page.print(&item?)?;
+        let mut next = Some(item);
+        while let Some(item) = next {
+            let item = item?;
+            if let LogItem::Error { message, .. } = &item.0 {
+                note(&visible(message));
+            }
+            page.print(&item)?;
+            next = items.try_recv().ok();
         }
         page.flush()?;
     }
@@ -111,11 +119,15 @@ async fn print_merged(mut streams: Vec<Lines>, page: &mut Page) -> Result<(), Er
     for (index, stream) in streams.iter_mut().enumerate() {
         merge.refill(index, read(stream).await?);
     }
+    let mut trouble = None;
     while let Some((index, item)) = merge.next() {
         page.print(&item)?;
+        if let (LogItem::Error { message, .. }, _) = item {
+            trouble.get_or_insert(message);
+        }
         merge.refill(index, read(&mut streams[index]).await?);
     }
-    Ok(())
+    trouble.map_or(Ok(()), |message| Err(failed(message).into()))
 }
 
 async fn read(stream: &mut Lines) -> Result<Option<Item>, Error> {

@@ -116,6 +116,33 @@ fn a_look_that_somebody_asked_for_meanwhile_follows_at_once() {
 }
 
 #[test]
+fn where_every_end_is_told_only_what_is_new_or_unknown_is_looked_at_often() {
+    let mut world = World::of("db");
+    let next = |world: &World| world.core.poll_timeout().expect("something is watched").since(world.now);
+    let watched = |closely| Event::Watched { backend: "process".to_owned(), closely };
+    world.pass(Span::secs(1_000));
+    assert!(next(&world) <= Span::secs(1));
+    world.hear(watched(true));
+    world.settle();
+    assert_eq!(next(&world), Span::secs(30));
+    world.apply("db; app");
+    assert!(next(&world) <= Span::secs(1), "its end may have come before anybody knew whose it was");
+    world.pass(Span::secs(2));
+    assert!(next(&world) > Span::secs(5));
+    world.away("process", "gone");
+    world.pass(Span::secs(40));
+    assert_eq!(world.status("db"), "unknown");
+    assert!(next(&world) <= Span::secs(1));
+    world.back("process");
+    world.pass(Span::secs(2));
+    assert_eq!(world.status("db"), "running");
+    assert!(next(&world) > Span::secs(5));
+    world.hear(watched(false));
+    world.settle();
+    assert!(next(&world) <= Span::secs(1));
+}
+
+#[test]
 fn a_clock_that_jumps_forward_fires_every_timer_once() {
     let mut world = World::of("db+; app <- db; bad");
     world.exit("bad", 1);

@@ -60,7 +60,8 @@ impl Page {
                 let text = format!("… earlier lines of {service} were rotated away\n");
                 self.buffer.extend_from_slice(self.out.paint.of(Colour::Dim, &text).as_bytes());
             }
-            LogItem::Cursor { .. } => {}
+            // The command says it, on standard error.
+            LogItem::Error { .. } | LogItem::Cursor { .. } => {}
         }
     }
 

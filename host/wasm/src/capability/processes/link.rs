@@ -115,6 +115,11 @@ impl KeeperLink {
     pub fn greeting(&self) -> Option<Greeting> {
         self.inner.greeting.borrow().clone()
     }
+
+    /// Follows the keeper: its greeting when it is there, nothing while it is away.
+    pub fn presence(&self) -> watch::Receiver<Option<Greeting>> {
+        self.inner.greeting.subscribe()
+    }
 }
 
 impl Drop for KeeperLink {
