@@ -98,16 +98,18 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::{clock, place};
+    use crate::clock;
+
+    /// As it was compiled; what was written a moment ago may still be open in a process that another test is starting.
+    const PROGRAM: &str = concat!(env!("OUT_DIR"), "/service");
 
     #[test]
     fn a_service_says_when_it_came_to_life() {
         let dir = tempfile::tempdir().expect("a directory");
-        let program = place::lay_service(dir.path()).expect("a program");
         let births = Births::create(dir.path(), 3).expect("a file");
         assert_eq!(births.last(2).expect("it can be read"), None);
         let begun = clock::now();
-        let mut child = Command::new(program).args(births.words(2)).spawn().expect("it starts");
+        let mut child = Command::new(PROGRAM).args(births.words(2)).spawn().expect("it starts");
         let birth = births.after(2, begun).expect("it is born");
         assert_eq!(birth.pid, child.id());
         assert!((begun..clock::now()).contains(&birth.at));
@@ -119,7 +121,6 @@ mod tests {
     #[test]
     fn a_service_without_arguments_finds_its_slot_by_links() {
         let dir = tempfile::tempdir().expect("a directory");
-        let program = place::lay_service(dir.path()).expect("a program");
         let births = Births::create(dir.path(), 2).expect("a file");
         let own = dir.path().join("own");
         std::fs::create_dir(&own).expect("a directory");
@@ -127,7 +128,7 @@ mod tests {
         for (text, name) in [(file, "births"), (slot, "slot")] {
             std::os::unix::fs::symlink(text, own.join(name)).expect("a link");
         }
-        let mut child = Command::new(program).current_dir(&own).spawn().expect("it starts");
+        let mut child = Command::new(PROGRAM).current_dir(&own).spawn().expect("it starts");
         assert_eq!(births.after(1, 0).expect("it is born").pid, child.id());
         child.kill().and_then(|()| child.wait()).expect("it is ours");
     }

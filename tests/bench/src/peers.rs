@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::process::Child;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -61,7 +61,9 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Peers {
             None => match peer(tool, options) {
                 Ok(peer) => {
                     let (count, alone, beside) = (tool.holds(options.services), peer.alone.len(), peer.beside.len());
-                    report.note(format!("{}: measured with {count} services, {alone} crashes alone and {beside} beside the others", tool.name()));
+                    let all = if peer.all.is_nan() { "; it has no command for the status of all" } else { "" };
+                    report
+                        .note(format!("{}: measured with {count} services, {alone} crashes alone and {beside} beside the others{all}", tool.name()));
                     peers.0.push(peer);
                 }
                 // Theirs are no reason to go without ours.
@@ -72,12 +74,13 @@ pub(crate) fn measure(options: &Options, report: &mut Report) -> Peers {
     peers
 }
 
-/// Each supervisor but Hostler holds back a service that ends within a second of its start: that is not what is measured.
+/// Each of them holds back a service that ends within a second of its start: that is not what is measured.
 const LIVES: Duration = Duration::from_millis(1_100);
 /// How many crashes alone, at most: each has to live first.
 const ALONE: usize = 10;
-/// How many crashes beside the others, at most: some are mended only after a second.
+/// How many crashes beside the others, at most, and for how long: some are mended only after a second.
 const BESIDE: usize = 20;
+const BESIDE_FOR: Duration = Duration::from_secs(10);
 
 fn peer(tool: Tool, options: &Options) -> Fallible<Peer> {
     let count = tool.holds(options.services);
@@ -123,7 +126,8 @@ fn alone(tool: Tool, options: &Options) -> Fallible<Samples> {
 fn beside(births: &Births, count: usize, options: &Options) -> Fallible<Samples> {
     let rounds = options.kills.min(BESIDE).min(count);
     let mut samples = Samples::default();
-    for round in 0..rounds {
+    let begun = Instant::now();
+    for round in (0..rounds).take_while(|_| begun.elapsed() < BESIDE_FOR) {
         machine::breathe();
         samples.add_nanos(crash(births, round * count / rounds)?);
     }

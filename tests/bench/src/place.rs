@@ -33,7 +33,8 @@ impl Place {
     pub(crate) fn new(hostler: &Path) -> Fallible<Place> {
         let dir = tempfile::Builder::new().prefix("hostler-bench-").tempdir()?;
         let guard = Guard::over(dir.path(), hostler)?;
-        lay_service(dir.path())?;
+        let mut service = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(dir.path().join(SERVICE_NAME))?;
+        service.write_all(SERVICE)?;
         Ok(Place { dir: dir.keep(), hostler: hostler.to_owned(), _guard: guard })
     }
 
@@ -95,13 +96,6 @@ impl Place {
     pub(crate) fn connect(&self) -> Fallible<Connection> {
         Connection::open(&self.state("api.sock"))
     }
-}
-
-/// Writes the program of the service into a directory.
-pub(crate) fn lay_service(dir: &Path) -> Fallible<PathBuf> {
-    let path = dir.join(SERVICE_NAME);
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path)?.write_all(SERVICE)?;
-    Ok(path)
 }
 
 /// Runs a program to its end, which is to be a good one; how long that took, in seconds.

@@ -1,6 +1,7 @@
 //! The table, and the JSON beside it.
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -132,6 +133,7 @@ struct Group {
 /// Everything that was measured.
 #[derive(Debug)]
 pub(crate) struct Report {
+    begun: Instant,
     about: Value,
     groups: Vec<Group>,
 }
@@ -151,7 +153,7 @@ impl Report {
             "services": options.services,
             "kills": options.kills,
         });
-        Ok(Report { about, groups: Vec::new() })
+        Ok(Report { begun: Instant::now(), about, groups: Vec::new() })
     }
 
     /// What is measured where, in one line.
@@ -165,7 +167,7 @@ impl Report {
     /// Begins a part of the table.
     pub(crate) fn group(&mut self, name: impl Into<String>) {
         let name = name.into();
-        eprintln!("· {name}");
+        eprintln!("· {:>3} s  {name}", self.begun.elapsed().as_secs());
         self.groups.push(Group { name, ..Group::default() });
     }
 
@@ -280,7 +282,7 @@ mod tests {
 
     #[test]
     fn table_and_json_say_the_same() {
-        let mut report = Report { about: json!({ "cores": 2, "load_before": 0.1 }), groups: Vec::new() };
+        let mut report = Report { begun: Instant::now(), about: json!({ "cores": 2, "load_before": 0.1 }), groups: Vec::new() };
         report.group("Stopping");
         report.add(Figure::new("stop all", Unit::Seconds, 0.3).beside("kill and wait", 0.1).beside("runit", 0.6));
         report.note("s6 is not installed");

@@ -55,7 +55,7 @@ fn watch(place: &Place, target: &Target, options: &Options, per_second: usize, f
     report.add(Figure::new("checks that arrived", Unit::PerSecond, checks / seconds).beside("as the file says", wanted).at_least(wanted * 0.99));
     let connections = (served.connections - served_before.connections) as f64;
     report.add(Figure::new("new connections", Unit::PerSecond, connections / seconds).beside("checks that arrived", checks / seconds));
-    report.add(Figure::new("cpu of the host", Unit::Cores, (used - used_before) / seconds).beside("one core", 1.0));
+    report.add(Figure::new("cpu of the host", Unit::Cores, (used - used_before) / seconds));
     Ok(())
 }
 

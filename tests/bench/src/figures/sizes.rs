@@ -71,7 +71,7 @@ impl Idle {
         let resident = |idle: &Idle| idle.memory.iter().map(|memory| memory.resident).sum();
         let own = |idle: &Idle| idle.memory.iter().map(|memory| memory.proportional).sum();
         let bytes = |name, now, bare| Figure::new(name, Unit::Bytes, now).beside("with no service", bare);
-        let cores = |name, now| Figure::new(name, Unit::Cores, now).beside("one core", 1.0);
+        let cores = |name, now| Figure::new(name, Unit::Cores, now);
         [
             bytes("host and keeper: resident", resident(self), resident(bare)),
             bytes("host and keeper: their own share, of what both share half each", own(self), own(bare)),
