@@ -81,6 +81,8 @@ const ALONE: usize = 10;
 /// How many crashes beside the others, at most, and for how long: some are mended only after a second.
 const BESIDE: usize = 20;
 const BESIDE_FOR: Duration = Duration::from_secs(10);
+/// How often each is asked: one of them takes seconds.
+const STATUSES: usize = 5;
 
 fn peer(tool: Tool, options: &Options) -> Fallible<Peer> {
     let count = tool.holds(options.services);
@@ -93,8 +95,8 @@ fn peer(tool: Tool, options: &Options) -> Fallible<Peer> {
     let born = running.wait(&births, count, begun)?;
     let start = until_last(&born, begun);
     thread::sleep(LIVES);
-    let one = machine::repeated(20, || tool.status_of_one(&place, count / 2))?;
-    let asked = (0..5).filter_map(|_| tool.status_of_all(&place, count)).map(|mut command| timed(&mut command)).collect::<Fallible<Samples>>()?;
+    let one = machine::repeated(STATUSES, || tool.status_of_one(&place, count / 2))?;
+    let asked = (0..STATUSES).filter_map(|_| tool.status_of_all(&place, count)).map(|mut command| timed(&mut command)).collect::<Fallible<Samples>>()?;
     let own = running.supervisors(&born);
     let before = Used::by(&own);
     thread::sleep(Duration::from_secs(options.idle_secs));
