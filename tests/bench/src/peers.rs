@@ -96,7 +96,8 @@ fn peer(tool: Tool, options: &Options) -> Fallible<Peer> {
     let start = until_last(&born, begun);
     thread::sleep(LIVES);
     let one = machine::repeated(STATUSES, || tool.status_of_one(&place, count / 2))?;
-    let asked = (0..STATUSES).filter_map(|_| tool.status_of_all(&place, count)).map(|mut command| timed(&mut command)).collect::<Fallible<Samples>>()?;
+    let asked =
+        (0..STATUSES).filter_map(|_| tool.status_of_all(&place, count)).map(|mut command| timed(&mut command)).collect::<Fallible<Samples>>()?;
     let own = running.supervisors(&born);
     let before = Used::by(&own);
     thread::sleep(Duration::from_secs(options.idle_secs));
