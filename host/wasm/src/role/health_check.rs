@@ -44,7 +44,8 @@ impl<'p> HealthCheck<'p> {
         let function = Function::Check;
         honest::json(settings).map_err(|why| self.plugin.error(function, Failure::Limit(why)))?;
         let extras = Extras { task_exec: exec };
-        let params = |left: Duration| (target, settings, u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+        // Rounded up: of "300ms" that had to wait for nothing, 300 are left.
+        let params = |left: Duration| (target, settings, u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
         let (answer,): (Result<Report, Fault>,) = self.plugin.call_with(function, call, extras, params).await?;
         let broken = |why| self.plugin.broken(function, call.subject(), why);
         let mut report = answer.map_err(|fault| broken(Failure::Fault(honest::shorten_fault(fault))))?;

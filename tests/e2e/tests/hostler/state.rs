@@ -70,7 +70,7 @@ fn garbage_in_the_store_is_refused_and_left_as_it_is() {
     for line in ["serve", "serve --detach", "up", "up --detach", "down"] {
         let text = yard.run(line).fails(1);
         assert!(
-            text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp SNAPSHOT"),
+            text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp COPY"),
             "{line}: {text}"
         );
     }
