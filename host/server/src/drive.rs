@@ -262,6 +262,8 @@ impl Driver {
             return;
         }
         let committed = Instant::now();
+        // What brings a service up goes before what tidies up behind it.
+        effects.sort_by_key(|effect| !matches!(effect, Action::Start { .. }));
         for effect in effects {
             if let Action::Start { replica, spec, .. } = &effect {
                 self.desk.laps.starting(&spec.name, *replica, decided, committed);

@@ -5,12 +5,18 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use hostler_core::ServiceName;
 use hostler_store::view::{ServiceView, View};
 
 use crate::desk::Desk;
 use crate::speak::{self, Past};
+
+/// What has changed is written this much later, once: a start alone changes a service three times.
+const LATER: Duration = Duration::from_millis(200);
+/// How far behind everything else this stands for a processor.
+const NICE: i32 = 10;
 
 /// What waits to be written: only the newest of each service counts.
 #[derive(Default)]
@@ -82,13 +88,19 @@ impl Operator {
 /// Writes one service at a time: what changes again before its turn comes is written once, and what is gone by then not at all.
 fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
     let (waiting, wake) = shared;
+    // Of this thread alone; without it, it is only less polite.
+    rustix::process::setpriority_process(None, NICE).ok();
     let mut last: Option<ServiceName> = None;
     loop {
         let (health, next) = {
             let guard = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut guard = wake
-                .wait_while(guard, |waiting| waiting.shows.is_empty() && waiting.health.is_empty() && !waiting.finished)
-                .unwrap_or_else(PoisonError::into_inner);
+            let idle = |waiting: &mut Waiting| waiting.shows.is_empty() && waiting.health.is_empty() && !waiting.finished;
+            let was_idle = guard.shows.is_empty();
+            let mut guard = wake.wait_while(guard, idle).unwrap_or_else(PoisonError::into_inner);
+            if was_idle {
+                let rested = wake.wait_timeout_while(guard, LATER, |waiting| !waiting.finished);
+                guard = rested.unwrap_or_else(PoisonError::into_inner).0;
+            }
             (std::mem::take(&mut guard.health), take_after(&mut guard.shows, last.as_ref()))
         };
         last = next.as_ref().map(|(name, _)| name.clone());

@@ -212,12 +212,16 @@ fn open_log(directory: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 }
 
 fn replace(directory: &OwnedFd, name: &str, content: &[u8]) -> io::Result<Stamp> {
-    match unlinkat(directory, TEMPORARY, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let temporary = openat(directory, TEMPORARY, flags, Mode::RUSR | Mode::WUSR)?;
+    let make = || openat(directory, TEMPORARY, flags, Mode::RUSR | Mode::WUSR);
+    let temporary = match make() {
+        // Left by a host that was killed, or put there by somebody.
+        Err(Errno::EXIST) => {
+            unlinkat(directory, TEMPORARY, AtFlags::empty())?;
+            make()?
+        }
+        made => made?,
+    };
     let inode = fstat(&temporary)?.st_ino;
     std::fs::File::from(temporary).write_all(content)?;
     renameat(directory, TEMPORARY, directory, name)?;

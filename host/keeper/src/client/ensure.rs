@@ -14,8 +14,8 @@ use super::ClientError;
 use crate::keeper::socket_path;
 
 const RETRY: Duration = Duration::from_millis(5);
-/// From taking the lock to answering on the socket, generously.
-const WINNERS_WAY: Duration = Duration::from_millis(500);
+/// From taking the lock to answering on the socket, or from leaving the socket to letting go of the lock: generously.
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// A keeper's own messages are few; a file of them that has grown over this begins anew.
 const MAX_LOG_BYTES: u64 = 1024 * 1024;
 
@@ -29,17 +29,25 @@ pub fn ensure(dir: &Path, exe: &Path, deadline: Duration) -> Result<PathBuf, Cli
         return Ok(socket_path(dir));
     }
     let until = Instant::now() + deadline;
-    let mut child = start(dir, exe).map_err(|error| not_started(format!("{}: {error}", exe.display())))?;
-    let mut ended = None;
-    let mut until = until;
+    let begin = || start(dir, exe).map_err(|error| not_started(format!("{}: {error}", exe.display())));
+    let mut child = begin()?;
+    let (mut ended, mut again) = (None, true);
     while connect_stream(dir).is_err() {
         if ended.is_none() {
-            ended = child.try_wait().map_err(|error| not_started(error.to_string()))?;
-            // one that lost the race for the lock has ended too, and the winner may still be on its way to the socket
-            until = if ended.is_some() { until.min(Instant::now() + WINNERS_WAY) } else { until };
+            ended = child.try_wait().map_err(|error| not_started(error.to_string()))?.map(|status| (status, Instant::now()));
         }
-        if Instant::now() >= until {
-            let how = ended.map_or_else(|| format!("no answer after {deadline:?}"), |status| status.to_string());
+        let in_vain = match &ended {
+            None => false,
+            // it lost the lock: to one that is on its way to the socket, or to one on its way out
+            Some((_, at)) if holder_lives(dir) => at.elapsed() >= ON_ITS_WAY,
+            Some(_) if again => {
+                (child, ended, again) = (begin()?, None, false);
+                false
+            }
+            Some(_) => true,
+        };
+        if in_vain || Instant::now() >= until {
+            let how = ended.map_or_else(|| format!("no answer after {deadline:?}"), |(status, _)| status.to_string());
             return Err(not_started(format!("{how}{}", last_words(dir))));
         }
         thread::sleep(RETRY);
@@ -72,6 +80,12 @@ fn start(dir: &Path, exe: &Path) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
     // no process group of its own: only then can it lead a session
     Command::new(exe).arg("keeper").arg("--dir").arg(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+}
+
+/// Does the one that wrote its pid into the lock live?
+fn holder_lives(dir: &Path) -> bool {
+    let pid = std::fs::read_to_string(dir.join("keeper.lock")).ok().and_then(|text| text.trim().parse().ok());
+    pid.and_then(rustix::process::Pid::from_raw).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 fn last_words(dir: &Path) -> String {
