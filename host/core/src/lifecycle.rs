@@ -53,6 +53,11 @@ impl Core {
     }
 
     pub(crate) fn hear_start_failed(&mut self, run: Run, fault: Fault) {
+        if planted!(1)
+            && let Fault::Interrupted(message) = &fault
+        {
+            return self.hear_start_failed(run, Fault::Failed(message.clone()));
+        }
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Starting(life) = &slot.state else { return };
         let life = life.clone();
@@ -135,7 +140,7 @@ impl Core {
                 self.put_down(name, replica);
             }
             Verdict::Again { after, attempt } => {
-                let until = self.now + after;
+                let until = self.now + after + Span(if planted!(12) { planted!(wall) % 1_000 } else { 0 });
                 let Some(slot) = self.remember_failure(name, replica, &what) else { return };
                 slot.memory.attempts = attempt;
                 slot.again = true;

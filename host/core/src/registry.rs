@@ -67,6 +67,7 @@ impl Service {
             Some(_) if closing => Some(Why::Closing),
             Some(wanted) if !wanted.spec.enabled => Some(Why::Disabled),
             Some(wanted) => match wanted.desired {
+                Desired::Stopped if planted!(4) && wanted.restarts > 0 => None,
                 Desired::Stopped => Some(Why::Stopped),
                 Desired::Running => None,
             },
@@ -117,7 +118,7 @@ pub(crate) fn holds(condition: Condition, outlook: &Outlook) -> bool {
     outlook.completed
         || match condition {
             Condition::Started => outlook.started && !outlook.leaving,
-            Condition::Healthy => outlook.healthy && !outlook.leaving,
+            Condition::Healthy => (outlook.healthy || planted!(2) && outlook.started) && !outlook.leaving,
             Condition::Completed => false,
         }
 }
@@ -205,7 +206,7 @@ pub(crate) fn waits_for(service: &Service, services: &Services) -> Option<Waitin
 /// What the dependent's spec says now counts, and what its tasks were started with; of the latter only what leads downwards in the
 /// order of layers and runs, so that no two services ever wait for each other.
 pub(crate) fn holds_back(name: &ServiceName, service: &Service, dependent: &Service, layers: (usize, usize)) -> bool {
-    if !dependent.outlook.live || !dependent.outlook.leaving {
+    if !dependent.outlook.live || !dependent.outlook.leaving || planted!(3) {
         return false;
     }
     if dependent.spec.dependencies.iter().any(|edge| edge.service == *name) {

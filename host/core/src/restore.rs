@@ -100,6 +100,9 @@ impl Core {
             }
             (None, None, None) => State::Down,
         };
+        if planted!(10) && record.completed.is_some() {
+            slot.state = State::Down;
+        }
         slot.saved = Some(record.clone());
         slot.memory = SlotRecord { failed: None, completed: None, backoff: None, tried: None, checks: Vec::new(), ..record };
         service.slots.insert(replica, slot);
@@ -109,7 +112,9 @@ impl Core {
         self.backends.entry(record.backend.clone()).or_default();
         let orphan = !self.services.contains_key(&record.service);
         if record.stage == Stage::Abandoned || (orphan && record.stage == Stage::Intent) {
-            self.abandon(run, &record.backend, &record.service, record.replica);
+            if !planted!(5) {
+                self.abandon(run, &record.backend, &record.service, record.replica);
+            }
             return;
         }
         let service = self.services.entry(record.service.clone()).or_insert_with(|| removed_service(&record));

@@ -32,6 +32,8 @@ pub mod conformance;
 mod contract;
 mod error;
 mod memory;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod sqlite;
 mod txn;
 pub mod view;
