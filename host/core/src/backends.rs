@@ -8,6 +8,9 @@ use crate::spec::ServiceName;
 use crate::time::{Span, Time};
 use crate::timer::Timer;
 
+/// From one listing to the next, while there may be something that has to go.
+pub(crate) const LIST_SOON: Span = Span::secs(30);
+
 /// A backend, as far as deciding needs it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backend {
@@ -38,8 +41,8 @@ pub(crate) struct Lost {
     pub(crate) replica: u32,
     /// Number of the first listing that counts.
     pub(crate) from: u64,
-    /// When a listing first missed it.
-    pub(crate) missed: Option<Time>,
+    /// When a listing last missed it, and for how long it has been missed.
+    pub(crate) missed: Option<(Time, Span)>,
     /// People were told that it was found.
     pub(crate) told: bool,
 }
@@ -103,9 +106,9 @@ impl Core {
         }
     }
 
-    /// Lists within half a minute, because something there still has to go.
+    /// Lists soon, because something there still has to go.
     pub(crate) fn list_soon(&mut self, name: &str) {
-        let (timer, soon) = (Timer::List(name.to_owned()), self.now + Span::secs(30));
+        let (timer, soon) = (Timer::List(name.to_owned()), self.now + LIST_SOON);
         if self.timers.at(&timer).is_some_and(|at| at > soon) {
             self.timers.set(timer, soon);
         }

@@ -100,7 +100,8 @@ fn main() -> ExitCode {
         }
         let story = Story::new(seed, arguments.size).cut(&arguments.cut);
         if arguments.show {
-            play(&story, true).log.iter().for_each(|line| println!("{line}"));
+            let played = play(&story, true);
+            played.log.iter().for_each(|line| println!("{line}"));
         }
         let played = play_twice(&story);
         simulated += played.simulated_ms;

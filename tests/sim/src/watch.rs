@@ -112,6 +112,8 @@ impl Watch {
 
     pub(crate) fn closing(&mut self) {
         self.closing = true;
+        // Whoever goes down with the host waits for nothing any more, and begins with the next.
+        self.rows.values_mut().for_each(|row| row.until = None);
     }
 
     /// Of the old boot no time means anything any more.
@@ -156,6 +158,7 @@ impl Watch {
                 (None, _) | (_, None) => true,
             };
             row.completed &= !anew;
+            row.asked |= anew;
         }
         let (Some(before), Some(after)) = (before, wanted) else { return };
         if before.spec.checks == after.spec.checks {

@@ -163,7 +163,7 @@ impl<'a> World<'a> {
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {
-        if let Some(log) = &mut self.log {
+        if let Some(log) = self.log.as_mut().filter(|_| self.violation.is_none()) {
             let at = self.at;
             log.push(format!("{:>5}:{:02}.{:03}  {}", at / 60_000, at / 1000 % 60, at % 1000, line()));
         }

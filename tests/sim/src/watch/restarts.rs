@@ -17,6 +17,8 @@ pub(super) struct Row {
     pub(super) completed: bool,
     /// When the life that goes on began, in this boot.
     pub(super) since: Option<Time>,
+    /// Somebody asked for it since it was last started: it may be started once more.
+    pub(super) asked: bool,
     /// The life before lasted: the count begins anew.
     stable: bool,
 }
@@ -31,6 +33,8 @@ impl Watch {
         let row = self.rows.entry(slot).or_default();
         match notice.kind {
             NoticeKind::Starting => {
+                row.since = None;
+                row.asked = false;
                 if row.parked {
                     return broken("I6", format!("{label} was parked, and is started as run {run} without a request"));
                 }
@@ -48,9 +52,9 @@ impl Watch {
                     return broken("I6", format!("{label} is restarted {} times in a row: {}", row.count, notice.message));
                 }
             }
-            NoticeKind::Failed => row.parked = true,
+            NoticeKind::Failed => row.parked = !row.asked,
             NoticeKind::Completed => {
-                row.completed = true;
+                row.completed = !row.asked;
                 row.count = 0;
             }
             NoticeKind::Exited | NoticeKind::Stopping | NoticeKind::Stopped => {

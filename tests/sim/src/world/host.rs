@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use hostler_core::{Action, Core, Event, Notice, Phase, Run, Saved, Time, Verdict};
+use hostler_core::{Action, Core, Event, Notice, Phase, Run, Saved, SlotRecord, Time, Verdict};
 use hostler_ledger::{self as ledger, HandleRecord};
 use hostler_store::Txn;
 
@@ -174,7 +174,7 @@ impl World<'_> {
     }
 
     fn hear(&mut self, news: News) {
-        if !matches!(news, News::Looked { seen: Ok(_), .. } | News::Checked { .. }) {
+        if !matches!(news, News::Looked { seen: Ok(_), .. } | News::Listed { found: Ok(_), .. } | News::Checked { .. }) {
             self.note(|| format!("    {news:?}"));
         }
         match news {
@@ -326,7 +326,7 @@ impl World<'_> {
     fn go_on(&mut self, decision: Decision, first_event: Option<u64>) {
         for (_, part) in &decision.parts {
             self.note(|| match part {
-                Part::Saved(saved) => format!("        keeps {saved:?}"),
+                Part::Saved(saved) => kept(saved),
                 Part::Told(notice) => {
                     format!("      {} {:?} run {}: {:?}: {}", notice.service, notice.replica, notice.run.unwrap_or(0), notice.kind, notice.message)
                 }
@@ -385,6 +385,27 @@ impl World<'_> {
         }
         let life = self.life;
         self.later(0, Due::News { news: News::Plugin { engine, missing: None }, life });
+    }
+}
+
+/// One record in a line.
+fn kept(saved: &Saved) -> String {
+    match saved {
+        Saved::NextRun(run) => format!("        keeps that run {run} is next"),
+        Saved::Task(run, None) => format!("        forgets run {run}"),
+        Saved::Task(run, Some(record)) => format!("        keeps run {run} of {}.{}: {:?}", record.service, record.replica, record.stage),
+        Saved::Slot(name, replica, None) => format!("        forgets {name}.{replica}"),
+        Saved::Slot(name, replica, Some(record)) => {
+            let SlotRecord { attempts, starts_seen, restarts_seen, failed, completed, backoff, checks, .. } = record.as_ref();
+            let checks: Vec<String> = checks.iter().map(|(name, health, failures, ..)| format!("{name} {} {failures}", health.as_str())).collect();
+            let state = match (failed, completed, backoff) {
+                (Some(reason), _, _) => format!(", failed: {reason}"),
+                (None, Some(_), _) => ", completed".to_owned(),
+                (None, None, Some((until, _))) => format!(", waits until {}", until.0),
+                (None, None, None) => String::new(),
+            };
+            format!("        keeps {name}.{replica}: attempts {attempts}, seen {starts_seen}/{restarts_seen}{state} {checks:?}")
+        }
     }
 }
 
