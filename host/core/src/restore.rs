@@ -113,7 +113,7 @@ impl Core {
         let orphan = !self.services.contains_key(&record.service);
         if record.stage == Stage::Abandoned || (orphan && record.stage == Stage::Intent) {
             if !planted!(5) {
-                self.abandon(run, &record.backend, &record.service, record.replica);
+                self.give_up(run, record);
             }
             return;
         }
@@ -127,7 +127,7 @@ impl Core {
             return;
         }
         if slot.is_live() {
-            self.abandon(run, &record.backend, &record.service, record.replica);
+            self.give_up(run, record);
             return;
         }
         let intent = record.stage == Stage::Intent;
@@ -136,6 +136,14 @@ impl Core {
         let TaskRecord { service, replica, backend, digest, restarts, since, follows, .. } = record;
         let life = Life { run, backend, digest, spec, since, restarts, follows };
         self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, error: None };
+    }
+
+    /// Nobody wants this life, and the next host shall know it: by then its service may be wanted again, or its slot be free.
+    fn give_up(&mut self, run: Run, record: TaskRecord) {
+        self.abandon(run, &record.backend, &record.service, record.replica);
+        if record.stage != Stage::Abandoned {
+            self.actions.push_back(Action::Save(Saved::Task(run, Some(TaskRecord { stage: Stage::Abandoned, ..record }))));
+        }
     }
 }
 

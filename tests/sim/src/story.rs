@@ -80,7 +80,7 @@ impl Story {
             max_parallel: 1 + dice.small(4),
             seed,
             look_every: Span::secs(*dice.pick(&[1, 1, 2, 5])),
-            list_every: Span::secs(*dice.pick(&[60, 300])),
+            list_every: Span::secs(*dice.pick(&[120, 300])),
         };
         let count = size.services.unwrap_or_else(|| 1 + dice.index(20));
         let services: Vec<Option<Spec>> = services::draw(count, &mut dice).into_iter().map(Some).collect();

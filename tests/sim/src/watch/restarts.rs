@@ -34,7 +34,9 @@ impl Watch {
         match notice.kind {
             NoticeKind::Starting => {
                 row.since = None;
-                row.asked = false;
+                if std::mem::take(&mut row.asked) {
+                    row.count = 0;
+                }
                 if row.parked {
                     return broken("I6", format!("{label} was parked, and is started as run {run} without a request"));
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hostler_core::{Desired, Exit, Health, Kind, Run, ServiceName, Stage, Status};
 
-use super::World;
+use super::{Due, World};
 use crate::Violation;
 use crate::story::Temper;
 
@@ -58,9 +58,14 @@ impl World<'_> {
         self.finish_one_shots();
     }
 
+    /// What was to flap runs on, and what was to end has ended.
     fn finish_one_shots(&mut self) {
+        self.queue.retain(|_, due| !matches!(due, Due::End { .. }));
+        let wanted = |service: usize| self.host.as_ref().and_then(|host| host.core.wanted(self.names[service].as_str()));
+        let is_one_shot = |service: usize| wanted(service).is_some_and(|wanted| wanted.spec.kind == Kind::Oneshot);
+        let one_shots: Vec<bool> = (0..self.names.len()).map(is_one_shot).collect();
         for engine in &mut self.engines {
-            let running: Vec<Run> = engine.alive().map(|(run, _)| run).filter(|run| self.watch.is_one_shot(*run)).collect();
+            let running: Vec<Run> = engine.alive().filter(|(_, task)| one_shots[task.service]).map(|(run, _)| run).collect();
             for run in running {
                 engine.end(run, Exit { code: Some(0), ..Exit::default() });
             }
@@ -79,9 +84,7 @@ impl World<'_> {
             let up = wanted.desired == Desired::Running && wanted.spec.enabled;
             let live: Vec<Run> = view.replicas.iter().filter_map(|replica| replica.run).collect();
             let done = view.replicas.iter().filter(|replica| replica.status == Status::Completed).count();
-            // Somebody may have made a one-shot of what runs, or the other way round: what runs may go on.
-            let changed = live.iter().any(|run| self.watch.is_one_shot(*run) != (wanted.spec.kind == Kind::Oneshot));
-            if !host.core.is_settled(name.as_str()) && !changed {
+            if !host.core.is_settled(name.as_str()) {
                 return rest(format!("{name} is {status} and not settled: {why}"));
             }
             if let Some(run) = live.iter().find(|run| !self.engines.iter().any(|engine| engine.is_alive(**run))) {
@@ -105,15 +108,13 @@ impl World<'_> {
                 Status::Stopped | Status::Disabled if up || !live.is_empty() => {
                     return rest(format!("{name} is {status}, wanted {:?}", wanted.desired));
                 }
-                Status::Unhealthy | Status::Stopping | Status::Unknown | Status::NotFound => return rest(format!("{name} is {status}: {why}")),
-                Status::Starting if !changed => return rest(format!("{name} is {status}: {why}")),
+                Status::Unhealthy | Status::Starting | Status::Stopping | Status::Unknown | Status::NotFound => return rest(format!("{name} is {status}: {why}")),
                 Status::Running
                 | Status::Failed
                 | Status::Pending
                 | Status::Scaling
                 | Status::Stopped
                 | Status::Disabled
-                | Status::Starting
                 | Status::Completed => {}
             }
         }
