@@ -58,6 +58,8 @@ pub(crate) struct Watch {
     wanted: BTreeMap<ServiceName, Wanted>,
     rows: BTreeMap<Slot, Row>,
     forced: BTreeSet<ServiceName>,
+    /// The question that each check of each life was last asked.
+    tickets: BTreeMap<(Run, String), u64>,
     /// Stops that were begun: they are repeated until they work, whatever is wanted meanwhile.
     stopping: BTreeSet<Run>,
     closing: bool,
@@ -80,6 +82,7 @@ impl Watch {
             wanted: BTreeMap::new(),
             rows: BTreeMap::new(),
             forced: BTreeSet::new(),
+            tickets: BTreeMap::new(),
             stopping: BTreeSet::new(),
             closing: false,
             events: Events::default(),
@@ -96,6 +99,11 @@ impl Watch {
 
     pub(crate) fn is_abandoned(&self, run: Run) -> bool {
         self.durable.tasks.get(&run).is_some_and(|record| record.stage == Stage::Abandoned)
+    }
+
+    /// Is this the answer to what was last asked? A later question, or another check of the same name, makes it old.
+    pub(crate) fn awaits(&self, run: Run, check: &str, ticket: u64) -> bool {
+        self.tickets.get(&(run, check.to_owned())) == Some(&ticket)
     }
 
     pub(crate) fn tasks(&self) -> &BTreeMap<Run, TaskRecord> {
@@ -173,6 +181,7 @@ impl Watch {
         for books in [&mut self.durable, &mut self.decided] {
             books.said.retain(|(run, check), _| !is_its(run) || same(check));
         }
+        self.tickets.retain(|(run, check), _| !is_its(run) || same(check));
     }
 
     /// An effect begins: what it follows from is durable.

@@ -33,6 +33,9 @@ impl Books {
 impl Watch {
     pub(super) fn note(&mut self, saved: &Saved) {
         self.decided.keep(saved);
+        if let Saved::Task(run, None) = saved {
+            self.tickets.retain(|(other, _), _| other != run);
+        }
     }
 
     /// A decision is durable, with all of its records and notices.
@@ -86,6 +89,7 @@ impl Watch {
     pub(crate) fn recalled(&mut self, remembered: &Remembered, acked: &[Option<Acked>]) -> Judged {
         self.decided = self.durable.clone();
         self.stopping.clear();
+        self.tickets.clear();
         self.forced.clear();
         self.closing = false;
         if !remembered.tasks.iter().map(|(run, record)| (run, record)).eq(self.durable.tasks.iter()) {

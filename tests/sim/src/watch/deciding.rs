@@ -45,8 +45,11 @@ impl Watch {
                     self.owned(*run, spec, *replica);
                 }
                 Action::Stop { run, .. } if self.stopping.insert(*run) => self.may_stop(core, *run, &alive)?,
-                Action::Stop { .. } | Action::Tell(_) | Action::Destroy { .. } | Action::Look { .. } | Action::List { .. } | Action::Check { .. } => {
+                Action::Check { run, check, ticket, spec, .. } => {
+                    let name = spec.checks.get(*check).map(|check| check.name.clone()).unwrap_or_default();
+                    self.tickets.insert((*run, name), *ticket);
                 }
+                Action::Stop { .. } | Action::Tell(_) | Action::Destroy { .. } | Action::Look { .. } | Action::List { .. } => {}
             }
         }
         match heard {

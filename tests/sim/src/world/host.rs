@@ -174,8 +174,14 @@ impl World<'_> {
     }
 
     fn hear(&mut self, news: News) {
-        if !matches!(news, News::Looked { seen: Ok(_), .. } | News::Listed { found: Ok(_), .. } | News::Checked { .. }) {
-            self.note(|| format!("    {news:?}"));
+        match &news {
+            News::Looked { seen: Ok(_), .. } | News::Listed { found: Ok(_), .. } => {}
+            News::Checked { result, .. } if result.verdict == Verdict::Pass => {}
+            News::Checked { result, name } => {
+                let (run, said) = (result.run, result.verdict.as_str());
+                self.note(|| format!("      check {name} of run {run} says {said}: {}", result.message));
+            }
+            other => self.note(|| format!("      {other:?}")),
         }
         match news {
             News::Started { run, phase } => {
@@ -197,10 +203,11 @@ impl World<'_> {
                 self.handle(Event::Listed { backend: ENGINES[engine].to_owned(), found }, &Heard::Other);
             }
             News::Checked { result, name } => {
-                if let Some(host) = &mut self.host {
+                let awaited = self.watch.awaits(result.run, &name, result.ticket);
+                if let Some(host) = self.host.as_mut().filter(|_| awaited) {
                     host.verdicts.push((result.run, name.clone(), result.verdict));
                 }
-                let heard = Heard::Checked { run: result.run, name, verdict: result.verdict };
+                let heard = if awaited { Heard::Checked { run: result.run, name, verdict: result.verdict } } else { Heard::Other };
                 self.handle(Event::Checked(result), &heard);
             }
             News::Wake { engine, run } => {

@@ -108,14 +108,10 @@ impl World<'_> {
                 Status::Stopped | Status::Disabled if up || !live.is_empty() => {
                     return rest(format!("{name} is {status}, wanted {:?}", wanted.desired));
                 }
-                Status::Unhealthy | Status::Starting | Status::Stopping | Status::Unknown | Status::NotFound => return rest(format!("{name} is {status}: {why}")),
-                Status::Running
-                | Status::Failed
-                | Status::Pending
-                | Status::Scaling
-                | Status::Stopped
-                | Status::Disabled
-                | Status::Completed => {}
+                Status::Unhealthy | Status::Starting | Status::Stopping | Status::Unknown | Status::NotFound => {
+                    return rest(format!("{name} is {status}: {why}"));
+                }
+                Status::Running | Status::Failed | Status::Pending | Status::Scaling | Status::Stopped | Status::Disabled | Status::Completed => {}
             }
         }
         Ok(())
