@@ -120,7 +120,7 @@ impl Core {
 
     /// Asks the restart policy what follows the end of a life, and does it.
     fn try_again(&mut self, name: &ServiceName, replica: u32, life: &Life, ending: Ending, what: String, exit: Option<Exit>) {
-        let roll = self.chance.next();
+        let roll = self.chance.next() ^ if planted!(12) { planted!(wall) } else { 0 };
         let Some(service) = self.services.get(name) else { return };
         let (spec, unwanted) = (Arc::clone(&service.spec), service.own_down(self.closing).is_some() || replica >= service.spec.replicas.count);
         let Some(slot) = service.slots.get(&replica) else { return };
@@ -140,7 +140,7 @@ impl Core {
                 self.put_down(name, replica);
             }
             Verdict::Again { after, attempt } => {
-                let until = self.now + after + Span(if planted!(12) { planted!(wall) % 1_000 } else { 0 });
+                let until = self.now + after;
                 let Some(slot) = self.remember_failure(name, replica, &what) else { return };
                 slot.memory.attempts = attempt;
                 slot.again = true;

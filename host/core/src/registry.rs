@@ -67,7 +67,6 @@ impl Service {
             Some(_) if closing => Some(Why::Closing),
             Some(wanted) if !wanted.spec.enabled => Some(Why::Disabled),
             Some(wanted) => match wanted.desired {
-                Desired::Stopped if planted!(4) && wanted.restarts > 0 => None,
                 Desired::Stopped => Some(Why::Stopped),
                 Desired::Running => None,
             },

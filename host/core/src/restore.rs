@@ -33,7 +33,10 @@ impl Core {
         let mut core = Core::new(config);
         core.now = now;
         core.next_run = remembered.next_run.max(1);
-        for (name, wanted) in remembered.wanted {
+        for (name, mut wanted) in remembered.wanted {
+            if planted!(4) && wanted.starts > 1 {
+                wanted.desired = Desired::Running;
+            }
             core.services.insert(name, Service::new(wanted));
         }
         for (name, replica, mut record) in remembered.slots {

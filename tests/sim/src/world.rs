@@ -126,6 +126,7 @@ impl<'a> World<'a> {
 
     /// Plays the story to its end, or to the first thing that must not be.
     pub(crate) fn play(&mut self) {
+        self.wall_jumps(0);
         self.boot_host();
         self.people_apply(true, true);
         self.later(600_000, Due::Follow);

@@ -160,17 +160,19 @@ impl World<'_> {
     /// Commits what was decided, or hears more first: what comes together is committed together.
     fn after_hearing(&mut self) {
         let (life, late) = (self.life, self.rate(Kind::Late));
-        let mut dice = self.dice(31, 0, 0);
-        let Some(host) = &mut self.host else { return };
-        if host.hearing {
+        if self.host.as_ref().is_none_or(|host| host.hearing) {
             return;
         }
-        if late > 0 && dice.percent(20) {
-            host.hearing = true;
-            self.later(dice.below(4), Due::CarryOut { life });
-        } else {
-            self.carry_out();
+        if late > 0 {
+            let mut dice = self.dice(31, 0, 0);
+            if dice.percent(20) {
+                if let Some(host) = &mut self.host {
+                    host.hearing = true;
+                }
+                return self.later(dice.below(4), Due::CarryOut { life });
+            }
         }
+        self.carry_out();
     }
 
     fn hear(&mut self, news: News) {
@@ -300,7 +302,11 @@ impl World<'_> {
                 effect => decision.effects.push(effect),
             }
         }
-        self.trace = decision.parts.iter().fold(self.trace, |trace, (at, part)| hash(trace, at.0, &format!("{part:?}")));
+        for (at, part) in &decision.parts {
+            if let Part::Told(notice) = part {
+                self.trace = hash(hash(self.trace, at.0, notice.service.as_str()), notice.run.unwrap_or(0), &notice.message);
+            }
+        }
         if decision.txn.ops.is_empty() && decision.txn.events.is_empty() {
             return self.go_on(decision, None);
         }

@@ -131,7 +131,7 @@ impl World<'_> {
         self.watch.rebooted();
     }
 
-    fn wall_jumps(&mut self, by_ms: i64) {
+    pub(super) fn wall_jumps(&mut self, by_ms: i64) {
         self.wall_ms = self.wall_ms.saturating_add(by_ms).max(0);
         #[cfg(feature = "planted")]
         hostler_core::planted::set_wall_ms(self.wall_ms.unsigned_abs());
