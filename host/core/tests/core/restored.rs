@@ -77,10 +77,9 @@ fn what_one_restart_gave_up_the_next_does_not_take_for_its_slots() {
 #[test]
 fn what_was_given_up_is_waited_for_while_the_machine_is_awake() {
     let mut world = World::new();
-    let late = Span::secs(20);
-    world.next("start db", Fate::Late(late));
+    world.next("start db", Fate::Late(Span::secs(60)));
     world.apply("db");
-    world.pass(Span::secs(5));
+    world.pass(Span::secs(35));
     assert!(world.core.is_abandoned(1) && world.alive() == [2]);
     // The machine sleeps for a day; what was under way goes on when it wakes up.
     world.sleep(Span::secs(86_400));
