@@ -43,7 +43,7 @@ impl Watch {
         let replicas = core.replicas(edge.service.as_str());
         let intent = |run: Option<Run>| run.and_then(|run| self.decided.tasks.get(&run)).is_some_and(|record| record.stage == Stage::Intent);
         let begins = !replicas.is_empty() && replicas.iter().all(|replica| replica.status == Status::Starting && intent(replica.run));
-        if begins && core.wanted(edge.service.as_str()).is_some_and(|wanted| wanted.desired == Desired::Running) {
+        if begins && !self.goes_down(core, edge.service.as_str()) {
             return broken("I2", format!("{} is started while {}, which it optionally follows, is being started", spec.name, edge.service));
         }
         Ok(())
