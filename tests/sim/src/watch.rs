@@ -56,6 +56,8 @@ pub(crate) struct Watch {
     /// The highest run that ever had an intent.
     newest: Run,
     wanted: BTreeMap<ServiceName, Wanted>,
+    /// What was wanted anew, and not heard by the host that committed it.
+    unheard: BTreeSet<ServiceName>,
     rows: BTreeMap<Slot, Row>,
     forced: BTreeSet<ServiceName>,
     /// The question that each check of each life was last asked.
@@ -80,6 +82,7 @@ impl Watch {
             next_run: 0,
             newest: 0,
             wanted: BTreeMap::new(),
+            unheard: BTreeSet::new(),
             rows: BTreeMap::new(),
             forced: BTreeSet::new(),
             tickets: BTreeMap::new(),

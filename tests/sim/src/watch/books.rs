@@ -112,7 +112,8 @@ impl Watch {
             .map(|(name, wanted)| (name.clone(), Some(wanted.clone())))
             .chain(gone.into_iter().map(|name| (name, None)))
             .collect();
-        if changes.iter().any(|(name, wanted)| self.wanted.get(name) != wanted.as_ref()) {
+        self.unheard = changes.iter().filter(|(name, wanted)| self.wanted.get(name) != wanted.as_ref()).map(|(name, _)| name.clone()).collect();
+        if !self.unheard.is_empty() {
             self.wants(&changes);
         }
         Ok(())
