@@ -34,6 +34,7 @@ impl Watch {
         match notice.kind {
             NoticeKind::Starting => {
                 row.since = None;
+                row.stable = false;
                 if std::mem::take(&mut row.asked) {
                     row.count = 0;
                 }
