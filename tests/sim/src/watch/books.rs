@@ -54,6 +54,9 @@ impl Watch {
                 Part::Saved(saved) => {
                     self.numbered(saved)?;
                     self.waits(*at, saved)?;
+                    if let Saved::Slot(name, ..) = saved {
+                        self.unheard.remove(name);
+                    }
                     self.durable.keep(saved);
                 }
                 Part::Told(notice) => self.told(*at, notice, &alive)?,
@@ -112,10 +115,11 @@ impl Watch {
             .map(|(name, wanted)| (name.clone(), Some(wanted.clone())))
             .chain(gone.into_iter().map(|name| (name, None)))
             .collect();
-        self.unheard = changes.iter().filter(|(name, wanted)| self.wanted.get(name) != wanted.as_ref()).map(|(name, _)| name.clone()).collect();
-        if !self.unheard.is_empty() {
+        let news: Vec<_> = changes.iter().filter(|(name, wanted)| self.wanted.get(name) != wanted.as_ref()).map(|(name, _)| name.clone()).collect();
+        if !news.is_empty() {
             self.wants(&changes);
         }
+        self.unheard.extend(news);
         Ok(())
     }
 }
