@@ -323,7 +323,7 @@ fn open_store(path: &Path, engine: StoreEngine) -> Result<Arc<dyn Store>, HostEr
 
 fn max_parallel(store: &dyn Store) -> Result<u32, HostError> {
     let default = Config::default().max_parallel;
-    let entry = store.get("meta/max-parallel").map_err(HostError::Store)?;
+    let entry = store.get("meta/max-parallel")?;
     Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or(default))
 }
 

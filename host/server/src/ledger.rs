@@ -1,7 +1,7 @@
 //! The server's hand on the books of `hostler_ledger`: whose they are, what time it is, and how a line of them travels.
 
 use hostler_core::Notice;
-use hostler_store::{NewEvent, Store, Txn};
+use hostler_store::{NewEvent, Store, StoreError, Txn};
 use hostler_wasm::words::Handle;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ fn new_owner(store: &dyn Store) -> Result<String, HostError> {
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
         .map_err(|error| HostError::Start(format!("the system gives no random numbers: {error}")))?;
     let owner: String = std::iter::once("h".to_owned()).chain(bytes.iter().map(|byte| format!("{byte:02x}"))).collect();
-    store.txn(Txn::new().put("meta/owner", to_json(&owner))).map_err(HostError::Store)?;
+    store.txn(Txn::new().put("meta/owner", to_json(&owner)))?;
     Ok(owner)
 }
 
@@ -56,10 +56,16 @@ pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
     }
 }
 
+impl From<StoreError> for HostError {
+    fn from(error: StoreError) -> Self {
+        HostError::Store(error)
+    }
+}
+
 impl From<LedgerError> for HostError {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::Store(error) => HostError::Store(error),
+            LedgerError::Store(error) => error.into(),
             LedgerError::Record { key, reason } => HostError::Record { key, reason },
         }
     }

@@ -56,8 +56,8 @@ pub(crate) struct Watch {
     /// The highest run that ever had an intent.
     newest: Run,
     wanted: BTreeMap<ServiceName, Wanted>,
-    /// What was wanted anew, and not heard by the host that committed it.
-    unheard: BTreeSet<ServiceName>,
+    /// Something else is wanted of these since a record of theirs was last kept.
+    renewed: BTreeSet<ServiceName>,
     rows: BTreeMap<Slot, Row>,
     forced: BTreeSet<ServiceName>,
     /// The question that each check of each life was last asked.
@@ -82,7 +82,7 @@ impl Watch {
             next_run: 0,
             newest: 0,
             wanted: BTreeMap::new(),
-            unheard: BTreeSet::new(),
+            renewed: BTreeSet::new(),
             rows: BTreeMap::new(),
             forced: BTreeSet::new(),
             tickets: BTreeMap::new(),
@@ -155,6 +155,7 @@ impl Watch {
             return;
         }
         self.forced.remove(name);
+        self.renewed.insert(name.clone());
         let requests = |wanted: &Wanted| wanted.starts + wanted.restarts;
         for ((_, replica), row) in self.rows.range_mut((name.clone(), 0)..=(name.clone(), u32::MAX)) {
             row.count = 0;

@@ -55,7 +55,7 @@ impl Watch {
                     self.numbered(saved)?;
                     self.waits(*at, saved)?;
                     if let Saved::Slot(name, ..) = saved {
-                        self.unheard.remove(name);
+                        self.renewed.remove(name);
                     }
                     self.durable.keep(saved);
                 }
@@ -115,11 +115,9 @@ impl Watch {
             .map(|(name, wanted)| (name.clone(), Some(wanted.clone())))
             .chain(gone.into_iter().map(|name| (name, None)))
             .collect();
-        let news: Vec<_> = changes.iter().filter(|(name, wanted)| self.wanted.get(name) != wanted.as_ref()).map(|(name, _)| name.clone()).collect();
-        if !news.is_empty() {
+        if changes.iter().any(|(name, wanted)| self.wanted.get(name) != wanted.as_ref()) {
             self.wants(&changes);
         }
-        self.unheard.extend(news);
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ impl Watch {
     /// I7: no verdict changes without a result that says something, or a step of its life.
     fn judged_by_results(&self, slot: &Slot, record: &SlotRecord, heard: &Heard, starting: &BTreeSet<Slot>) -> Judged {
         let Some(before) = self.decided.slots.get(slot) else { return Ok(()) };
-        if matches!(heard, Heard::Wanted) || (matches!(heard, Heard::Restored) && self.unheard.contains(&slot.0)) {
+        if matches!(heard, Heard::Wanted) || (matches!(heard, Heard::Restored) && self.renewed.contains(&slot.0)) {
             return Ok(());
         }
         for (name, health, failures, successes, passed) in &record.checks {
