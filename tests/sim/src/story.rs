@@ -15,6 +15,9 @@ pub(crate) use step::{Edit, Step, Temper};
 /// The names of the model engines: `p` forgets its tasks when the machine is started again, `q` remembers that they ended.
 pub(crate) const ENGINES: [&str; 2] = ["p", "q"];
 
+/// How far apart two steps may be, in milliseconds: some stories are dense, and some leave time for things to rest.
+const GAPS: [&[u64]; 3] = [&[50, 1_000, 5_000, 20_000], &[50, 1_000, 5_000, 20_000, 100_000, 300_000], &[1_000, 100_000, 600_000]];
+
 /// How long a story is, and how many it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
@@ -103,8 +106,7 @@ impl Story {
     fn draw_beats(&mut self, dice: &mut Dice) {
         let steps: Vec<Kind> = self.faults.kinds().filter(|kind| step::is_step(*kind)).collect();
         let weights: Vec<u64> = steps.iter().map(|kind| self.faults.rate(*kind)).collect();
-        // Some stories are dense, and some leave time for things to rest between two steps.
-        let gaps: &[u64] = *dice.pick(&[&[50, 1_000, 5_000, 20_000][..], &[50, 1_000, 5_000, 20_000, 100_000, 300_000], &[1_000, 100_000, 600_000]]);
+        let gaps = GAPS[dice.index(GAPS.len())];
         for chapter in 0..self.chapters {
             let mut at_ms = 0;
             loop {

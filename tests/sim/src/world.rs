@@ -61,6 +61,8 @@ pub(crate) struct World<'a> {
     at: u64,
     /// What the host's clock of decisions shows is this much more.
     ahead: i128,
+    /// It does not sleep again before then.
+    awake_until: u64,
     wall_ms: i64,
     boot: u64,
     queue: BTreeMap<(u64, u64), Due>,
@@ -98,6 +100,7 @@ impl<'a> World<'a> {
             story,
             at: 0,
             ahead: 1_000_000,
+            awake_until: 0,
             wall_ms: 1_700_000_000_000,
             boot: 1,
             queue: BTreeMap::new(),

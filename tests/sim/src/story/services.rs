@@ -11,7 +11,7 @@ pub(super) fn draw(count: usize, dice: &mut Dice) -> Vec<Spec> {
     for n in 0..count {
         // Names run against the order of dependencies as often as with it.
         let name = if n % 2 == 0 { format!("a{n}") } else { format!("z{}", 90 - n) };
-        let mut spec = Spec::new(ServiceName::new(&name).expect("letters and digits"), *dice.pick(&ENGINES), "{}");
+        let mut spec = Spec::new(ServiceName::new(&name).expect("letters and digits"), ENGINES[dice.index(ENGINES.len())], "{}");
         spec.kind = if dice.percent(20) { Kind::Oneshot } else { Kind::Service };
         spec.restart = policy(dice);
         spec.stop.grace = Span(*dice.pick(&[100, 1_000, 10_000]));

@@ -100,9 +100,9 @@ impl World<'_> {
             return;
         }
         self.drain(&Heard::Restored);
-        for engine in 0..ENGINES.len() {
+        for (engine, backend) in ENGINES.into_iter().enumerate() {
             if self.at < self.engines[engine].missing_until {
-                let event = Event::Plugin { backend: ENGINES[engine].to_owned(), missing: self.engines[engine].trouble(self.at) };
+                let event = Event::Plugin { backend: backend.to_owned(), missing: self.engines[engine].trouble(self.at) };
                 self.handle(event, &Heard::Other);
             }
         }

@@ -163,7 +163,7 @@ impl World<'_> {
             let (now, after) = (self.alive(), self.statuses());
             return self.fail("I10", format!("a host restart changed {alive:?} to {now:?}, {before:?} to {after:?}"));
         }
-        if self.story.seed % 2 == 0 {
+        if self.story.seed.is_multiple_of(2) {
             self.close_host(false, 600_000);
             self.pass_until(self.at + 300_000);
             if self.violation.is_none() && !(self.alive().is_empty() && self.host.is_none()) {

@@ -45,7 +45,7 @@ impl World<'_> {
             }
             Step::Reboot { down_ms } => self.reboot(down_ms),
             Step::Close { force, down_ms } => self.close_host(force, down_ms),
-            Step::Suspend { for_ms } => self.ahead += i128::from(for_ms),
+            Step::Suspend { for_ms } => self.suspend(for_ms),
             Step::Wall { by_ms } => self.wall_jumps(by_ms),
             Step::DiskFull { for_ms } => self.disk.full_until = self.at + for_ms,
             Step::DiskSlow { for_ms } => self.disk.slow_until = self.at + for_ms,
@@ -85,7 +85,7 @@ impl World<'_> {
                 Edit::Kind => spec.kind = if spec.kind == Kind::Oneshot { Kind::Service } else { Kind::Oneshot },
             }
         });
-        self.people_apply(service % 2 == 0, service % 4 == 0);
+        self.people_apply(service.is_multiple_of(2), service.is_multiple_of(4));
     }
 
     /// Nobody needs it any more, and it is taken away.
@@ -129,6 +129,15 @@ impl World<'_> {
         self.engines[0].tasks.clear();
         self.engines[1].tasks.values_mut().filter(|task| task.ended.is_none()).for_each(|task| task.ended = Some(lost.clone()));
         self.watch.rebooted();
+    }
+
+    /// The machine sleeps. It stays awake for a minute at least: nobody can tell a life that never began from one that has had no
+    /// second in which to begin.
+    fn suspend(&mut self, for_ms: u64) {
+        if self.at >= self.awake_until {
+            self.awake_until = self.at + 60_000;
+            self.ahead += i128::from(for_ms);
+        }
     }
 
     pub(super) fn wall_jumps(&mut self, by_ms: i64) {
