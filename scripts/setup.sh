@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh build     what it takes to build: cargo, a C compiler, a toolchain for WebAssembly guests
 #   scripts/setup.sh shop      what examples/shop runs: Redis, Python
+#   scripts/setup.sh peers     what `make bench` measures beside Hostler: runit, s6, supervisord; goes on without one that cannot be had
 #
 # Several may be named at once. Everything apt says goes to target/setup.log.
 set -euo pipefail
@@ -92,11 +93,24 @@ shop() {
     if [ -d /run/systemd/system ] && [[ " ${missing[*]} " == *" redis-server "* ]]; then as_root systemctl disable --quiet --now redis-server >>$log 2>&1 || true; fi
 }
 
-[ $# -gt 0 ] || die "say what to set up: build, shop"
+# The benches say of each that is missing that it is, and measure the others: nothing here is worth ending for.
+peers() {
+    local package program
+    for package in runit:runsvdir s6:s6-svscan supervisor:supervisord; do
+        program=${package#*:} package=${package%:*}
+        have "$program" && continue
+        # in a shell of its own, which may die
+        (install "$package") || { say "$package could not be installed; its figures will be missing ($log says why)"; continue; }
+        if [ -d /run/systemd/system ] && [ "$package" = supervisor ]; then as_root systemctl disable --quiet --now supervisor >>$log 2>&1 || true; fi
+    done
+}
+
+[ $# -gt 0 ] || die "say what to set up: build, shop, peers"
 for part in "$@"; do
     case $part in
         build) host_compiler; guest_compiler ;;
         shop) shop ;;
-        *) die "there is nothing called '$part' to set up: build, shop" ;;
+        peers) peers ;;
+        *) die "there is nothing called '$part' to set up: build, shop, peers" ;;
     esac
 done

@@ -12,6 +12,7 @@
 //! ```
 
 mod check;
+mod difference;
 mod digest;
 mod doubts;
 mod globals;
@@ -32,10 +33,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use check::CHECK_KEYS;
+pub use difference::differences;
 pub use digest::{canonical, task_digest};
 pub use limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_SERVICES};
 pub use paths::{absolute, resolve_paths, settle_types};
 pub use place::about_key;
+pub use values::is_env_name;
 
 use place::{Place, Report};
 

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use hostler_api::Failure;
 
 use crate::command;
+use crate::error::usage;
 
 /// Tends services: starts them in order, watches them, restarts them. Every backend and every health check is a WebAssembly plugin.
 #[derive(Debug, Parser)]
@@ -86,4 +89,19 @@ pub(crate) enum Command {
     /// Hold local processes (started by the host)
     #[command(hide = true)]
     Keeper(command::keeper::Args),
+}
+
+/// A mistake in the command line, as a failure like any other: what the parser says, and what it says to do.
+pub(crate) fn mistake(answer: &clap::Error) -> Failure {
+    if answer.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return usage("there is no command").hint("`hostler --help` lists them");
+    }
+    let text = answer.to_string();
+    let mut parts = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let message = parts.next().unwrap_or_default();
+    let failure = usage(message.strip_prefix("error: ").unwrap_or(&message));
+    match parts.next() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

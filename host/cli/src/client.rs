@@ -98,11 +98,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn stream(&self, path: &str) -> Result<Lines, Failure> {
-        let response = self.send(self.request(Method::GET, path, Bytes::new())?).await?;
-        if !response.status().is_success() {
-            return Err(self.refusal(response).await);
-        }
-        Ok(Lines::new(response.into_body()))
+        let request = self.request(Method::GET, path, Bytes::new())?;
+        let beginning = async {
+            let response = self.send(request).await?;
+            if !response.status().is_success() {
+                return Err(self.refusal(response).await);
+            }
+            Ok(Lines::new(response.into_body()))
+        };
+        tokio::time::timeout(self.patience, beginning).await.unwrap_or_else(|_| Err(self.too_slow(&Method::GET)))
     }
 
     /// `GET /services`.
@@ -132,6 +136,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Document, Failure> {
+        let method = request.method().clone();
         let whole = async {
             let response = self.send(request).await?;
             if !response.status().is_success() {
@@ -140,7 +145,7 @@ impl Client {
             let body = response.into_body().collect().await.map_err(|error| self.gone(&error))?;
             Ok(Document(body.to_bytes()))
         };
-        tokio::time::timeout(self.patience, whole).await.unwrap_or_else(|_| Err(self.too_slow()))
+        tokio::time::timeout(self.patience, whole).await.unwrap_or_else(|_| Err(self.too_slow(&method)))
     }
 
     async fn connect(&self) -> io::Result<UnixStream> {
@@ -193,8 +198,13 @@ impl Client {
             .hint("its tasks go on; `hostler serve` takes them up again")
     }
 
-    fn too_slow(&self) -> Failure {
-        Failure::new(Code::Timeout, format!("the host on {} did not answer within {} s", self.state_dir.display(), self.patience.as_secs()))
+    fn too_slow(&self, method: &Method) -> Failure {
+        let message = format!("the host on {} did not answer within {} s", self.state_dir.display(), self.patience.as_secs());
+        let hint = match *method {
+            Method::GET => "it is busy, or it hangs: its log, `host.log` in that directory, may say with what",
+            _ => "what was asked for may still be done: `hostler ps` and `hostler events` show whether it is",
+        };
+        Failure::new(Code::Timeout, message).hint(hint)
     }
 }
 

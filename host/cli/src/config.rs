@@ -2,7 +2,7 @@
 //!
 //! [`load`] reads a file into one [`Loaded`]: the document as JSON, complete in itself (variables filled in, `env_file` read, the host's own
 //! paths absolute), and the [`Config`] that `hostler-api` makes of it. All mistakes come at once, in a [`ConfigError`]. Mistakes that
-//! only the server can see come back as pointers; [`draw`] shows them in the same way.
+//! only the server can see come back as pointers; [`Loaded::error`] shows them in the same way.
 //!
 //! ```
 //! # let dir = tempfile::tempdir().expect("a directory");
@@ -63,16 +63,21 @@ impl Loaded {
     }
 }
 
-/// Draws mistakes that the server found, as well as standard error can show them.
-pub fn draw(problems: &[Problem], loaded: &Loaded) -> String {
-    loaded.error(problems).render(Look::of_stderr())
-}
-
 /// Reads a file; `.toml`, `.yaml`, `.yml` and `.json` say what is in it, and `env` answers for `${NAME}`.
 ///
 /// # Errors
 /// Every mistake that can be seen before the next step would guess: syntax first, then variables and files, then what the document means.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    load_parts(path, |_| true, env)
+}
+
+/// Reads what a file says of the host itself; whatever else is wrong in it is not looked for.
+pub(crate) fn load_settings(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    load_parts(path, |part| part == "settings", env)
+}
+
+/// Reads the parts of a file that are wanted, by their first key.
+fn load_parts(path: &Path, wanted: fn(&str) -> bool, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
     let name = path.to_string_lossy().into_owned();
     let refuse = |message: String, hint: Option<String>| {
         let problem = Problem { at: String::new(), message, hint };
@@ -86,7 +91,7 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     let text: Arc<str> = text.into();
     let base_dir = directory_of(path);
     let (document, spans, config) =
-        understand(&text, format, &base_dir, env).map_err(|findings| ConfigError::new(name.clone(), Some(Arc::clone(&text)), findings))?;
+        understand(&text, format, wanted, &base_dir, env).map_err(|findings| ConfigError::new(name.clone(), Some(Arc::clone(&text)), findings))?;
     Ok(Loaded { document, name, text, spans, base_dir, config })
 }
 
@@ -109,7 +114,13 @@ impl Format {
 }
 
 /// The steps from a text to its meaning; each one needs the one before to be without a mistake.
-fn understand(text: &str, format: Format, base_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<(Value, Spans, Config), Vec<Finding>> {
+fn understand(
+    text: &str,
+    format: Format,
+    wanted: fn(&str) -> bool,
+    base_dir: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Value, Spans, Config), Vec<Finding>> {
     let mut findings = Vec::new();
     let parsed = match format {
         Format::Toml => toml::parse(text, &mut findings),
@@ -120,6 +131,9 @@ fn understand(text: &str, format: Format, base_dir: &Path, env: &dyn Fn(&str) ->
     if says_nothing(&root) {
         let problem = Problem::new("", "the file says nothing: there is no key in it").hint("describe a service: [services.NAME] and its `backend`");
         return Err(vec![Finding::at(0..0, problem)]);
+    }
+    if let Data::Table(parts) = &mut root.data {
+        parts.retain(|(key, _)| wanted(&key.text));
     }
     interpolate::interpolate(&mut root, text, env, &mut findings);
     env_file::inline(&mut root, base_dir, &mut findings);

@@ -62,7 +62,7 @@ impl Context {
 
     /// How much a host in this process says of itself.
     pub(crate) fn loudness(&self, chatty: bool) -> Loudness {
-        Loudness { chatty, verbose: self.global.verbose, no_color: self.global.no_color }
+        Loudness { chatty, verbose: self.global.verbose, no_color: self.global.no_color, to_file: false }
     }
 
     /// How mistakes in a file are drawn.

@@ -7,7 +7,7 @@ use hostler_api::{ApplyRequest, Failure};
 use hostler_core::Problem;
 
 use crate::client::Client;
-use crate::config::{ConfigError, Loaded, Look, load};
+use crate::config::{ConfigError, Loaded, Look, load, load_settings};
 use crate::context::Context;
 use crate::error::Error;
 
@@ -80,13 +80,15 @@ impl Context {
 
 /// Where a file wants the state, if it says so.
 ///
-/// A file with mistakes does not count as one that says nothing: its host could be somewhere else than by default.
+/// A file that cannot be read does not count as one that says nothing: its host could be somewhere else than by default. Mistakes
+/// elsewhere in it do not matter: a host is to be found while somebody writes its file.
 pub(crate) fn state_dir(file: &Path, look: Look) -> Result<Option<PathBuf>, Error> {
-    match load(file, &environment) {
+    match load_settings(file, &environment) {
         Ok(loaded) => Ok(state_dir_of(&loaded)),
         Err(error) => {
-            crate::out::note(&format!("{} was read for its `state_dir`; --state-dir names one without it", file.display()));
-            Err(drawn(&error, look))
+            let hint = format!("{} was read for its `state_dir`; --state-dir names one without it", file.display());
+            let (drawing, failure) = (format!("{}\n{hint}", error.render(look).trim_end()), refusal(&error).hint(hint));
+            Err(Error::Drawn { drawing, places: error.to_json(), failure: Box::new(failure) })
         }
     }
 }
@@ -100,6 +102,9 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn drawn(error: &ConfigError, look: Look) -> Error {
-    let problems: Vec<Problem> = error.problems().cloned().collect();
-    Error::Drawn { drawing: error.render(look), places: error.to_json(), failure: Box::new(Failure::config(problems)) }
+    Error::Drawn { drawing: error.render(look), places: error.to_json(), failure: Box::new(refusal(error)) }
+}
+
+fn refusal(error: &ConfigError) -> Failure {
+    Failure::config(error.problems().cloned().collect())
 }

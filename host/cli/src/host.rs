@@ -49,7 +49,7 @@ impl Embedded {
     ///
     /// It answers on its socket from then on; a configuration it refuses has started nothing.
     pub(crate) async fn start(state_dir: &Path, beginning: Beginning, loudness: Loudness) -> Result<Embedded, Error> {
-        diary::begin(loudness, beginning.log.as_deref());
+        diary::begin(loudness, beginning.log.as_deref(), state_dir);
         let mut options = HostOptions::new(state_dir.to_owned(), BUILT_INS, program()?);
         options.store = if beginning.memory_store { StoreEngine::Memory } else { StoreEngine::Sqlite };
         options.initial = beginning.request;

@@ -43,9 +43,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     if let Some(dir) = command::keeper::asked_for(&args) {
         return command::keeper::run(dir);
     }
+    let json = args.iter().any(|word| word == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(answer) => return answered(&answer),
+        Err(answer) => return answered(&answer, json),
     };
     let (json, no_color) = (cli.global.json, cli.global.no_color);
     match run(cli) {
@@ -58,9 +59,13 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Help and version are answers; everything else is a mistake in the command line.
-fn answered(answer: &clap::Error) -> ExitCode {
-    // Nobody reads it: nothing more can be said.
-    let _ = answer.print();
+fn answered(answer: &clap::Error, json: bool) -> ExitCode {
+    if json && answer.use_stderr() {
+        out::report(&args::mistake(answer).into(), json, true);
+    } else {
+        // Nobody reads it: nothing more can be said.
+        let _ = answer.print();
+    }
     ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
 }
 

@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal, Write};
 use hostler_api::Failure;
 
 pub(crate) use escape::visible;
-pub(crate) use human::{bytes, clock, elapsed, percent, stamp};
+pub(crate) use human::{bytes, clock, elapsed, local_zone, percent, stamp};
 pub(crate) use live::Live;
 pub(crate) use paint::{Colour, Paint, health_colour, status_colour};
 pub(crate) use table::{Cell, Table};
@@ -141,7 +141,7 @@ mod tests {
     fn a_failure_says_what_where_why_and_what_to_do() {
         let mut failure = Failure::new(Code::Config, "the configuration has a mistake").at("hostler.toml").hint("see `hostler validate`\nand fix it");
         failure.problems.push(Problem::new("/services/db", "unknown key `bakend`\x1b[2J").hint("did you mean `backend`?"));
-        let expected = "error: the configuration has a mistake\n  where: hostler.toml\n  - /services/db: unknown key `bakend`\\x1b[2J\n    \
+        let expected = "error: the configuration has a mistake\n  where: hostler.toml\n  - /services/db: unknown key `bakend`\\u{1b}[2J\n    \
                         hint: did you mean `backend`?\n  hint: see `hostler validate`\n    and fix it";
         assert_eq!(failure_text(&failure, Paint::new(false)), expected);
     }

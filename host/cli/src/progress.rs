@@ -53,10 +53,12 @@ pub(crate) struct Progress {
     last_event: u64,
     latest: Option<Document>,
     picture: Option<ServiceList>,
+    /// With `--json`, of a command that stays: prints the first picture, then each event after it, as they came.
+    tells: bool,
 }
 
 impl Progress {
-    /// From nothing: every service is news.
+    /// From nothing, for a command that stays: every service is news.
     pub(crate) fn from_nothing(client: Client, out: Out) -> Progress {
         let live = Live::new(out);
         Progress {
@@ -69,13 +71,14 @@ impl Progress {
             last_event: 0,
             latest: None,
             picture: None,
+            tells: out.json,
         }
     }
 
-    /// From the services as they are now.
+    /// From the services as they are now, for a command that ends with one result.
     pub(crate) async fn from_now(client: Client, out: Out) -> Result<Progress, Failure> {
         let list = client.services(&ServicesQuery::default()).await?;
-        let mut progress = Progress::from_nothing(client, out);
+        let mut progress = Progress { tells: false, ..Progress::from_nothing(client, out) };
         progress.last_event = list.last_event;
         progress.seen = list.services.iter().map(|service| (service.name.clone(), Seen::of(service))).collect();
         progress.width = list.services.iter().map(|service| service.name.len()).max().unwrap_or(0);
@@ -112,18 +115,17 @@ impl Progress {
         bottom: &str,
         mut done: impl FnMut(&ServiceList) -> bool,
     ) -> Result<ServiceList, Failure> {
-        let query = EventsQuery { after: Some(self.last_event), follow: true, ..EventsQuery::default() };
-        let mut news = self.client.stream(&query.path()).await?;
+        let mut list = self.look(names, bottom).await?;
+        let mut news = self.news().await?;
         loop {
-            let list = self.look(names).await?;
-            self.show(&list, names.is_empty(), bottom);
             if done(&list) || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(list);
             }
             let proving = !list.settled && list.services.iter().all(|service| service.status.is_settled());
             let longest = if proving { PROVING } else { AT_LEAST };
             let wait = deadline.map_or(longest, |deadline| deadline.saturating_duration_since(Instant::now()).min(longest));
-            wait_for_news(&mut news, wait).await?;
+            self.hear(&mut news, wait).await?;
+            list = self.look(names, bottom).await?;
         }
     }
 
@@ -131,12 +133,14 @@ impl Progress {
     ///
     /// For a host on its last way: when the news of the last stop is there, nobody answers for a picture any more.
     pub(crate) async fn last_words(&mut self) -> Result<(), Failure> {
-        let query = EventsQuery { after: Some(self.last_event), follow: true, ..EventsQuery::default() };
-        let mut news = self.client.stream(&query.path()).await?;
+        let mut news = self.news().await?;
         self.live.bottom("");
-        while let Some(item) = news.next().await? {
-            let EventItem::Event(event) = item else { continue };
-            self.last_event = event.seq;
+        while let Some(line) = news.line().await? {
+            let event = match self.told(&line)? {
+                EventItem::Event(event) => event,
+                EventItem::Gap { .. } => continue,
+                EventItem::Error { message, .. } => return Err(crate::error::failed(message)),
+            };
             let Some(service) = &event.service else { continue };
             let name = event.replica.filter(|replica| *replica > 0).map_or_else(|| service.clone(), |replica| format!("{service}/{replica}"));
             let kind = self.paint.of(Colour::Yellow, &event.kind);
@@ -147,18 +151,71 @@ impl Progress {
         Ok(())
     }
 
-    async fn look(&mut self, names: &[String]) -> Result<ServiceList, Failure> {
+    /// What happened since the last event that was heard of, and goes on to happen.
+    async fn news(&self) -> Result<Lines, Failure> {
+        let query = EventsQuery { after: Some(self.last_event), follow: true, ..EventsQuery::default() };
+        self.client.stream(&query.path()).await
+    }
+
+    /// Waits for one piece of news and those close behind it, or for as long as `wait`.
+    async fn hear(&mut self, news: &mut Lines, wait: Duration) -> Result<(), Failure> {
+        let Ok(first) = tokio::time::timeout(wait, news.line()).await else { return Ok(()) };
+        let Some(line) = first? else {
+            // The host ends its streams when it shuts down; what is left to see is seen by looking.
+            tokio::time::sleep(wait.min(TOGETHER)).await;
+            return Ok(());
+        };
+        self.tell(&line)?;
+        let until = tokio::time::Instant::now() + TOGETHER;
+        while let Ok(line) = tokio::time::timeout_at(until, news.line()).await {
+            let Some(line) = line? else { break };
+            self.tell(&line)?;
+        }
+        Ok(())
+    }
+
+    /// What only wakes need not be understood.
+    fn tell(&mut self, line: &[u8]) -> Result<(), Failure> {
+        if self.tells { self.told(line).map(|_| ()) } else { Ok(()) }
+    }
+
+    /// One piece of news.
+    fn told(&mut self, line: &[u8]) -> Result<EventItem, Failure> {
+        let item: EventItem =
+            serde_json::from_slice(line).map_err(|error| failed(format!("the host sent an event that is not understood: {error}")))?;
+        match &item {
+            EventItem::Event(event) => self.last_event = event.seq,
+            EventItem::Gap { next, .. } => self.last_event = next.saturating_sub(1),
+            EventItem::Error { .. } => {}
+        }
+        if self.tells {
+            self.live.document(line);
+        }
+        Ok(item)
+    }
+
+    /// Takes a new picture, and shows what is new in it.
+    async fn look(&mut self, names: &[String], bottom: &str) -> Result<ServiceList, Failure> {
         let asked = (1..=MANY).contains(&names.len());
         let query = ServicesQuery { names: asked.then(|| names.join(",")), ..ServicesQuery::default() };
         let document = self.client.get(&query.path()).await?;
         let mut list: ServiceList = document.read()?;
         if names.len() > MANY {
+            let names: BTreeSet<&String> = names.iter().collect();
             list.services.retain(|service| names.contains(&service.name));
             list.settled = list.services.iter().all(|service| service.settled);
         }
-        self.last_event = list.last_event;
+        let is_first = self.latest.is_none();
+        if self.tells && is_first {
+            self.live.document(document.bytes());
+        }
+        // What is told goes on from the first picture, whatever later ones know already.
+        if !self.tells || is_first {
+            self.last_event = list.last_event;
+        }
         self.latest = Some(document);
         self.picture = Some(list.clone());
+        self.show(&list, names.is_empty(), bottom);
         Ok(list)
     }
 
@@ -250,27 +307,6 @@ pub(crate) fn summary(list: &ServiceList) -> String {
     }
     let parts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {}", status.as_str())).collect();
     if parts.is_empty() { "no services".to_owned() } else { parts.join(" · ") }
-}
-
-/// Waits for one piece of news and those close behind it, or for as long as `wait`.
-async fn wait_for_news(news: &mut Lines, wait: Duration) -> Result<(), Failure> {
-    match tokio::time::timeout(wait, news.line()).await {
-        Ok(line) => {
-            if line?.is_none() {
-                // The host ends its streams when it shuts down; what is left to see is seen by looking.
-                tokio::time::sleep(wait.min(TOGETHER)).await;
-                return Ok(());
-            }
-        }
-        Err(_) => return Ok(()),
-    }
-    let until = tokio::time::Instant::now() + TOGETHER;
-    while let Ok(line) = tokio::time::timeout_at(until, news.line()).await {
-        if line?.is_none() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// What is not as it is wanted, as the failure that a command ends with.

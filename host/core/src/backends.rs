@@ -10,6 +10,9 @@ use crate::timer::Timer;
 
 /// From one listing to the next, while there may be something that has to go.
 pub(crate) const LIST_SOON: Span = Span::secs(30);
+/// A backend that says when it wants to be asked again is held to this: a plugin can neither make the host spin nor be forgotten.
+const SOONEST_RETRY: Span = Span::secs(1);
+const LATEST_RETRY: Span = Span::secs(300);
 
 /// A backend, as far as deciding needs it.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +22,10 @@ pub(crate) struct Backend {
     /// Lives that may exist, each with the number of the first listing that was asked for after that was known: an older one says
     /// nothing about it.
     pub(crate) uncertain: BTreeMap<Run, u64>,
+    /// Somebody hints at every end there.
+    hinted: bool,
+    /// A life came that no look has seen yet: its end may have come before anybody knew whose it was.
+    unseen: bool,
     looking: bool,
     look_again: bool,
     listing: bool,
@@ -61,19 +68,28 @@ impl Core {
         }
         backend.looking = true;
         backend.look_again = false;
+        backend.unseen = false;
         let runs = backend.watched.iter().copied().collect();
         self.actions.push_back(Action::Look { backend: name.to_owned(), runs });
     }
 
-    /// Ends a look; begins the next at once when somebody asked meanwhile.
-    pub(crate) fn looked(&mut self, name: &str) {
+    /// Ends a look; begins the next at once when somebody asked meanwhile, and soon when this one did not say of everything where it is.
+    pub(crate) fn looked(&mut self, name: &str, is_whole: bool) {
         let Some(backend) = self.backends.get_mut(name) else { return };
         backend.looking = false;
+        let is_enough = is_whole && backend.hinted && !backend.unseen;
         if backend.look_again {
             self.look(name);
         } else if !backend.watched.is_empty() {
-            self.timers.set(Timer::Look(name.to_owned()), self.now + self.config.look_every);
+            let wait = if is_enough { self.config.look_seldom } else { self.config.look_every };
+            self.timers.set(Timer::Look(name.to_owned()), self.now + wait);
         }
+    }
+
+    /// Somebody hints at every end there from now on, or nobody does.
+    pub(crate) fn hear_watched(&mut self, name: &str, closely: bool) {
+        self.backends.entry(name.to_owned()).or_default().hinted = closely;
+        self.look(name);
     }
 
     /// Asks a backend for all it has, or once more when that is under way.
@@ -119,8 +135,10 @@ impl Core {
         let backend = self.backends.entry(name.to_owned()).or_default();
         backend.uncertain.remove(&run);
         backend.watched.insert(run);
-        if !backend.looking && self.timers.at(&Timer::Look(name.to_owned())).is_none() {
-            self.timers.set(Timer::Look(name.to_owned()), self.now + self.config.look_every);
+        backend.unseen = true;
+        let (timer, soon) = (Timer::Look(name.to_owned()), self.now + self.config.look_every);
+        if !backend.looking && self.timers.at(&timer).is_none_or(|at| at > soon) {
+            self.timers.set(timer, soon);
         }
         if !backend.listing && self.timers.at(&Timer::List(name.to_owned())).is_none() {
             self.timers.set(Timer::List(name.to_owned()), self.now + self.config.list_every);
@@ -154,13 +172,13 @@ impl Core {
         backend.missing.as_deref().or(backend.away.as_deref())
     }
 
-    /// No task can be started there for a while: 1 s, 2 s, … 30 s, or when it says.
+    /// No task can be started there for a while: 1 s, 2 s, … 30 s, or when it says, within 1 s and 5 min.
     pub(crate) fn backend_is_away(&mut self, name: &str, why: &str, after: Option<Span>) {
         let backend = self.backends.entry(name.to_owned()).or_default();
         let known = backend.away.replace(why.to_owned()).is_some();
         // Several calls that were under way together find out the same thing once.
         if !known || after.is_some() {
-            let wait = after.unwrap_or(Span((1_000_u64 << backend.tries.min(5)).min(30_000)));
+            let wait = after.unwrap_or(Span((1_000_u64 << backend.tries.min(5)).min(30_000))).clamp(SOONEST_RETRY, LATEST_RETRY);
             backend.tries = backend.tries.saturating_add(1);
             self.timers.set(Timer::Retry(name.to_owned()), self.now + wait);
         }
@@ -196,7 +214,7 @@ impl Core {
         let watched: Vec<Run> = backend.watched.iter().copied().collect();
         self.touch_backend(name);
         match missing {
-            Some(reason) => watched.into_iter().for_each(|run| self.see(run, Phase::Unknown(reason.clone()))),
+            Some(reason) => watched.into_iter().for_each(|run| self.see(name, run, Phase::Unknown(reason.clone()))),
             None => {
                 self.look(name);
                 self.list_if_needed(name);

@@ -83,6 +83,8 @@ impl Core {
         let after = &service.spec.checks;
         for slot in service.slots.values_mut() {
             slot.change_checks(before, after);
+            // The check that asked for a restart may be gone; one that still fails asks again.
+            slot.ill = None;
             for index in 0..before.len().max(after.len()) {
                 self.timers.clear(&Timer::Check(name.clone(), slot.replica, index));
             }

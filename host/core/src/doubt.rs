@@ -7,8 +7,8 @@ use crate::problem::{Problem, closest, pointer_key};
 use crate::spec::{Condition, Dependency, Kind, MAX_REPLICAS, Replicas, RestartMode, ServiceName, Spec};
 use crate::time::Span;
 
-/// Every mistake that shows only when the services are seen together: unknown and own dependencies, twice the same one, cycles,
-/// conditions that can never hold, replica bounds, check names, thresholds.
+/// Every mistake that shows only when the services are seen together: unknown and own dependencies, twice the same one, conditions that
+/// can never hold, replica bounds, check names, thresholds; and of the cycles one.
 ///
 /// Places are JSON pointers below `/services/NAME`. An empty answer means: may be applied.
 pub fn doubt(specs: &BTreeMap<ServiceName, Spec>) -> Vec<Problem> {
@@ -16,9 +16,7 @@ pub fn doubt(specs: &BTreeMap<ServiceName, Spec>) -> Vec<Problem> {
     for spec in specs.values() {
         doubt_one(spec, specs, &mut problems);
     }
-    if problems.is_empty()
-        && let Some(cycle) = Graph::new(specs.values()).cycle()
-    {
+    if let Some(cycle) = Graph::new(specs.values()).cycle() {
         let path: Vec<&str> = cycle.iter().map(ServiceName::as_str).collect();
         problems.push(
             Problem::new(
@@ -93,5 +91,23 @@ fn doubt_checks(spec: &Spec, here: &str, problems: &mut Vec<Problem>) {
         if check.failure_threshold == 0 || check.recovery_threshold == 0 {
             problems.push(Problem::new(&at, "thresholds must be at least 1"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_is_told_beside_the_other_mistakes() {
+        let named = |name: &str, on: &[&str]| {
+            let mut spec = Spec::new(ServiceName::new(name).expect("a name"), "process", "{}");
+            let edge = |on: &&str| Dependency { service: ServiceName::new(on).expect("a name"), optional: false, condition: None, restart: false };
+            spec.dependencies = on.iter().map(edge).collect();
+            (spec.name.clone(), spec)
+        };
+        let found = doubt(&BTreeMap::from([named("a", &["b"]), named("b", &["a", "nobody"]), named("c", &["c"])]));
+        let messages: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(messages, ["there is no service `nobody`", "service `c` depends on itself", "dependency cycle: a -> b -> a"]);
     }
 }

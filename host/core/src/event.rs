@@ -119,7 +119,7 @@ pub enum Fault {
     Unavailable {
         /// Why, for people.
         message: String,
-        /// When the engine wants to be asked again.
+        /// When the engine wants to be asked again; held to between 1 s and 5 min.
         after: Option<Span>,
     },
     /// It may have happened: looked at before anything else.
@@ -143,8 +143,6 @@ impl Fault {
 pub struct CheckResult {
     /// Whose check it was.
     pub run: Run,
-    /// Index of the check in the spec that [`Action::Check`] carried.
-    pub check: usize,
     /// The number that [`Action::Check`] carried.
     pub ticket: u64,
     /// What the plugin says.
@@ -200,8 +198,14 @@ pub enum Event {
         /// What it said of each life; or why it could not be asked.
         seen: Result<Vec<(Run, Phase)>, String>,
     },
-    /// Some lives were looked at beside [`Action::Look`], because something pointed at them.
-    Seen(Vec<(Run, Phase)>),
+    /// Some lives were looked at beside [`Action::Look`], because something pointed at them. What it says of a life that another backend
+    /// runs is ignored, here and in every answer.
+    Seen {
+        /// Which backend.
+        backend: String,
+        /// What it said of each life.
+        seen: Vec<(Run, Phase)>,
+    },
     /// The answer to [`Action::List`]: every life of ours that the engine has.
     Listed {
         /// Which backend.
@@ -214,6 +218,14 @@ pub enum Event {
         /// Which backend.
         backend: String,
     },
+    /// From now on somebody hints at every end of a task there, so that looking seldom is enough; or nobody does any more. What was
+    /// missed until now is looked at.
+    Watched {
+        /// Which backend.
+        backend: String,
+        /// Does somebody?
+        closely: bool,
+    },
     /// A plugin can be called, or cannot.
     Plugin {
         /// Name of the backend.
@@ -223,14 +235,17 @@ pub enum Event {
     },
     /// The answer to [`Action::Check`].
     Checked(CheckResult),
-    /// Check these now (all when empty), beside their intervals.
+    /// Check these now (all when empty), beside their intervals. A name that nobody has, a task that does not run, and a check that is being
+    /// asked are passed over.
     CheckNow(Vec<ServiceName>),
     /// Stop everything in order, and start nothing any more; what is wanted stays as it is. With `force`, at once and without grace.
+    /// It cannot be taken back.
     Close {
         /// At once?
         force: bool,
     },
-    /// Stop these without waiting for dependents or grace: somebody asked twice.
+    /// Those of these that are going down do so without waiting for dependents or grace: somebody asked twice. It stops nothing by itself;
+    /// a service that is not going down goes on as if it had not been said.
     Force(Vec<ServiceName>),
     /// Time passed.
     Tick,

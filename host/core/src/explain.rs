@@ -2,7 +2,7 @@
 
 use crate::health::{Health, Verdict};
 use crate::machine::Core;
-use crate::registry::{Service, keeps_down, leaves, waits_for};
+use crate::registry::{Service, leaves, waits_for};
 use crate::spec::{Condition, ServiceName};
 use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
@@ -67,7 +67,7 @@ impl Core {
                 Why::Removed | Why::Closing => reason,
             });
         }
-        if let Some(edge) = service.spec.dependencies.iter().find(|edge| keeps_down(edge, services).is_some()) {
+        if let Some(edge) = service.kept_down_by() {
             let (key, _) = services.get_key_value(&edge.service)?;
             return Some(Reason::new(format!("waits for {key}, which it needs")).because_of(key));
         }
@@ -95,7 +95,7 @@ impl Core {
         if let Some(unknown) = &slot.unknown {
             return Some(Reason::new(format!("cannot be looked at: {unknown}")).next("look again", self.timers.at(&Timer::Look(backend.to_owned()))));
         }
-        if let Some(because) = leaves(service, slot, service.outlook.down.as_ref(), &self.services) {
+        if let Some(because) = leaves(service, slot, service.outlook.down.as_ref()) {
             let words = format!("is about to be stopped: {}", because.words());
             return Some(match self.holder_back(name) {
                 Some(holder) => Reason::new(format!("{words}; waits for {holder} to go down first")).because_of(holder),

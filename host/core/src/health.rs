@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::chance::spread;
+use crate::record::CheckRecord;
 use crate::spec::CheckSpec;
 use crate::time::{Span, Time};
 use crate::uptime::Uptime;
@@ -117,8 +118,20 @@ pub(crate) struct Check {
 
 impl Check {
     /// Takes up again what was remembered over a host restart.
-    pub(crate) fn restored(health: Health, failures: u32, successes: u32, passed: bool) -> Check {
+    pub(crate) fn restored(record: &CheckRecord) -> Check {
+        let CheckRecord { health, failures, successes, passed, .. } = *record;
         Check { health, failures, successes, passed, ..Check::default() }
+    }
+
+    /// What must be there tomorrow; counts beyond their thresholds say nothing more.
+    pub(crate) fn record(&self, spec: &CheckSpec) -> CheckRecord {
+        CheckRecord {
+            name: spec.name.clone(),
+            health: self.health,
+            failures: self.failures.min(spec.failure_threshold),
+            successes: self.successes.min(spec.recovery_threshold),
+            passed: self.passed,
+        }
     }
 
     /// A new life begins: no verdict, and the history goes on.
@@ -130,6 +143,7 @@ impl Check {
         self.counted = None;
         self.asked = 0;
         self.ticket = None;
+        self.uptime.pause();
     }
 
     pub(crate) fn last(&self) -> Option<&Sample> {

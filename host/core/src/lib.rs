@@ -5,7 +5,7 @@
 //! and the views look. Each life of a task has a [`Run`] number that is never used twice; every event and action about a task carries
 //! it, so that late news of an old life is known as old.
 //!
-//! Where things are: `spec`, `doubt` and `graph` are what was asked; `registry` holds wanted beside believed; `scheduler` settles the two;
+//! Where things are: `spec`, `doubt` and `graph` are what was asked; `registry` holds wanted beside believed, `edges` what dependencies allow; `scheduler` settles the two;
 //! `lifecycle` hears news of one life, `resolve` what is there, `backends` who can be asked, `checks` how it is; `health` and `restart` are
 //! the policies; `record` and `restore` lead over a host restart; `view` and `explain` look.
 
@@ -33,6 +33,7 @@ mod backends;
 mod chance;
 mod checks;
 mod doubt;
+mod edges;
 mod event;
 mod explain;
 mod graph;
@@ -55,6 +56,7 @@ mod time;
 mod timer;
 mod uptime;
 mod view;
+mod words;
 
 pub use doubt::doubt;
 pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Wanted};
@@ -63,7 +65,7 @@ pub use health::{HISTORY, Health, Sample, Verdict};
 pub use machine::{Config, Core};
 pub use plan::{Change, ChangeKind, plan};
 pub use problem::{Problem, closest, pointer_key};
-pub use record::{Saved, SlotRecord, Stage, TaskRecord};
+pub use record::{CheckRecord, Memory, Saved, SlotRecord, Stage, TaskRecord};
 pub use restore::Remembered;
 pub use spec::{
     BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, ServiceName, Spec,
@@ -71,3 +73,4 @@ pub use spec::{
 };
 pub use time::{Span, Time};
 pub use view::{CheckView, Next, ReplicaView, ServiceView, Status};
+pub use words::{check_plugin_name, parse_size};

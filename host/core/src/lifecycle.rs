@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::{Action, Exit, Fault, NoticeKind, Run};
+use crate::event::{Action, Exit, Fault, NoticeKind, Phase, Run};
 use crate::machine::Core;
 use crate::record::{Saved, Stage};
 use crate::restart::{Ending, Verdict, decide};
@@ -50,6 +50,10 @@ impl Core {
         slot.state = State::Running(life);
         self.watch(&backend, run);
         self.touch(name);
+        // Its plugin went while the answer was on its way: nobody can look at it now.
+        if let Some(missing) = self.backends.get(&backend).and_then(|backend| backend.missing.clone()) {
+            self.see(&backend, run, Phase::Unknown(missing));
+        }
     }
 
     pub(crate) fn hear_start_failed(&mut self, run: Run, fault: Fault) {
@@ -141,7 +145,11 @@ impl Core {
             }
             Verdict::Again { after, attempt } => {
                 let until = self.now + after;
-                let Some(slot) = self.remember_failure(name, replica, &what) else { return };
+                if ending == Ending::Failure {
+                    self.remember_failure(name, replica, &what);
+                }
+                let Some(slot) = self.slot(name, replica) else { return };
+                slot.ill = None;
                 slot.memory.attempts = attempt;
                 slot.again = true;
                 slot.state = State::Backoff { until, digest: life.digest.clone(), reason: what.clone() };
@@ -252,7 +260,7 @@ impl Core {
     }
 
     /// Drops the record of a life.
-    fn forget(&mut self, run: Run) {
+    pub(crate) fn forget(&mut self, run: Run) {
         self.runs.remove(&run);
         self.actions.push_back(Action::Save(Saved::Task(run, None)));
     }

@@ -22,14 +22,16 @@ pub struct Config {
     pub seed: u64,
     /// From one look at a backend's tasks to the next.
     pub look_every: Span,
+    /// The same, where somebody hints at every end.
+    pub look_seldom: Span,
     /// From one full listing of a backend to the next.
     pub list_every: Span,
 }
 
 impl Default for Config {
-    /// Four starts at once, a look every second, a listing every five minutes.
+    /// Four starts at once, a look every second or half minute, a listing every five minutes.
     fn default() -> Self {
-        Config { max_parallel: 4, seed: 0, look_every: Span::secs(1), list_every: Span::secs(300) }
+        Config { max_parallel: 4, seed: 0, look_every: Span::secs(1), look_seldom: Span::secs(30), list_every: Span::secs(300) }
     }
 }
 
@@ -118,9 +120,10 @@ impl Core {
             Event::StopFailed { run, fault } => self.hear_stop_failed(run, &fault),
             Event::Destroyed { run, fault } => self.hear_destroyed(run, fault),
             Event::Looked { backend, seen } => self.hear_looked(&backend, seen),
-            Event::Seen(seen) => seen.into_iter().for_each(|(run, phase)| self.see(run, phase)),
+            Event::Seen { backend, seen } => seen.into_iter().for_each(|(run, phase)| self.see(&backend, run, phase)),
             Event::Listed { backend, found } => self.hear_listed(&backend, found),
             Event::Hint { backend } => self.look(&backend),
+            Event::Watched { backend, closely } => self.hear_watched(&backend, closely),
             Event::Plugin { backend, missing } => self.hear_plugin(&backend, missing),
             Event::Checked(result) => self.hear_checked(result),
             Event::CheckNow(names) => self.check_now(&names),
@@ -175,6 +178,8 @@ impl Core {
         let Some(service) = self.services.get_mut(name) else {
             self.services.insert(name.clone(), Service::new(wanted));
             let moved = self.graph.set(&spec);
+            self.renew_edges_of(name);
+            self.renew_edges_to(name);
             self.touch_neighbours(name);
             return moved;
         };
@@ -195,8 +200,10 @@ impl Core {
         self.touch_neighbours(name);
         if before.dependencies != spec.dependencies {
             self.remember_former(name);
+            self.renew_edges_of(name);
         }
         let moved = self.graph.set(&spec);
+        self.renew_edges_to(name);
         self.touch_neighbours(name);
         moved
     }

@@ -29,8 +29,6 @@ pub struct Change {
     pub service: ServiceName,
     /// What happens to it.
     pub kind: ChangeKind,
-    /// Which parts of its spec differ.
-    pub differs: Vec<String>,
 }
 
 /// Compares what is wanted now with what would be; one line per service, by name.
@@ -39,40 +37,22 @@ pub fn plan(now: &BTreeMap<ServiceName, &Spec>, then: &BTreeMap<ServiceName, Spe
     names
         .into_iter()
         .map(|name| {
-            let (kind, differs) = match (now.get(name), then.get(name)) {
-                (None, _) => (ChangeKind::Create, Vec::new()),
-                (Some(_), None) => (ChangeKind::Remove, Vec::new()),
+            let kind = match (now.get(name), then.get(name)) {
+                (None, _) => ChangeKind::Create,
+                (Some(_), None) => ChangeKind::Remove,
                 (Some(before), Some(after)) => compare(before, after),
             };
-            Change { service: name.clone(), kind, differs }
+            Change { service: name.clone(), kind }
         })
         .collect()
 }
 
-fn compare(before: &Spec, after: &Spec) -> (ChangeKind, Vec<String>) {
+fn compare(before: &Spec, after: &Spec) -> ChangeKind {
     if before == after {
-        return (ChangeKind::Unchanged, Vec::new());
+        ChangeKind::Unchanged
+    } else if before.task_digest == after.task_digest {
+        ChangeKind::UpdateLive
+    } else {
+        ChangeKind::Recreate
     }
-    let parts = [
-        ("kind", before.kind != after.kind),
-        ("display_name", before.display_name != after.display_name),
-        ("category", before.category != after.category),
-        ("critical", before.critical != after.critical),
-        ("enabled", before.enabled != after.enabled),
-        ("labels", before.labels != after.labels),
-        ("backend", before.backend != after.backend),
-        ("dependencies", before.dependencies != after.dependencies),
-        ("health_checks", before.checks != after.checks),
-        ("restart", before.restart != after.restart),
-        ("stop", before.stop != after.stop),
-        ("timeout", before.timeout != after.timeout),
-        ("resources", before.resources != after.resources),
-        ("replicas", before.replicas != after.replicas),
-        ("env", before.env != after.env),
-        ("secrets", before.secrets != after.secrets),
-        ("network", before.network != after.network),
-    ];
-    let differs = parts.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned()).collect();
-    let kind = if before.task_digest == after.task_digest { ChangeKind::UpdateLive } else { ChangeKind::Recreate };
-    (kind, differs)
 }

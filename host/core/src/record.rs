@@ -56,17 +56,12 @@ pub enum Stage {
     Abandoned,
 }
 
-/// What is remembered of a replica slot between its lives.
+/// What must be there tomorrow of a replica slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct SlotRecord {
-    /// Restarts in a row, without a stable run between.
-    pub attempts: u32,
-    /// Restarts ever.
-    pub restarts: u64,
-    /// [`Wanted::starts`](crate::Wanted::starts) last acted upon.
-    pub starts_seen: u64,
-    /// [`Wanted::restarts`](crate::Wanted::restarts) last acted upon.
-    pub restarts_seen: u64,
+    /// What is remembered between its lives.
+    #[serde(flatten)]
+    pub memory: Memory,
     /// Why it is parked as failed.
     pub failed: Option<String>,
     /// What the lives before `failed` or `backoff` were made from: a changed spec is a new chance.
@@ -76,6 +71,21 @@ pub struct SlotRecord {
     pub completed: Option<(String, Exit)>,
     /// It waits before a restart: until when, and why.
     pub backoff: Option<(Time, String)>,
+    /// What the checks said of the life that goes on.
+    pub checks: Vec<CheckRecord>,
+}
+
+/// What is remembered of a replica slot between its lives, wherever it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Memory {
+    /// Restarts in a row, without a stable run between.
+    pub attempts: u32,
+    /// Restarts ever.
+    pub restarts: u64,
+    /// [`Wanted::starts`](crate::Wanted::starts) last acted upon.
+    pub starts_seen: u64,
+    /// [`Wanted::restarts`](crate::Wanted::restarts) last acted upon.
+    pub restarts_seen: u64,
     /// The last end.
     pub last_exit: Option<Exit>,
     /// The last thing that went wrong.
@@ -87,6 +97,45 @@ pub struct SlotRecord {
     /// Failures ever.
     #[serde(default)]
     pub failures: u64,
-    /// What the checks said of the life that goes on: name, health, failures in a row, passes in a row, has ever passed.
-    pub checks: Vec<(String, Health, u32, u32, bool)>,
+}
+
+/// What one check said of the life that goes on. Reads the list of the same five values, too, as which it was once written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckRecord {
+    /// The check's name.
+    pub name: String,
+    /// What the row of results means.
+    pub health: Health,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Passes in a row.
+    pub successes: u32,
+    /// Has it passed in this life?
+    pub passed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_written_flat_and_read_as_it_was_once_written() {
+        let old = r#"{"attempts":2,"restarts":5,"starts_seen":1,"restarts_seen":0,"failed":null,"tried":"d1","completed":null,
+            "backoff":[1200,"exited with code 1"],"last_exit":null,"last_error":"exited with code 1","last_restart":null,
+            "last_failure":1000,"checks":[["ping","degraded",1,0,true]]}"#;
+        let read: SlotRecord = serde_json::from_str(old).expect("a record without failures");
+        let memory = Memory { attempts: 2, restarts: 5, starts_seen: 1, last_error: Some("exited with code 1".to_owned()), ..Memory::default() };
+        let ping = CheckRecord { name: "ping".to_owned(), health: Health::Degraded, failures: 1, successes: 0, passed: true };
+        let record = SlotRecord {
+            memory: Memory { last_failure: Some(Time(1_000)), ..memory },
+            tried: Some("d1".to_owned()),
+            backoff: Some((Time(1_200), "exited with code 1".to_owned())),
+            checks: vec![ping],
+            ..SlotRecord::default()
+        };
+        assert_eq!(read, record);
+        let written = serde_json::to_value(&record).expect("plain data");
+        assert_eq!((&written["attempts"], &written["checks"][0]["health"]), (&2.into(), &"degraded".into()));
+        assert_eq!(serde_json::from_value::<SlotRecord>(written).expect("what was just written"), record);
+    }
 }

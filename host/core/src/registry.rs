@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::edges::{Behind, Edges};
 use crate::event::{Desired, Run, Wanted};
 use crate::health::{Check, Health};
 use crate::spec::{Condition, Dependency, Kind, ServiceName, Spec};
@@ -23,6 +24,8 @@ pub(crate) struct Service {
     pub(crate) former: BTreeSet<ServiceName>,
     /// The dependent that was last found to hold it back: the next search begins there.
     pub(crate) holder: Option<ServiceName>,
+    /// What its dependencies let it do.
+    pub(crate) edges: Edges,
 }
 
 /// What the neighbours of a service may know of it.
@@ -57,6 +60,7 @@ impl Service {
             forced: false,
             former: BTreeSet::new(),
             holder: None,
+            edges: Edges::default(),
         }
     }
 
@@ -125,34 +129,30 @@ pub(crate) fn holds(condition: Condition, outlook: &Outlook) -> bool {
 /// All services, by name.
 pub(crate) type Services = BTreeMap<ServiceName, Service>;
 
-/// Does this required edge keep a service down?
-pub(crate) fn keeps_down(edge: &Dependency, services: &Services) -> Option<Down> {
-    let dependency = services.get(&edge.service).filter(|dependency| !edge.optional && !dependency.outlook.completed)?;
-    let Down { why, of } = dependency.outlook.down.clone()?;
-    Some(Down { why, of: of.or_else(|| Some(edge.service.clone())) })
+/// Does this edge keep a service down, when its dependency is as `outlook` says?
+pub(crate) fn keeps_down(edge: &Dependency, outlook: &Outlook) -> Option<Down> {
+    let Down { why, of } = outlook.down.as_ref().filter(|_| !edge.optional && !outlook.completed)?;
+    Some(Down { why: *why, of: of.clone().or_else(|| Some(edge.service.clone())) })
 }
 
 /// Why a service is not to run: its own reason, or that a required dependency is not to run. `None`: it is to run.
 pub(crate) fn down(service: &Service, services: &Services, closing: bool) -> Option<Down> {
     let own = service.own_down(closing).map(|why| Down { why, of: None });
-    own.or_else(|| service.spec.dependencies.iter().find_map(|edge| keeps_down(edge, services)))
+    own.or_else(|| service.kept_down_by().and_then(|edge| keeps_down(edge, &services.get(&edge.service)?.outlook)))
 }
 
-/// The dependency whose restart takes this life with it, now or since it was started.
-fn restarted_with(service: &Service, slot: &Slot, services: &Services) -> Option<Because> {
-    let life = slot.state.life()?;
-    service.spec.dependencies.iter().filter(|edge| edge.restart).find_map(|edge| {
-        let outlook = &services.get(&edge.service)?.outlook;
-        if outlook.renewing {
-            return Some(Because::Pulled(edge.service.clone()));
-        }
-        let known = *life.follows.get(&edge.service)?;
-        (outlook.runs.0 > known).then(|| Because::Follows(edge.service.clone()))
-    })
+/// The first dependency whose restart takes this life with it, now or since it was started.
+fn restarted_with(service: &Service, slot: &Slot) -> Option<Because> {
+    let name = |place: usize| service.spec.dependencies.get(place).map(|edge| edge.service.clone());
+    match (service.edges.pulling.first(), slot.outdated.first()) {
+        (Some(pulling), outdated) if outdated.is_none_or(|outdated| pulling <= outdated) => name(*pulling).map(Because::Pulled),
+        (_, Some(outdated)) => name(*outdated).map(Because::Follows),
+        (_, None) => None,
+    }
 }
 
 /// Why a live task is to be taken down, if it is.
-pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&Down>, services: &Services) -> Option<Because> {
+pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&Down>) -> Option<Because> {
     let life = slot.state.life()?;
     if let Some(down) = down {
         return Some(Because::Down(down.clone()));
@@ -166,7 +166,7 @@ pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&Down>, servic
     if life.restarts < service.restarts_wanted() {
         return Some(Because::Requested);
     }
-    restarted_with(service, slot, services).or_else(|| match (&slot.ill, &slot.unknown) {
+    restarted_with(service, slot).or_else(|| match (&slot.ill, &slot.unknown) {
         (Some(reason), None) => Some(Because::Unhealthy(reason.clone())),
         (Some(_), Some(_)) | (None, _) => None,
     })
@@ -183,21 +183,21 @@ pub(crate) struct Waiting {
 
 /// The first edge whose condition does not hold; an optional one counts only while it is on its way.
 pub(crate) fn waits_for(service: &Service, services: &Services) -> Option<Waiting> {
-    service.spec.dependencies.iter().find_map(|edge| {
-        let Some(dependency) = services.get(&edge.service) else {
-            return (!edge.optional).then(|| Waiting {
-                service: edge.service.clone(),
-                condition: edge.condition.unwrap_or(Condition::Started),
-                stuck: true,
-            });
-        };
-        let condition = condition(edge, &dependency.spec);
-        let progressing = dependency.outlook.progressing;
-        // Whoever would be pulled along at once need not start; that ends when the dependency begins to stop.
-        let pulled = edge.restart && dependency.outlook.renewing;
-        let waits = pulled || (!holds(condition, &dependency.outlook) && (!edge.optional || progressing));
-        waits.then(|| Waiting { service: edge.service.clone(), condition, stuck: !progressing })
-    })
+    let edge = service.waiting_at()?;
+    waits(edge, services.get(&edge.service).map(Service::behind).as_ref())
+}
+
+/// Does this edge keep a service from starting, when this is behind it?
+pub(crate) fn waits(edge: &Dependency, behind: Option<&Behind>) -> Option<Waiting> {
+    let Some(Behind { outlook, spec }) = behind else {
+        let condition = edge.condition.unwrap_or(Condition::Started);
+        return (!edge.optional).then(|| Waiting { service: edge.service.clone(), condition, stuck: true });
+    };
+    let condition = condition(edge, spec);
+    // Whoever would be pulled along at once need not start; that ends when the dependency begins to stop.
+    let pulled = edge.restart && outlook.renewing;
+    let waits = pulled || (!holds(condition, outlook) && (!edge.optional || outlook.progressing));
+    waits.then(|| Waiting { service: edge.service.clone(), condition, stuck: !outlook.progressing })
 }
 
 /// Must `service` wait with going down until `dependent` is down?
@@ -208,8 +208,11 @@ pub(crate) fn holds_back(name: &ServiceName, service: &Service, dependent: &Serv
     if !dependent.outlook.live || !dependent.outlook.leaving || planted!(3) {
         return false;
     }
-    if dependent.spec.dependencies.iter().any(|edge| edge.service == *name) {
+    if dependent.depends_on(name) {
         return true;
+    }
+    if !dependent.former.contains(name) {
+        return false;
     }
     let newest = |service: &Service| service.slots.values().filter_map(|slot| slot.state.life()).map(|life| life.run).max();
     let mut lives = dependent.slots.values().filter_map(|slot| slot.state.life());
@@ -236,7 +239,7 @@ pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, awa
     let all = |test: &dyn Fn(&Slot) -> bool| !wanted.is_empty() && wanted.len() == count as usize && wanted.iter().all(|slot| test(slot));
     let running = |slot: &Slot| matches!(slot.state, State::Running(_)) && slot.unknown.is_none();
     let done = |slot: &Slot| matches!(&slot.state, State::Completed { exit, .. } if exit.is_success());
-    let leaves = |slot: &Slot| matches!(slot.state, State::Stopping { .. }) || leaves(service, slot, down.as_ref(), services).is_some();
+    let leaves = |slot: &Slot| matches!(slot.state, State::Stopping { .. }) || leaves(service, slot, down.as_ref()).is_some();
     let runs = || wanted.iter().filter_map(|slot| slot.state.life()).map(|life| life.run);
     let seen = (all(&running)).then(|| runs().min().zip(runs().max())).flatten();
     Outlook {

@@ -12,27 +12,34 @@ use crate::time::Span;
 
 impl Core {
     pub(crate) fn hear_looked(&mut self, backend: &str, seen: Result<Vec<(Run, Phase)>, String>) {
+        let is_whole = seen.as_ref().is_ok_and(|seen| seen.iter().all(|(_, phase)| !matches!(phase, Phase::Unknown(_))));
         match seen {
             Ok(seen) => {
                 for (run, phase) in seen {
-                    self.see(run, phase);
+                    self.see(backend, run, phase);
                 }
             }
             Err(reason) => {
                 let runs: Vec<Run> = self.backends.get(backend).map(|backend| backend.watched.iter().copied().collect()).unwrap_or_default();
                 for run in runs {
-                    self.see(run, Phase::Unknown(reason.clone()));
+                    self.see(backend, run, Phase::Unknown(reason.clone()));
                 }
             }
         }
-        self.looked(backend);
+        self.looked(backend, is_whole);
     }
 
-    /// A running life was looked at.
-    pub(crate) fn see(&mut self, run: Run, phase: Phase) {
+    /// A running life was looked at by its own backend; what another one says of it is no news.
+    pub(crate) fn see(&mut self, backend: &str, run: Run, phase: Phase) {
+        let missing = self.backends.get(backend).is_some_and(|backend| backend.missing.is_some());
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Running(life) = &slot.state else { return };
+        if life.backend != backend {
+            return;
+        }
         match phase {
+            // A late answer of a plugin that went meanwhile: nobody looks any more, so that it would be believed for ever.
+            Phase::Pending | Phase::Running | Phase::Stopping if missing => {}
             Phase::Pending | Phase::Running | Phase::Stopping => {
                 if slot.unknown.take().is_some() {
                     self.tell(NoticeKind::Known, &name, Some(replica), Some(run), "its backend can be asked again: it runs");

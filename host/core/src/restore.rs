@@ -29,6 +29,9 @@ pub struct Remembered {
 
 impl Core {
     /// A core that goes on where an earlier one was: every life that may exist is asked for before anything is started in its slot.
+    ///
+    /// Its first actions wait to be polled, as after [`handle`](Core::handle). After a reboot the records with times of the other boot are
+    /// among the saves; commit with them that the store's times are of this boot.
     pub fn restore(config: Config, now: Time, remembered: Remembered) -> Core {
         let mut core = Core::new(config);
         core.now = now;
@@ -39,13 +42,8 @@ impl Core {
             }
             core.services.insert(name, Service::new(wanted));
         }
-        for (name, replica, mut record) in remembered.slots {
-            if !remembered.same_boot {
-                record.backoff = record.backoff.map(|(_, reason)| (now, reason));
-                record.last_restart = None;
-                record.last_failure = None;
-            }
-            core.restore_slot(&name, replica, record);
+        for (name, replica, record) in remembered.slots {
+            core.restore_slot(&name, replica, record, remembered.same_boot);
         }
         // Newest first: if two lives of one slot may be alive, the newer one goes on.
         let mut tasks = remembered.tasks;
@@ -54,6 +52,7 @@ impl Core {
             core.next_run = core.next_run.max(run.saturating_add(1));
             if !remembered.same_boot {
                 record.since = now;
+                core.actions.push_back(Action::Save(Saved::Task(run, Some(record.clone()))));
             }
             core.restore_task(run, record);
         }
@@ -75,22 +74,26 @@ impl Core {
         }
         self.graph.find_layers();
         let names: Vec<ServiceName> = self.services.keys().cloned().collect();
-        names.iter().for_each(|name| self.touch(name));
+        for name in &names {
+            self.renew_edges_of(name);
+            self.touch(name);
+        }
     }
 
-    fn restore_slot(&mut self, name: &ServiceName, replica: u32, record: SlotRecord) {
+    fn restore_slot(&mut self, name: &ServiceName, replica: u32, mut record: SlotRecord, same_boot: bool) {
         let Some(service) = self.services.get_mut(name) else {
             self.actions.push_back(Action::Save(Saved::Slot(name.clone(), replica, None)));
             return;
         };
         let mut slot = Slot::new(replica, 0);
-        let known = |name: &str| record.checks.iter().find(|(other, ..)| other == name);
-        let checks = service.spec.checks.iter().map(|spec| known(&spec.name));
-        slot.checks = checks
-            .map(|known| {
-                known.map_or_else(Check::default, |(_, health, failures, successes, passed)| Check::restored(*health, *failures, *successes, *passed))
-            })
-            .collect();
+        slot.saved = Some(record.clone());
+        if !same_boot {
+            record.backoff = record.backoff.map(|(_, reason)| (self.now, reason));
+            record.memory.last_restart = None;
+            record.memory.last_failure = None;
+        }
+        let known = |name: &str| record.checks.iter().find(|known| known.name == name);
+        slot.checks = service.spec.checks.iter().map(|spec| known(&spec.name).map_or_else(Check::default, Check::restored)).collect();
         slot.told = Health::of_all(slot.checks.iter().map(|check| check.health));
         let digest = record.tried.clone().unwrap_or_else(|| service.spec.task_digest.clone());
         slot.state = match (&record.failed, &record.completed, &record.backoff) {
@@ -106,8 +109,7 @@ impl Core {
         if planted!(10) && record.completed.is_some() {
             slot.state = State::Down;
         }
-        slot.saved = Some(record.clone());
-        slot.memory = SlotRecord { failed: None, completed: None, backoff: None, tried: None, checks: Vec::new(), ..record };
+        slot.memory = record.memory;
         service.slots.insert(replica, slot);
     }
 

@@ -9,9 +9,14 @@ use crate::machine::Core;
 use crate::record::{Saved, Stage};
 use crate::registry::{Service, holds_back, leaves, outlook, waits_for};
 use crate::spec::ServiceName;
-use crate::task::{Asked, Because, Life, Slot, State};
+use crate::task::{Asked, Because, Ended, Life, Slot, State};
 use crate::time::{Span, Time};
 use crate::timer::Timer;
+
+/// How many ended lives of one slot are being freed at once.
+const DESTROYS: usize = 2;
+/// How many ended lives of one slot are kept, when they cannot be freed.
+const KEPT: usize = 16;
 
 impl Core {
     /// Settles every service that something changed for, until nothing changes any more.
@@ -40,11 +45,17 @@ impl Core {
     fn renew_outlooks(&mut self) -> BTreeSet<ServiceName> {
         let mut settling = BTreeSet::new();
         while let Some((_, name)) = self.dirty.pop_first() {
+            let holding = |core: &Core| core.services.get(&name).map(|service| (service.outlook.live, service.outlook.leaving));
+            let held = holding(self);
             if self.renew_outlook(&name) {
+                self.renew_edges_to(&name);
                 let above: Vec<ServiceName> = self.graph.dependents(name.as_str()).cloned().collect();
                 above.iter().for_each(|dependent| self.touch(dependent));
-                settling.extend(self.graph.dependencies(name.as_str()).cloned());
-                settling.extend(self.services.get(&name).into_iter().flat_map(|service| service.former.iter().cloned()));
+                // Whoever is needed asks nothing else of it than whether it holds them back.
+                if holding(self) != held {
+                    settling.extend(self.graph.dependencies(name.as_str()).cloned());
+                    settling.extend(self.services.get(&name).into_iter().flat_map(|service| service.former.iter().cloned()));
+                }
                 if self.services.get(&name).is_some_and(|service| !service.outlook.live) {
                     self.forget_former(&name);
                 }
@@ -203,6 +214,7 @@ impl Core {
             slot.memory.last_restart = Some(now);
         }
         slot.told = Health::Unknown;
+        slot.outdated.clear();
         slot.checks.iter_mut().for_each(Check::new_life);
         slot.state = State::Starting(life);
         self.next_run += 1;
@@ -220,7 +232,7 @@ impl Core {
         let Some(service) = self.services.get(name) else { return };
         let Some(slot) = service.slots.get(&replica) else { return };
         let (starts, forced) = (service.starts_wanted(), service.forced);
-        match leaves(service, slot, service.outlook.down.as_ref(), &self.services) {
+        match leaves(service, slot, service.outlook.down.as_ref()) {
             Some(because) if forced || !self.is_held_back(name) => self.stop(name, replica, because, forced),
             Some(_) => {}
             None => self.slot(name, replica).expect("it was just read").memory.starts_seen = starts,
@@ -293,20 +305,27 @@ impl Core {
         self.ask_stop(name, &life, force);
     }
 
-    /// Keeps the last ended life for its logs, and frees the others; all of them once the slot is not wanted any more.
+    /// Keeps the last ended life for its logs, and frees the others, oldest first and a few at once; all of them once the slot is not
+    /// wanted any more.
     fn free_ended(&mut self, name: &ServiceName, replica: u32) {
         let now = self.now;
+        self.give_up_oldest(name, replica);
         let Some(service) = self.services.get(name) else { return };
         let wanted = service.wanted.is_some() && replica < service.spec.replicas.count;
         let Some(slot) = self.slot(name, replica) else { return };
         let keep = usize::from(wanted || slot.is_live());
         let surplus = slot.ended.len().saturating_sub(keep);
+        let mut room = DESTROYS.saturating_sub(slot.ended.iter().filter(|ended| ended.destroy.now).count());
         let mut calls = Vec::new();
         let mut next: Option<Time> = None;
         for ended in slot.ended.iter_mut().take(surplus) {
             if ended.destroy.is_due(now) {
-                ended.destroy.begin();
-                calls.push(Action::Destroy { run: ended.run, backend: ended.backend.clone(), force: false });
+                // The end of one that is under way settles this slot again.
+                if room > 0 {
+                    room -= 1;
+                    ended.destroy.begin();
+                    calls.push(Action::Destroy { run: ended.run, backend: ended.backend.clone(), force: false });
+                }
             } else {
                 next = next.into_iter().chain(ended.destroy.next_try()).min();
             }
@@ -314,6 +333,17 @@ impl Core {
         self.actions.extend(calls);
         if let Some(at) = next {
             self.wake_again(name, replica, at);
+        }
+    }
+
+    /// When more lives than [`KEPT`] cannot be freed, the oldest is forgotten, with a notice: what is left of it is the backend's, and a
+    /// person's to clear away.
+    fn give_up_oldest(&mut self, name: &ServiceName, replica: u32) {
+        while let Some(slot) = self.slot(name, replica).filter(|slot| slot.ended.len() > KEPT) {
+            let Ended { run, backend, .. } = slot.ended.remove(0);
+            self.forget(run);
+            let text = format!("what is left of run {run} could not be freed, and is left to backend {backend}");
+            self.tell(NoticeKind::Trouble, name, Some(replica), Some(run), text);
         }
     }
 
@@ -359,6 +389,7 @@ impl Core {
             self.live -= 1;
         }
         self.graph.remove(name.as_str());
+        self.renew_edges_to(name);
         self.tell(NoticeKind::Removed, name, None, None, "removed");
     }
 

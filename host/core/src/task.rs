@@ -1,11 +1,11 @@
 //! One replica slot and the life in it: the state machine, with the data inside the state that owns it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::event::{Exit, Run};
 use crate::health::{Check, Health};
-use crate::record::{SlotRecord, Stage, TaskRecord};
+use crate::record::{Memory, SlotRecord, Stage, TaskRecord};
 use crate::spec::{CheckSpec, ServiceName, Spec};
 use crate::time::{Span, Time};
 
@@ -221,7 +221,7 @@ pub(crate) struct Slot {
     pub(crate) replica: u32,
     pub(crate) state: State,
     pub(crate) ended: Vec<Ended>,
-    pub(crate) memory: SlotRecord,
+    pub(crate) memory: Memory,
     /// As last saved.
     pub(crate) saved: Option<SlotRecord>,
     pub(crate) checks: Vec<Check>,
@@ -233,6 +233,8 @@ pub(crate) struct Slot {
     pub(crate) ill: Option<String>,
     /// The next start is a restart.
     pub(crate) again: bool,
+    /// Edges whose dependency was restarted since the life that goes on was started, and is to be followed; see `edges`.
+    pub(crate) outdated: BTreeSet<usize>,
 }
 
 impl Slot {
@@ -241,13 +243,14 @@ impl Slot {
             replica,
             state: State::Down,
             ended: Vec::new(),
-            memory: SlotRecord::default(),
+            memory: Memory::default(),
             saved: None,
             checks: vec![Check::default(); checks],
             told: Health::Unknown,
             unknown: None,
             ill: None,
             again: false,
+            outdated: BTreeSet::new(),
         }
     }
 
@@ -288,7 +291,7 @@ impl Slot {
 
     /// What must be there tomorrow.
     pub(crate) fn record(&self, checks: &[CheckSpec]) -> SlotRecord {
-        let mut record = self.memory.clone();
+        let mut record = SlotRecord { memory: self.memory.clone(), ..SlotRecord::default() };
         match &self.state {
             State::Failed { digest, reason } => {
                 record.failed = Some(reason.clone());
@@ -299,24 +302,11 @@ impl Slot {
                 record.tried = Some(digest.clone());
             }
             State::Completed { digest, exit } => record.completed = Some((digest.clone(), exit.clone())),
-            State::Down | State::Starting(_) | State::Uncertain { .. } | State::Running(_) | State::Stopping { .. } => {}
+            State::Starting(_) | State::Uncertain { .. } | State::Running(_) | State::Stopping { .. } => {
+                record.checks = checks.iter().zip(&self.checks).map(|(spec, check)| check.record(spec)).collect();
+            }
+            State::Down => {}
         }
-        record.checks = if self.is_live() {
-            let named = checks.iter().zip(&self.checks);
-            named
-                .map(|(spec, check)| {
-                    (
-                        spec.name.clone(),
-                        check.health,
-                        check.failures.min(spec.failure_threshold),
-                        check.successes.min(spec.recovery_threshold),
-                        check.passed,
-                    )
-                })
-                .collect()
-        } else {
-            Vec::new()
-        };
         record
     }
 }

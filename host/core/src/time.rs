@@ -91,21 +91,20 @@ impl Span {
 }
 
 impl fmt::Display for Span {
-    /// The form that [`Span::parse`] reads, with at most two units: `1h30m`, `2.5s` is `2s500ms`.
+    /// The form that [`Span::parse`] reads, exactly: `1h30m`, `2s500ms`, `1h5s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
         let mut rest = self.0;
-        let mut parts = 0;
         for (size, name) in units {
-            if rest >= size && parts < 2 {
+            if rest >= size {
                 write!(f, "{}{name}", rest / size)?;
                 rest %= size;
-                parts += 1;
-            } else if parts > 0 {
-                break;
             }
         }
-        if parts == 0 { f.write_str("0s") } else { Ok(()) }
+        Ok(())
     }
 }
 
@@ -129,7 +128,7 @@ mod tests {
 
     #[test]
     fn shows_what_it_reads() {
-        for text in ["30s", "500ms", "1h30m", "2d", "0s", "2s500ms"] {
+        for text in ["30s", "500ms", "1h30m", "2d", "0s", "2s500ms", "1h5s", "1d2h3m4s5ms"] {
             assert_eq!(Span::parse(text).expect("a length").to_string(), text);
         }
     }

@@ -41,6 +41,11 @@ impl Uptime {
         }
     }
 
+    /// What lies between now and the next verdict was not watched: one life ended, and another begins.
+    pub(crate) fn pause(&mut self) {
+        self.last = None;
+    }
+
     /// Thousandths of the watched time of the last hour, day and week in which it was up; `None` where nothing was watched.
     pub(crate) fn permille(&self, now: Time) -> [Option<u32>; 3] {
         let mut shares = [None; 3];

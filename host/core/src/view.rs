@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::health::{Health, Sample};
 use crate::lifecycle::PROVING;
 use crate::machine::Core;
-use crate::registry::{Service, keeps_down, waits_for};
+use crate::registry::{Service, waits_for};
 use crate::spec::{Kind, ServiceName, Spec};
 use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
@@ -168,7 +168,7 @@ impl Core {
         &self.graph
     }
 
-    /// The names of all services.
+    /// The names of all services, those among them that were removed and still go down.
     pub fn names(&self) -> impl Iterator<Item = &ServiceName> {
         self.services.keys()
     }
@@ -183,7 +183,7 @@ impl Core {
         self.runs.get(&run).map(|(name, replica)| (name, *replica))
     }
 
-    /// One service.
+    /// One service, also when it was removed and still goes down; `None` when it is not there.
     pub fn service(&self, name: &str) -> Option<ServiceView<'_>> {
         let service = self.services.get(name)?;
         let (cause, next) = self.explain(name);
@@ -247,8 +247,7 @@ impl Core {
             if self.backends.get(&service.spec.backend.plugin).is_some_and(|backend| backend.missing.is_some()) {
                 return true;
             }
-            let held = service.spec.dependencies.iter().find(|edge| keeps_down(edge, &self.services).is_some());
-            at = match (held, waits_for(service, &self.services)) {
+            at = match (service.kept_down_by(), waits_for(service, &self.services)) {
                 (Some(edge), _) => self.services.get(&edge.service),
                 (None, Some(waiting)) => self.services.get(&waiting.service),
                 (None, None) => return false,
@@ -265,9 +264,10 @@ impl Core {
         }
     }
 
-    /// Is every critical service as wanted and well?
+    /// Does every critical service serve: is it up and well, or has it run to its end? One that is disabled or removed is not asked; one
+    /// that was stopped by request is, because whoever sends work here must know that it is not done.
     pub fn is_ready(&self) -> bool {
-        let critical = self.services.values().filter(|service| service.spec.critical && service.wanted.is_some());
+        let critical = self.services.values().filter(|service| service.spec.critical && service.spec.enabled && service.wanted.is_some());
         critical.into_iter().all(|service| service.outlook.healthy || service.outlook.completed)
     }
 

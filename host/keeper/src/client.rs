@@ -57,6 +57,8 @@ pub struct Client {
 
 impl Client {
     /// Connects and says hello. `exclusive` takes over from every earlier exclusive client.
+    ///
+    /// Waits for the greeting without a time limit.
     pub fn connect(dir: &Path, name: &str, exclusive: bool) -> Result<Client, ClientError> {
         let stream = connect_stream(dir).map_err(|source| ClientError::Io { dir: dir.to_owned(), source })?;
         let greeting = Greeting { protocol: 0, pid: 0, started_at: 0, boot_id: String::new(), version: String::new(), cgroup: Default::default() };
@@ -74,7 +76,7 @@ impl Client {
         &self.greeting
     }
 
-    /// Asks and waits for the answer; events that come meanwhile are kept for [`Client::next_event`].
+    /// Asks and waits for the answer, without a time limit; events that come meanwhile are kept for [`Client::next_event`].
     pub fn ask(&mut self, request: &Request) -> Result<(Response, Vec<u8>), ClientError> {
         let id = self.send(request)?;
         self.wait(id)
@@ -89,7 +91,9 @@ impl Client {
         Ok(id)
     }
 
-    /// Waits for the answer to an earlier request.
+    /// Waits for the answer to an earlier request, without a time limit.
+    ///
+    /// Each answer is given once: for an id that was not sent, or was waited for already, this waits until the keeper is gone.
     pub fn wait(&mut self, id: u64) -> Result<(Response, Vec<u8>), ClientError> {
         let frame = match self.early.iter().position(|frame| frame.id == id) {
             Some(index) => self.early.swap_remove(index),

@@ -1,16 +1,17 @@
 //! The keeper's memory: an append-only file of what happened to each key.
 //!
-//! A record is *written* before the thing it announces happens, and survives `kill -9` of the keeper from then on. Only
-//! what ended is also *synced*, once per turn of the loop, before anybody is told: a power cut ends every process with the
-//! machine, so a spawn that it un-writes leaves nothing behind, but a completed process must stay completed.
+//! A record is *written* before the thing it announces happens or is told, and survives `kill -9` of the keeper from then on. Only a fall
+//! of the machine un-writes what is not *synced* yet. It ends every process too, so a spawn that it un-writes leaves nothing behind; but a
+//! completed process must stay completed. So what ended is synced, with all before it, a moment after it was told: see `docs/decisions/0004`.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, fdatasync, fsync, ftruncate, openat, renameat};
-use rustix::io::pwrite;
+use rustix::fs::{AtFlags, Mode, OFlags, fdatasync, fsync, ftruncate, openat, renameat, unlinkat};
+
+use crate::append::append;
 
 mod record;
 
@@ -20,6 +21,8 @@ const NAME: &str = "journal";
 const NEW_NAME: &str = "journal.new";
 const TORN_NAME: &str = "journal.torn";
 const VERSION: u32 = 1;
+/// A file no longer than this is never worth a compaction.
+const SHORT: u64 = 256 * 1024;
 
 /// Why a journal cannot be used. None of these is repaired silently.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +68,8 @@ pub(crate) struct Journal {
     /// Records that are not in the file yet: the disk was full.
     pending: Vec<u8>,
     needs_sync: bool,
-    /// Length after the last compaction; 0 when this keeper has made none.
-    compacted_len: u64,
+    /// Length from which on a compaction is worth it, or worth another try.
+    compact_above: u64,
     /// The operator was told that records wait.
     has_complained: bool,
 }
@@ -74,8 +77,9 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens or creates the journal in `dir`; answers it with all its records, oldest first.
     ///
-    /// A torn last record, as a crash in mid-write leaves it, is cut off and kept beside the journal as `journal.torn`.
-    pub(crate) fn open(dir: &Path, instance: impl FnOnce() -> io::Result<String>) -> Result<(Journal, Vec<Record>), JournalError> {
+    /// A torn last record, as a crash in mid-write leaves it, is cut off and kept beside the journal as `journal.torn`. So is everything from
+    /// the first damaged record on when nothing was written since the machine started: its fall may have left a hole in what was not synced.
+    pub(crate) fn open(dir: &Path, boot_id: &str, instance: impl FnOnce() -> io::Result<String>) -> Result<(Journal, Vec<Record>), JournalError> {
         let path = dir.join(NAME);
         let fault = |source: io::Error| JournalError::Io { path: path.clone(), source };
         let dir_fd = OwnedFd::from(File::open(dir).map_err(fault)?);
@@ -84,14 +88,10 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(fault(error)),
         };
-        let Parsed { header, records, good } = parse(&path, &bytes)?;
+        let Parsed { header, records, good } = parse(&path, &bytes, boot_id)?;
         if good < bytes.len() {
             std::fs::write(dir.join(TORN_NAME), &bytes[good..]).map_err(fault)?;
-            eprintln!(
-                "hostler keeper: the last record of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}",
-                path.display(),
-                bytes.len() - good
-            );
+            eprintln!("hostler keeper: the end of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}", path.display(), bytes.len() - good);
         }
         let file = openat(&dir_fd, NAME, OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600));
         let file = file.map_err(|error| fault(error.into()))?;
@@ -103,7 +103,7 @@ impl Journal {
         };
         let len = good as u64;
         let mut journal =
-            Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compacted_len: 0, has_complained: false };
+            Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compact_above: SHORT, has_complained: false };
         if fresh {
             journal.pending = record::line(&journal.header);
             journal.needs_sync = true;
@@ -137,15 +137,15 @@ impl Journal {
         }
     }
 
-    /// As [`Journal::note`], and synced before [`Journal::settle`] returns.
+    /// As [`Journal::note`], and to be synced by the next [`Journal::settle`].
     pub(crate) fn note_durably(&mut self, record: &Record) {
         self.note(record);
         self.needs_sync = true;
     }
 
-    /// Makes durable what asked to be. Called once per turn, before anybody hears of it.
+    /// Writes what waits for space, and syncs what asked to be.
     ///
-    /// On a disk that is full it cannot, and what happened is told all the same: it is true, and is written as soon as there is space.
+    /// On a disk that is full it cannot. What happened is told all the same: it is true, and is written as soon as there is space.
     pub(crate) fn settle(&mut self) {
         match self.try_settle() {
             Ok(()) => self.has_complained = false,
@@ -168,38 +168,51 @@ impl Journal {
         Ok(())
     }
 
-    /// Are records waiting for space on the disk?
+    /// Is there something for [`Journal::settle`] to do?
     pub(crate) fn is_behind(&self) -> bool {
-        !self.pending.is_empty()
+        self.needs_sync || !self.pending.is_empty()
     }
 
     /// Has enough been appended since the last compaction to make one worth it?
     pub(crate) fn wants_compaction(&self) -> bool {
-        self.len > 256 * 1024 && self.len > 4 * self.compacted_len
+        self.len > self.compact_above
     }
 
     /// Replaces the file by one that holds only `records`. The old one stays in force until the new one is on disk.
+    ///
+    /// When that fails, it is not wanted again before the file is twice as long: what fails now will most likely fail in the next turn too.
     pub(crate) fn compact(&mut self, next_run: u64, records: &[Record]) -> Result<(), JournalError> {
         let header = Header { next_run, ..self.header.clone() };
         let mut bytes = record::line(&header);
         records.iter().for_each(|record| bytes.extend(record::line(record)));
-        let file = self.replace(&bytes).map_err(|error| self.fault(error))?;
-        self.file = file;
+        self.file = self.replace(&bytes).map_err(|error| {
+            self.compact_above = 2 * self.len;
+            self.fault(error)
+        })?;
         self.header = header;
         self.len = bytes.len() as u64;
-        self.compacted_len = self.len;
+        self.compact_above = SHORT.max(4 * self.len);
         self.pending.clear();
         self.needs_sync = false;
         Ok(())
     }
 
     fn replace(&self, bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let file = self.write_new(bytes).inspect_err(|_| {
+            // half a file would only take space from a disk that is short of it
+            let _ = unlinkat(&self.dir, NEW_NAME, AtFlags::empty());
+        })?;
+        // The new file is in force already. Where its name cannot be synced, a fall of the machine may bring the old one back, whole.
+        let _ = fsync(&self.dir);
+        Ok(file)
+    }
+
+    fn write_new(&self, bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = openat(&self.dir, NEW_NAME, flags, Mode::from_raw_mode(0o600))?;
-        write_all_at(&file, bytes, 0)?;
+        append(&file, bytes, 0)?;
         fsync(&file)?;
         renameat(&self.dir, NEW_NAME, &self.dir, NAME)?;
-        fsync(&self.dir)?;
         Ok(file)
     }
 
@@ -208,12 +221,7 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if let Err(error) = write_all_at(&self.file, &self.pending, self.len) {
-            // a part of it may be there: the next flush overwrites it from the same place
-            let _ = ftruncate(&self.file, self.len);
-            return Err(self.fault(error));
-        }
-        self.len += self.pending.len() as u64;
+        self.len = append(&self.file, &self.pending, self.len).map_err(|error| self.fault(error))?;
         self.pending.clear();
         Ok(())
     }
@@ -223,18 +231,6 @@ impl Journal {
     }
 }
 
-fn write_all_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        let written = pwrite(file, bytes, offset)?;
-        if written == 0 {
-            return Err(rustix::io::Errno::NOSPC);
-        }
-        bytes = &bytes[written..];
-        offset += written as u64;
-    }
-    Ok(())
-}
-
 struct Parsed {
     header: Option<Header>,
     records: Vec<Record>,
@@ -242,7 +238,7 @@ struct Parsed {
     good: usize,
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, JournalError> {
+fn parse(path: &Path, bytes: &[u8], boot_id: &str) -> Result<Parsed, JournalError> {
     let mut parsed = Parsed { header: None, records: Vec::new(), good: 0 };
     let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
     for line in lines.by_ref() {
@@ -261,9 +257,11 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Parsed, JournalError> {
         parsed.good += line.len();
     }
     let good_follows = lines.any(|line| line.strip_suffix(b"\n").is_some_and(record::is_whole));
+    // Whatever was synced stands before a hole that a fall of the machine left, and every spawn since would name this boot.
+    let machine_fell = !boot_id.is_empty() && !bytes.windows(boot_id.len()).any(|text| text == boot_id.as_bytes());
     // a first record that is damaged is no torn tail: there would be nothing left
     let headless = parsed.header.is_none() && bytes.contains(&b'\n');
-    if good_follows || headless { Err(damaged(path, parsed.good)) } else { Ok(parsed) }
+    if (good_follows && !machine_fell) || headless { Err(damaged(path, parsed.good)) } else { Ok(parsed) }
 }
 
 fn damaged(path: &Path, offset: usize) -> JournalError {
@@ -275,7 +273,7 @@ mod tests {
     use super::*;
 
     fn open(dir: &Path) -> Result<(Journal, Vec<Record>), JournalError> {
-        Journal::open(dir, || Ok("test".into()))
+        Journal::open(dir, "", || Ok("test".into()))
     }
 
     fn gone(key: &str) -> Record {
@@ -315,11 +313,44 @@ mod tests {
     }
 
     #[test]
+    fn a_hole_that_a_fall_of_the_machine_left_costs_only_what_is_behind_it() {
+        let stopping = |boot: &str| Record::Stopping { key: "c".into(), signal: "TERM".into(), deadline: 1, boot_id: boot.into() };
+        let with_hole = |records: &[Record]| {
+            let dir = tempfile::tempdir().expect("tempdir");
+            let (mut journal, _) = open(dir.path()).expect("opens");
+            records.iter().for_each(|record| journal.write(record).expect("writes"));
+            let mut bytes = std::fs::read(dir.path().join(NAME)).expect("reads");
+            let hole = bytes.len() - record::line(records.last().expect("some")).len() - 3;
+            bytes[hole] = 0;
+            std::fs::write(dir.path().join(NAME), &bytes).expect("writes");
+            dir
+        };
+        let fallen = with_hole(&[gone("a"), gone("b"), stopping("before")]);
+        let (_, records) = Journal::open(fallen.path(), "now", || Ok("test".into())).expect("opens");
+        assert_eq!(records, [gone("a")]);
+        let rotten = with_hole(&[gone("a"), gone("b"), stopping("now")]);
+        assert!(matches!(Journal::open(rotten.path(), "now", || Ok("test".into())), Err(JournalError::Damaged { .. })));
+    }
+
+    #[test]
     fn a_newer_format_is_refused_by_name() {
         let dir = tempfile::tempdir().expect("tempdir");
         let newer = record::line(&Header { version: 9, instance: "x".into(), next_run: 1 });
         std::fs::write(dir.path().join(NAME), newer).expect("writes");
         assert!(matches!(open(dir.path()), Err(JournalError::TooNew { found: 9, .. })));
+    }
+
+    #[test]
+    fn an_end_is_written_at_once_and_waits_for_its_sync() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (mut journal, _) = open(dir.path()).expect("opens");
+        journal.note(&gone("a"));
+        assert!(!journal.is_behind(), "only what must survive the machine is synced");
+        journal.note_durably(&gone("b"));
+        assert_eq!(open(dir.path()).expect("opens").1, [gone("a"), gone("b")]);
+        assert!(journal.is_behind());
+        journal.settle();
+        assert!(!journal.is_behind());
     }
 
     #[test]
@@ -329,7 +360,7 @@ mod tests {
         let (mut journal, _) = open(dir.path()).expect("opens");
         journal.compact(7, &[gone("b")]).expect("compacts");
         journal.write(&gone("c")).expect("writes on");
-        let (journal, records) = Journal::open(dir.path(), || Ok("other".into())).expect("opens");
+        let (journal, records) = Journal::open(dir.path(), "", || Ok("other".into())).expect("opens");
         assert_eq!((journal.instance(), journal.next_run()), ("test", 7));
         assert_eq!(records, [gone("b"), gone("c")]);
     }

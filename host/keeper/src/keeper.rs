@@ -1,7 +1,7 @@
 //! The keeper process itself: one thread, one loop, and everything it holds.
 //!
-//! A turn of the loop hears (signals, requests, output), looks (stops that run), makes what happened durable with at most one sync, and only
-//! then answers. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
+//! A turn of the loop hears (signals, requests, output), looks (stops that run), and answers; what happened is in the journal by then. What
+//! ended is synced within a second. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
 //!
 //! SIGTERM ends a keeper that holds nothing; one that holds processes ignores it, so that in a shutdown of the machine it still
 //! records how each of them ended. SIGHUP, SIGINT and SIGQUIT are ignored. SIGKILL costs the exit codes of what ends before the next
@@ -134,7 +134,7 @@ struct Keeper {
     /// What we were started with, for the children; ours is raised.
     open_files: Rlimit,
     epoll: OwnedFd,
-    listener: Option<UnixListener>,
+    door: Option<Door>,
     signals: Signals,
     /// Numbers connections, pipes and watches; used once each.
     next_id: u64,
@@ -153,6 +153,8 @@ struct Keeper {
     writers: HashMap<String, OpenLog>,
     peephole: Peephole,
     timers: BTreeSet<(u64, Timer)>,
+    /// [`Timer::Chores`] is among them.
+    has_chores: bool,
     /// The machine's processes as last seen, and as seen before that.
     looks: [Option<Look>; 2],
     turn: u64,
@@ -161,6 +163,15 @@ struct Keeper {
     /// What subscribers hear at the end of this turn.
     events: Vec<Event>,
     leaving: Option<Leaving>,
+}
+
+/// Where clients arrive.
+struct Door {
+    listener: UnixListener,
+    /// Nobody is let in until the next chores.
+    is_shut: bool,
+    /// The operator was told so.
+    has_complained: bool,
 }
 
 /// Ends of pipes that signal handlers write to.
@@ -189,7 +200,7 @@ enum Timer {
     Stop(String),
     /// A half line of this size has waited in a pipe.
     HalfLine(u64, usize),
-    /// Try again to write what the disk had no space for, and to remove cgroups.
+    /// Sync the journal, and try again what could not be done: to write to a full disk, to remove cgroups, to let clients in.
     Chores,
 }
 
@@ -223,12 +234,12 @@ impl Keeper {
         let options = Options { dir, ..options };
         let lock = household::lock(&options.dir)?;
         let open_files = household::settle_process()?;
-        let (journal, records) = household::open_journal(&options.dir)?;
+        let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
+        let (journal, records) = household::open_journal(&options.dir, &boot_id)?;
         let (pipes_path, pipes_dir) = pipes_place::open(&options.dir, journal.instance())?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("epoll"))?;
         let signals = household::hear_signals(&epoll)?;
         let cgroups = if options.cgroups { Cgroups::find(journal.instance()) } else { Cgroups::none("cgroups are switched off") };
-        let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
         let mut keeper = Keeper {
             logs_dir: Rc::new(household::subdirectory(&options.dir, "logs")?),
             pipes_dir,
@@ -242,7 +253,7 @@ impl Keeper {
             cgroups,
             open_files,
             epoll,
-            listener: None,
+            door: None,
             signals,
             next_id: 1,
             connections: BTreeMap::new(),
@@ -256,6 +267,7 @@ impl Keeper {
             writers: HashMap::new(),
             peephole: Peephole::new().map_err(Error::system("pipe"))?,
             timers: BTreeSet::new(),
+            has_chores: false,
             looks: [None, None],
             turn: 0,
             litter: Vec::new(),
@@ -270,7 +282,7 @@ impl Keeper {
     fn listen(&mut self) -> Result<(), Error> {
         let listener = household::bind(&self.options.dir)?;
         self.watch(&listener, token::LISTENER, epoll::EventFlags::IN).map_err(Error::system("epoll"))?;
-        self.listener = Some(listener);
+        self.door = Some(Door { listener, is_shut: false, has_complained: false });
         Ok(())
     }
 

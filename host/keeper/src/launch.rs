@@ -33,11 +33,6 @@ pub(crate) struct Surroundings {
     pub(crate) user: Option<User>,
 }
 
-/// A refusal of something that can never work.
-pub(crate) fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal { kind: ErrorKind::Invalid, text: text.into() }
-}
-
 /// Doubts a key.
 pub(crate) fn check_key(key: &str) -> Result<(), Refusal> {
     check_name("key", key, MAX_KEY_BYTES)
@@ -51,7 +46,10 @@ pub(crate) fn check_log_name(name: &str) -> Result<(), Refusal> {
 fn check_name(what: &str, name: &str, max: usize) -> Result<(), Refusal> {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
     if name.is_empty() || name.len() > max || name.starts_with('.') || !name.bytes().all(allowed) {
-        return Err(invalid(format!("{what} {:?}: use [a-z0-9._-], no leading dot, 1 to {max} bytes", name.chars().take(300).collect::<String>())));
+        return Err(Refusal::invalid(format!(
+            "{what} {:?}: use [a-z0-9._-], no leading dot, 1 to {max} bytes",
+            name.chars().take(300).collect::<String>()
+        )));
     }
     Ok(())
 }
@@ -78,17 +76,22 @@ pub(crate) fn start(command: &Command, with: Surroundings) -> io::Result<i32> {
     Ok(i32::try_from(child.id()).expect("the kernel's pids are positive ints"))
 }
 
-/// What to tell when [`start`] failed: the program's fault is `Invalid`, the machine's is `Unavailable`.
+/// What to tell when [`start`] failed: the program's fault is `Invalid`, the machine's is `Unavailable` where it
+/// concerns every start, and `Other`, which may work the next time, where it concerns this one.
 pub(crate) fn failure(command: &Command, error: &io::Error) -> Refusal {
     use rustix::io::Errno;
-    let short_of_something = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::NOSPC].map(Errno::raw_os_error);
+    let short_of_something = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::NOSPC];
+    // a program that is just being replaced, a disk or cgroup that does not answer as it should
+    let in_disorder = [Errno::TXTBSY, Errno::BUSY, Errno::IO, Errno::NODEV];
+    let is_of = |errnos: &[Errno], code: i32| errnos.iter().any(|errno| errno.raw_os_error() == code);
     let kind = match error.raw_os_error() {
-        Some(code) if short_of_something.contains(&code) => ErrorKind::Unavailable,
+        Some(code) if is_of(&short_of_something, code) => ErrorKind::Unavailable,
+        Some(code) if is_of(&in_disorder, code) => ErrorKind::Other,
         _ => ErrorKind::Invalid,
     };
     let user = command.user.as_ref().map(|user| format!(" as user {user:?}")).unwrap_or_default();
     let text = format!("{} did not start{user} in directory {:?}: {error}", command.program, directory(command));
-    Refusal { kind, text }
+    Refusal::new(kind, text)
 }
 
 fn directory(command: &Command) -> &str {
@@ -98,14 +101,14 @@ fn directory(command: &Command) -> &str {
 fn check_text(command: &Command) -> Result<(), Refusal> {
     let with_nul = |text: &String| text.contains('\0');
     if with_nul(&command.program) || command.args.iter().any(with_nul) {
-        return Err(invalid("program and arguments cannot contain a NUL byte"));
+        return Err(Refusal::invalid("program and arguments cannot contain a NUL byte"));
     }
     for (name, value) in &command.env {
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(invalid(format!("environment name {name:?}: not empty, no '=' and no NUL byte")));
+            return Err(Refusal::invalid(format!("environment name {name:?}: not empty, no '=' and no NUL byte")));
         }
         if with_nul(value) {
-            return Err(invalid(format!("environment variable {name}: its value contains a NUL byte")));
+            return Err(Refusal::invalid(format!("environment variable {name}: its value contains a NUL byte")));
         }
     }
     Ok(())
@@ -113,17 +116,17 @@ fn check_text(command: &Command) -> Result<(), Refusal> {
 
 fn check_limits(command: &Command) -> Result<(), Refusal> {
     if command.cpu_millis.is_some_and(|millis| millis < 10) {
-        return Err(invalid("a cpu limit is at least 10 thousandths of a core"));
+        return Err(Refusal::invalid("a cpu limit is at least 10 thousandths of a core"));
     }
     if command.memory_bytes.is_some_and(|bytes| bytes < 1024 * 1024) {
-        return Err(invalid("a memory limit is at least 1 MiB"));
+        return Err(Refusal::invalid("a memory limit is at least 1 MiB"));
     }
     Ok(())
 }
 
 /// The user to switch to; nothing when it is the keeper's own.
 fn check_user(text: &str) -> Result<Option<User>, Refusal> {
-    let user = user::resolve(text).map_err(invalid)?;
+    let user = user::resolve(text).map_err(Refusal::invalid)?;
     let own = geteuid();
     if own.is_root() {
         return Ok(Some(user));
@@ -131,35 +134,39 @@ fn check_user(text: &str) -> Result<Option<User>, Refusal> {
     if user.uid == own {
         return Ok(None);
     }
-    Err(invalid(format!("user {text:?}: the keeper runs as uid {} and only root can become somebody else", own.as_raw())))
+    Err(Refusal::invalid(format!("user {text:?}: the keeper runs as uid {} and only root can become somebody else", own.as_raw())))
 }
 
 fn check_directory(directory: &str) -> Result<(), Refusal> {
     if !directory.starts_with('/') || directory.contains('\0') {
-        return Err(invalid(format!("directory {directory:?} is not absolute")));
+        return Err(Refusal::invalid(format!("directory {directory:?} is not absolute")));
     }
     match std::fs::metadata(directory) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(invalid(format!("directory {directory:?} is not a directory"))),
-        Err(error) => Err(invalid(format!("directory {directory:?}: {error}"))),
+        Ok(_) => Err(Refusal::invalid(format!("directory {directory:?} is not a directory"))),
+        Err(error) => Err(Refusal::invalid(format!("directory {directory:?}: {error}"))),
     }
 }
 
 fn check_program(program: &str) -> Result<(), Refusal> {
     if !program.starts_with('/') {
-        return Err(invalid(format!("program {program:?} is not an absolute path")));
+        return Err(Refusal::invalid(format!("program {program:?} is not an absolute path")));
     }
     let found = std::fs::metadata(program).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => invalid(format!("program {program:?} not found")),
-        _ => invalid(format!("program {program:?}: {error}")),
+        io::ErrorKind::NotFound => Refusal::invalid(format!("program {program:?} not found")),
+        _ => Refusal::invalid(format!("program {program:?}: {error}")),
     })?;
     if !found.is_file() {
-        return Err(invalid(format!("program {program:?} is not a file")));
+        return Err(Refusal::invalid(format!("program {program:?} is not a file")));
     }
     if found.permissions().mode() & 0o111 == 0 {
-        return Err(invalid(format!("program {program:?} is not executable (chmod +x?)")));
+        return Err(Refusal::invalid(format!("program {program:?} is not executable (chmod +x?)")));
     }
-    if is_foreign(program) { Err(invalid(format!("program {program:?} is neither a binary nor a script that begins with #!"))) } else { Ok(()) }
+    if is_foreign(program) {
+        Err(Refusal::invalid(format!("program {program:?} is neither a binary nor a script that begins with #!")))
+    } else {
+        Ok(())
+    }
 }
 
 /// Is it a file that exec would refuse and libc would then hand to a shell? Nothing here is ever run by a shell unasked.

@@ -1,7 +1,7 @@
 //! The keeper: a small process that holds local child processes, so that they outlive the host.
 //!
-//! Its nouns: a **process** is held under a *key*; its output goes to a **log**, line by line; its end is an **exit**, on disk
-//! before anybody hears of it. Stopping one stops its whole tree. What the host asks and hears is in [`protocol`]; [`keeper`] is the process
+//! Its nouns: a **process** is held under a *key*; its output goes to a **log**, line by line; its end is an **exit**, written
+//! down before anybody hears of it. Stopping one stops its whole tree. What the host asks and hears is in [`protocol`]; [`keeper`] is the process
 //! itself, started by [`client::ensure`] and left alone from then on; [`client::Client`] speaks to it, blocking.
 //!
 //! ```no_run
@@ -23,6 +23,7 @@ pub mod client;
 pub mod keeper;
 pub mod protocol;
 
+mod append;
 mod cgroup;
 mod clock;
 mod identity;
@@ -34,3 +35,5 @@ mod signal;
 mod task;
 mod tree;
 mod user;
+
+pub use signal::name as signal_name;

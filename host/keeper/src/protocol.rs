@@ -54,7 +54,8 @@ pub enum Request {
     /// Signals the process group, waits, kills what is left of the tree. Answer, once nothing of it is alive:
     /// [`Response::Exit`].
     ///
-    /// A stop that runs already is joined: the earlier of the two deadlines counts.
+    /// A stop that runs already is joined: the earlier of the two deadlines counts, and `signal` is not sent. Of what is
+    /// [`State::Unknown`] there is no exit to answer: that is [`ErrorKind::NotFound`], and nothing of its tree is alive all the same.
     Stop {
         /// Which one.
         key: String,
@@ -180,6 +181,18 @@ pub struct Refusal {
     pub text: String,
 }
 
+impl Refusal {
+    /// A refusal of that kind.
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Refusal {
+        Refusal { kind, text: text.into() }
+    }
+
+    /// A refusal of something that can never work.
+    pub fn invalid(text: impl Into<String>) -> Refusal {
+        Refusal::new(ErrorKind::Invalid, text)
+    }
+}
+
 /// Why, by what the client does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -201,7 +214,9 @@ pub enum ErrorKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// A process ended; its exit is on disk.
+    /// A process ended, and nothing of its tree is alive. A new keeper knows it too; a machine that falls within the next second may forget it.
+    ///
+    /// What became [`State::Unknown`] is not told: there is no exit.
     Exited {
         /// Which one.
         key: String,

@@ -46,7 +46,7 @@ pub(crate) fn by_name(name: &str) -> Option<Signal> {
 }
 
 /// The name of a signal's number; `SIG34` and so on for what has no name of its own.
-pub(crate) fn name(number: i32) -> String {
+pub fn name(number: i32) -> String {
     let known = NAMES.iter().find(|(_, signal)| signal.as_raw() == number);
     known.map_or_else(|| format!("SIG{number}"), |(name, _)| (*name).to_owned())
 }

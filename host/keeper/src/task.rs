@@ -91,10 +91,10 @@ impl Task {
         self.state == State::Running
     }
 
-    /// An end counts once nothing of the tree is alive.
+    /// An end counts once nothing of the tree is alive, whether it was seen or not.
     fn shown_state(&self) -> State {
         match &self.state {
-            State::Exited(_) if !self.is_announced => State::Running,
+            State::Exited(_) | State::Unknown(_) if !self.is_announced => State::Running,
             state => state.clone(),
         }
     }

@@ -14,5 +14,5 @@
 mod read;
 mod write;
 
-pub use read::{LedgerError, Memory, each, meta, recall};
+pub use read::{LedgerError, Memory, each, keys, meta, recall};
 pub use write::{HandleRecord, OF_THE_HOST, WantedRecord, event, handle_key, save, to_json, wanted_key};

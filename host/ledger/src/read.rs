@@ -16,6 +16,8 @@ pub struct Memory<H> {
     pub owner: Option<String>,
     /// Counted up by every request.
     pub generation: u64,
+    /// How many starts may be under way at once, when somebody said so.
+    pub max_parallel: Option<u32>,
     /// What the core goes on with.
     pub remembered: Remembered,
     /// How each service was written.
@@ -24,6 +26,8 @@ pub struct Memory<H> {
     pub handles: BTreeMap<Run, HandleRecord<H>>,
     /// The number of the newest event.
     pub last_event: u64,
+    /// The boot of the machine, to be committed with the first decision: the store names a boot only together with times of it.
+    pub boot: Txn,
 }
 
 /// Why the books cannot be read.
@@ -42,20 +46,21 @@ pub enum LedgerError {
     },
 }
 
-/// Reads the store, and notes that `boot` is the boot of the machine it was last read in. An empty `boot` is never the same as another.
+/// Reads the store, for a host on this `boot` of the machine; an empty one is never the same as another.
 ///
 /// # Errors
 /// The store does not answer, or holds a record that is none; no record is skipped.
 pub fn recall<H: DeserializeOwned>(store: &dyn Store, boot: &str) -> Result<Memory<H>, LedgerError> {
     let same_boot = meta::<String>(store, "boot")?.is_some_and(|known| known == boot && !boot.is_empty());
-    store.txn(Txn::new().put("meta/boot", to_json(&boot)))?;
     let mut memory = Memory {
         owner: meta(store, "owner")?,
         generation: meta(store, "generation")?.unwrap_or(0),
+        max_parallel: meta(store, "max-parallel")?,
         remembered: Remembered { next_run: meta(store, "next-run")?.unwrap_or(1), same_boot, ..Remembered::default() },
         written: BTreeMap::new(),
         handles: BTreeMap::new(),
         last_event: store.events(u64::MAX, 1)?.last,
+        boot: Txn::new().put("meta/boot", to_json(&boot)),
     };
     each(store, "wanted/", |name, record: WantedRecord| {
         let name = service_name(name)?;
@@ -106,6 +111,21 @@ pub fn each<T: DeserializeOwned>(
             let record = read(key, entry)?;
             hear(key.strip_prefix(prefix).unwrap_or(key), record).map_err(|why| LedgerError::Record { key: key.clone(), reason: why.to_owned() })?;
         }
+    }
+}
+
+/// Every key that begins so.
+///
+/// # Errors
+/// The store does not answer.
+pub fn keys(store: &dyn Store, prefix: &str) -> Result<Vec<String>, StoreError> {
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let page = store.range(prefix, keys.last().map(String::as_str), 1_000)?;
+        if page.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(page.into_iter().map(|(key, _)| key));
     }
 }
 

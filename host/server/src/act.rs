@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{Action, CheckResult, Fault, Run, Span, Spec, Verdict};
+use hostler_core::{Action, CheckResult, CheckSpec, Fault, Run, Span, Spec, Verdict};
 use hostler_wasm::words::{ExecCommand, ExecOutput, Found, Handle, Resources, Status, Target, Task, TaskId};
-use hostler_wasm::{Call, CallError, Failure, FaultText, NextMove, Plugin, TaskExec, Wait};
+use hostler_wasm::{Call, CallError, Failure, NextMove, Plugin, TaskExec, Wait};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
 use crate::message::{Message, News};
 use crate::plugins::Plugins;
+use crate::secrets;
 
 /// How long a look at a backend's tasks may take.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long each page of a listing may take.
+/// How long a listing may take, all its pages together.
 const LIST: Duration = Duration::from_secs(30);
 /// How long freeing what is left of a task may take.
 const DESTROY: Duration = Duration::from_secs(60);
@@ -59,7 +60,8 @@ impl Actor {
                     handle: handle_of(desk, run),
                     subject: desk.task_id(&spec.name, replica, run),
                 };
-                self.check(Asked { run, check, ticket }, spec, target, exec);
+                let Some(check) = spec.checks.get(check).cloned() else { return };
+                self.check(Asked { run, check, ticket }, target, exec);
             }
             // The loop has committed them.
             Action::Save(_) | Action::Tell(_) => {}
@@ -75,7 +77,7 @@ impl Actor {
         let me = self.clone();
         tokio::spawn(async move {
             let news = match me.started(&id, run, replica, &spec).await {
-                Ok((handle, status)) => News::Started { run, id, handle, status },
+                Ok((handle, status)) => News::Started { run, backend: spec.backend.plugin.clone(), id, handle, status },
                 Err(fault) => News::StartFailed { run, fault },
             };
             me.answer(news);
@@ -85,8 +87,10 @@ impl Actor {
     async fn started(&self, id: &str, run: Run, replica: u32, spec: &Spec) -> Result<(Handle, Option<Status>), Fault> {
         let plugin = self.backend(&spec.backend.plugin)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(&spec.backend.plugin))?;
-        let task = task(id, run, replica, spec).await?;
-        let call = Call::within(duration(spec.timeout)).about(id);
+        let timeout = duration(spec.timeout);
+        let task = tokio::time::timeout(timeout, task(id, run, replica, spec)).await;
+        let task = task.map_err(|_| Fault::Failed(format!("its secrets cannot be read within {}", spec.timeout)))??;
+        let call = Call::within(timeout).about(id);
         let handle = backend.start(call, &task).await.map_err(|error| fault(&error))?;
         // For people to see its pid at once; the loop looks again soon anyway.
         let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
@@ -153,9 +157,10 @@ impl Actor {
     pub(crate) fn look_at(&self, backend: String, run: Run, handle: Handle) {
         let me = self.clone();
         tokio::spawn(async move {
-            // A look that fails is made up for by the next batch.
-            if let Some(status) = me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
-                me.answer(News::Seen { run, status });
+            match me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
+                Some(status) => me.answer(News::Seen { backend, run, status }),
+                // A look at all of them makes up for it, and says what is wrong.
+                None => drop(me.outbox.send(Message::Wake { backend, id: None })),
             }
         });
     }
@@ -163,7 +168,7 @@ impl Actor {
     async fn inspected(&self, name: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
-        backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.why.to_string())
+        backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.brief())
     }
 
     fn list(&self, backend: String) {
@@ -177,30 +182,29 @@ impl Actor {
     async fn listed(&self, name: &str) -> Result<Vec<Found>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
-        backend.list(Call::within(LIST)).await.map_err(|error| error.why.to_string())
+        backend.list(Call::within(LIST)).await.map_err(|error| error.brief())
     }
 
-    fn check(&self, asked: Asked, spec: Arc<Spec>, target: Target, exec: TaskDoor) {
+    fn check(&self, asked: Asked, target: Target, exec: TaskDoor) {
         let me = self.clone();
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
-            let (verdict, message, details) = me.checked(&asked, &spec, &target, exec).await;
+            let (verdict, message, details) = me.checked(&asked.check, &target, exec).await;
             let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
             let Asked { run, check, ticket } = asked;
-            me.answer(News::Checked { result: CheckResult { run, check, ticket, verdict, message, took }, details });
+            me.answer(News::Checked { result: CheckResult { run, ticket, verdict, message, took }, check: check.name, details });
         });
     }
 
-    async fn checked(&self, asked: &Asked, spec: &Spec, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
+    async fn checked(&self, check: &CheckSpec, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
         let unknown = |why: String| (Verdict::Unknown, why, BTreeMap::new());
-        let Some(check) = spec.checks.get(asked.check) else { return unknown("there is no such check any more".to_owned()) };
         let Some(plugin) = self.plugins.get(&check.plugin) else { return unknown(self.plugins.why_not(&check.plugin)) };
         let Some(health_check) = plugin.health_check() else { return unknown(format!("plugin `{}` is no health check", check.plugin)) };
         let subject = format!("{}/{}", exec.subject, check.name);
         let call = Call::within(duration(check.timeout)).about(&subject);
         match health_check.check(call, target, &check.settings, Some(Arc::new(exec))).await {
             Ok(report) => (verdict(report.verdict), report.message, report.details.into_iter().collect()),
-            Err(error) => unknown(error.why.to_string()),
+            Err(error) => unknown(error.brief()),
         }
     }
 }
@@ -208,7 +212,7 @@ impl Actor {
 /// Which check of which life.
 struct Asked {
     run: Run,
-    check: usize,
+    check: CheckSpec,
     ticket: u64,
 }
 
@@ -257,9 +261,8 @@ async fn task(id: &str, run: Run, replica: u32, spec: &Spec) -> Result<Task, Fau
         env.insert("PATH".to_owned(), path);
     }
     for (name, path) in &spec.secrets {
-        let secret =
-            tokio::fs::read_to_string(path).await.map_err(|error| Fault::Failed(format!("secret {name} cannot be read from {path}: {error}")))?;
-        env.insert(name.clone(), secret.trim_end_matches(['\n', '\r']).to_owned());
+        let secret = secrets::read(path).await.map_err(|why| Fault::Failed(format!("secret {name} cannot be read from {path}: {why}")))?;
+        env.insert(name.clone(), secret);
     }
     Ok(Task {
         id: TaskId { id: id.to_owned(), workspace: WORKSPACE.to_owned(), service: spec.name.to_string(), replica, run },
@@ -294,10 +297,10 @@ pub(crate) fn duration(span: Span) -> Duration {
 
 /// A failed call as the core hears of it.
 fn fault(error: &CallError) -> Fault {
-    let text = error.why.to_string();
+    let text = error.brief();
     match error.next_move() {
         NextMove::Report => match error.fault() {
-            Some(said @ hostler_wasm::words::Fault::Denied(_)) => Fault::Denied(FaultText(said).to_string()),
+            Some(hostler_wasm::words::Fault::Denied(_)) => Fault::Denied(text),
             Some(hostler_wasm::words::Fault::Unsupported(_)) => Fault::Unsupported(text),
             _ => Fault::Invalid(text),
         },

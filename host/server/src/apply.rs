@@ -54,6 +54,9 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         let Some(spec) = read.services.get_mut(name.as_str()) else { continue };
         doubt_backend(spec, &table, base_dir, &places, &mut problems, &mut missing).await;
         doubt_checks(spec, &table, base_dir, &places, &mut problems, &mut missing).await;
+        for path in spec.secrets.values_mut() {
+            *path = config::absolute(path, base_dir).to_string_lossy().into_owned();
+        }
         spec.task_digest = config::task_digest(spec);
     }
     Ok(Prepared {
@@ -186,6 +189,7 @@ fn find(
                 name: name.to_owned(),
                 used_by: Vec::new(),
                 reason: why.reason.clone(),
+                hint: why.hint.clone(),
             });
             if !entry.used_by.iter().any(|other| other == service.as_str()) {
                 entry.used_by.push(service.to_string());
@@ -205,7 +209,9 @@ fn find(
 pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     let core = &desk.core;
     let now: BTreeMap<ServiceName, &Spec> = core.names().filter_map(|name| Some((name.clone(), core.wanted(name.as_str())?.spec.as_ref()))).collect();
+    let differences = |name: &ServiceName| now.get(name).zip(prepared.specs.get(name)).map(|(before, after)| config::differences(before, after));
     let changes = hostler_core::plan(&now, &prepared.specs).into_iter().map(|change| PlannedChange {
+        reasons: differences(&change.service).unwrap_or_default(),
         service: change.service.to_string(),
         change: match change.kind {
             ChangeKind::Create => Change::Create,
@@ -214,7 +220,6 @@ pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
             ChangeKind::Remove => Change::Remove,
             ChangeKind::Unchanged => Change::Unchanged,
         },
-        reasons: change.differs,
     });
     Plan {
         version: Shape,

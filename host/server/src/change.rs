@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hostler_api::{Code, Failure};
 use hostler_core::{Desired, Event, ServiceName, Status, Wanted};
-use hostler_store::{StoreError, Txn};
+use hostler_store::{Store, StoreError, Txn};
 
 use crate::apply::Prepared;
 use crate::clock;
@@ -98,7 +98,11 @@ impl Driver {
 
     async fn request_restart(&mut self, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
-        let names = self.known(names)?;
+        let asked_all = names.is_empty();
+        let mut names = self.known(names)?;
+        if asked_all {
+            names.retain(|name| self.is_to_run(name, force));
+        }
         for name in &names {
             if !force && self.desk.core.status(name.as_str()) == Status::Failed {
                 let (because, _) = self.desk.core.explain(name.as_str());
@@ -117,6 +121,15 @@ impl Driver {
         Ok(order)
     }
 
+    /// Is it one that a restart of everything means? What was stopped by hand or is done stays so, and what has failed starts only by force.
+    fn is_to_run(&self, name: &ServiceName, force: bool) -> bool {
+        let wanted = self.desk.core.wanted(name.as_str());
+        let status = self.desk.core.status(name.as_str());
+        wanted.is_some_and(|wanted| wanted.desired == Desired::Running && wanted.spec.enabled)
+            && status != Status::Completed
+            && (force || status != Status::Failed)
+    }
+
     async fn request_down(&mut self, keep: bool, force: bool) -> Result<Vec<ServiceName>, Failure> {
         if keep {
             return self.request_stop(Vec::new(), force).await;
@@ -127,9 +140,6 @@ impl Driver {
             txn = txn.delete(ledger::wanted_key(name));
         }
         self.commit_request(txn).await?;
-        if force {
-            self.desk.core.handle(clock::now(), Event::Force(order.clone()));
-        }
         let gone = order.iter().map(|name| (name.clone(), None)).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(gone));
         if force {
@@ -220,6 +230,13 @@ impl Driver {
             changes.push((name, None));
         }
         txn = plugins.save(txn);
+        for name in self.desk.plugins.removed_by(&plugins) {
+            txn = txn.delete(format!("plugins/{name}"));
+            // As long as tasks of it are left, it may come back for them.
+            if !self.desk.handles.keys().any(|run| self.desk.is_held_by(*run, &name)) {
+                txn = forget_state(Arc::clone(&self.store), txn, &name).await?;
+            }
+        }
         txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel));
         if let Err(failure) = self.commit_request(txn).await {
             self.desk.written = before_written;
@@ -228,6 +245,7 @@ impl Driver {
         for (backend, missing) in self.desk.plugins.swap(plugins) {
             self.desk.core.handle(clock::now(), Event::Plugin { backend, missing });
         }
+        self.watch_closely();
         self.desk.core.set_max_parallel(max_parallel);
         let names = changes.iter().map(|(name, _)| name.clone()).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
@@ -258,6 +276,14 @@ fn wanted_after(before: Option<&Wanted>, spec: Arc<hostler_core::Spec>, start: b
         restarts: before.restarts,
         spec,
     }
+}
+
+/// Takes out what a plugin keeps: whatever bears its name later begins anew.
+async fn forget_state(store: Arc<dyn Store>, txn: Txn, name: &str) -> Result<Txn, Failure> {
+    let prefix = format!("plugin-state/{name}/");
+    let keys = tokio::task::spawn_blocking(move || ledger::keys(&*store, &prefix)).await;
+    let keys = keys.unwrap_or(Err(StoreError::Closed)).map_err(|error| store_failure(&error))?;
+    Ok(keys.into_iter().fold(txn, Txn::delete))
 }
 
 /// A commit that did not work, for whoever asked.

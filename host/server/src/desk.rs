@@ -1,6 +1,6 @@
 //! Everything that the loop knows and reads may look at: the core, and what the core need not know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,8 +40,10 @@ pub(crate) struct Desk {
     pub(crate) details: BTreeMap<(ServiceName, u32, String), BTreeMap<String, String>>,
     /// Where the time of restarts goes.
     pub(crate) laps: Laps,
-    /// Tasks with our tag that nobody knows: backend and id.
-    pub(crate) strangers: BTreeMap<(String, String), Time>,
+    /// The backend that holds each life.
+    pub(crate) holders: BTreeMap<Run, String>,
+    /// Ids with our tag that nobody knows, from the latest listing of each backend.
+    pub(crate) strangers: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Desk {
@@ -54,6 +56,16 @@ impl Desk {
     pub(crate) fn run_of(&self, id: &str) -> Option<Run> {
         let rest = id.strip_prefix(self.owner.as_str())?.strip_prefix('-')?;
         rest.rsplit_once('-')?.1.parse().ok()
+    }
+
+    /// Notes which backend holds a life.
+    pub(crate) fn hold(&mut self, run: Run, backend: &str) {
+        self.holders.entry(run).or_insert_with(|| backend.to_owned());
+    }
+
+    /// Does this backend hold that life? What another one says of it is not about it.
+    pub(crate) fn is_held_by(&self, run: Run, backend: &str) -> bool {
+        self.holders.get(&run).is_some_and(|holder| holder == backend)
     }
 
     /// An attribute that the backend told of a life.
@@ -71,6 +83,7 @@ impl Desk {
     /// Forgets everything beside the core about a life.
     pub(crate) fn forget(&mut self, run: Run) {
         self.handles.remove(&run);
+        self.holders.remove(&run);
         self.seen.remove(&run);
         self.begun.remove(&run);
     }

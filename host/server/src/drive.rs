@@ -14,7 +14,7 @@ use crate::act::Actor;
 use crate::clock;
 use crate::desk::Desk;
 use crate::ledger::{self, HandleRecord};
-use crate::message::{Message, News};
+use crate::message::{Change, Message, News};
 use crate::operator::Operator;
 
 /// The loop and what it holds.
@@ -80,6 +80,7 @@ impl Driver {
         match message {
             Message::News(news) => self.hear_news(news),
             Message::Wake { backend, id } => self.hear_wake(backend, id),
+            Message::Keeper => self.watch_closely(),
             Message::Note(event) => self.next.events.push(event),
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => {
@@ -92,7 +93,8 @@ impl Driver {
     }
 
     fn hear_wake(&mut self, backend: String, id: Option<String>) {
-        let run = id.as_deref().and_then(|id| self.desk.run_of(id));
+        // A plugin may have something of the same name as another one's task: it says nothing about that task.
+        let run = id.as_deref().and_then(|id| self.desk.run_of(id)).filter(|run| self.desk.is_held_by(*run, &backend));
         if let Some((name, replica)) = run.and_then(|run| self.desk.core.owner_of(run)) {
             self.desk.laps.woken(name, replica);
         }
@@ -102,10 +104,18 @@ impl Driver {
         }
     }
 
+    /// As long as the keeper is there it tells every end of what it holds: a backend whose tasks it holds all needs few looks.
+    pub(crate) fn watch_closely(&mut self) {
+        let is_there = self.desk.keeper.greeting().is_some();
+        for (backend, is_held) in self.desk.plugins.backends() {
+            self.desk.core.handle(clock::now(), Event::Watched { backend, closely: is_there && is_held });
+        }
+    }
+
     fn hear_news(&mut self, news: News) {
         let now = clock::now();
         let event = match news {
-            News::Started { run, id, handle, status } => {
+            News::Started { run, backend, id, handle, status } => {
                 self.keep_handle(run, HandleRecord { id, handle });
                 if let Some((name, replica)) = self.desk.core.owner_of(run) {
                     self.desk.laps.started(name, replica);
@@ -114,7 +124,7 @@ impl Driver {
                 let Some(status) = status else { return };
                 let phase = phase(&status);
                 self.desk.seen.insert(run, status);
-                Event::Seen(vec![(run, phase)])
+                Event::Seen { backend, seen: vec![(run, phase)] }
             }
             News::StartFailed { run, fault } => Event::StartFailed { run, fault },
             News::Stopped { run, status } => {
@@ -127,18 +137,18 @@ impl Driver {
             News::StopFailed { run, fault } => Event::StopFailed { run, fault },
             News::Destroyed { run, fault } => Event::Destroyed { run, fault },
             News::Looked { backend, seen } => Event::Looked { backend, seen: seen.map(|seen| self.note_statuses(seen)) },
-            News::Seen { run, status } => {
+            News::Seen { backend, run, status } => {
                 if let Some((name, replica)) = self.desk.core.owner_of(run) {
                     self.desk.laps.seen(name, replica);
                 }
-                Event::Seen(self.note_statuses(vec![(run, status)]))
+                Event::Seen { backend, seen: self.note_statuses(vec![(run, status)]) }
             }
             News::Listed { backend, found } => {
                 let found = found.map(|found| self.note_found(&backend, found));
                 Event::Listed { backend, found }
             }
-            News::Checked { result, details } => {
-                self.note_details(result.run, result.check, details);
+            News::Checked { result, check, details } => {
+                self.note_details(result.run, check, details);
                 Event::Checked(result)
             }
         };
@@ -165,9 +175,10 @@ impl Driver {
     /// What a backend has of ours: handles we did not know are kept, and strangers are reported once.
     fn note_found(&mut self, backend: &str, found: Vec<Found>) -> Vec<(Run, Phase)> {
         let mut phases = Vec::new();
+        let mut strangers = BTreeSet::new();
         for Found { id, handle, status, .. } in found {
-            let Some(run) = self.desk.run_of(&id).filter(|run| self.is_ours(*run, &id)) else {
-                self.report_stranger(backend, id);
+            let Some(run) = self.desk.run_of(&id).filter(|run| self.is_ours(*run, &id, backend)) else {
+                strangers.insert(id);
                 continue;
             };
             if !self.desk.handles.contains_key(&run) {
@@ -176,33 +187,45 @@ impl Driver {
             phases.push((run, phase(&status)));
             self.desk.seen.insert(run, status);
         }
+        self.report_strangers(backend, strangers);
         phases
     }
 
-    fn is_ours(&self, run: Run, id: &str) -> bool {
-        match self.desk.core.owner_of(run) {
-            Some((name, replica)) => self.desk.task_id(name, replica, run) == id,
-            None => self.desk.core.is_abandoned(run),
+    /// Is this a life that we know, under its own id, at the backend that holds it?
+    fn is_ours(&self, run: Run, id: &str, backend: &str) -> bool {
+        self.desk.is_held_by(run, backend)
+            && match self.desk.core.owner_of(run) {
+                Some((name, replica)) => self.desk.task_id(name, replica, run) == id,
+                None => self.desk.core.is_abandoned(run),
+            }
+    }
+
+    /// Tells of those that the listing before did not have: one event for all of them.
+    fn report_strangers(&mut self, backend: &str, strangers: BTreeSet<String>) {
+        /// More are only counted.
+        const NAMED: usize = 5;
+        let before = self.desk.strangers.remove(backend).unwrap_or_default();
+        let new: Vec<&String> = strangers.difference(&before).collect();
+        if !new.is_empty() {
+            let named: Vec<&str> = new.iter().take(NAMED).map(|id| id.as_str()).collect();
+            let more = if new.len() > named.len() { format!(" and {} more", new.len() - named.len()) } else { String::new() };
+            let message = format!("backend {backend} has `{}`{more} with our tag, which nobody here knows; it is left alone", named.join("`, `"));
+            let data = serde_json::json!({ "message": message, "backend": backend, "count": new.len(), "ids": named });
+            self.next.events.push(NewEvent::new("stranger", ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()));
+        }
+        if !strangers.is_empty() {
+            self.desk.strangers.insert(backend.to_owned(), strangers);
         }
     }
 
-    fn report_stranger(&mut self, backend: &str, id: String) {
-        let key = (backend.to_owned(), id);
-        if self.desk.strangers.contains_key(&key) {
-            return;
-        }
-        let message = format!("backend {backend} has `{}` with our tag, and nobody here knows it; it is left alone", key.1);
-        let data = serde_json::json!({ "message": message, "backend": backend, "id": key.1 });
-        self.next.events.push(NewEvent::new("stranger", ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()));
-        self.desk.strangers.insert(key, clock::now());
-    }
-
-    fn note_details(&mut self, run: Run, check: usize, details: BTreeMap<String, String>) {
+    /// Keeps the figures of a check under its name, unless the spec has it no longer.
+    fn note_details(&mut self, run: Run, check: String, details: BTreeMap<String, String>) {
         let Some((name, replica)) = self.desk.core.owner_of(run) else { return };
-        let Some(spec) = self.desk.core.service(name.as_str()).map(|service| service.spec) else { return };
-        let Some(check) = spec.checks.get(check) else { return };
-        let key = (name.clone(), replica, check.name.clone());
-        self.desk.details.insert(key, details);
+        let wanted = self.desk.core.wanted(name.as_str());
+        if wanted.is_some_and(|wanted| wanted.spec.checks.iter().any(|spec| spec.name == check)) {
+            let key = (name.clone(), replica, check);
+            self.desk.details.insert(key, details);
+        }
     }
 
     // ---- carrying out ----------------------------------------------------------------------------------------------
@@ -216,11 +239,11 @@ impl Driver {
         while let Some(action) = self.desk.core.poll_action() {
             match action {
                 Action::Save(saved) => {
-                    if let Saved::Task(run, None) = &saved {
-                        self.desk.forget(*run);
-                    }
-                    if let Saved::Slot(name, ..) = &saved {
-                        touched.insert(name.clone());
+                    match &saved {
+                        Saved::Task(run, Some(record)) => self.desk.hold(*run, &record.backend),
+                        Saved::Task(run, None) => self.desk.forget(*run),
+                        Saved::Slot(name, ..) => drop(touched.insert(name.clone())),
+                        Saved::NextRun(_) => {}
                     }
                     txn = ledger::save(txn, saved);
                 }
@@ -233,8 +256,10 @@ impl Driver {
             }
         }
         let decided = Instant::now();
-        if !txn.ops.is_empty() || !txn.events.is_empty() {
-            self.commit_at_last(txn).await;
+        let is_remembered = (txn.ops.is_empty() && txn.events.is_empty()) || self.commit_at_last(txn).await;
+        if !is_remembered {
+            // The host ends here; the next one decides again, from what was committed.
+            return;
         }
         let committed = Instant::now();
         for effect in effects {
@@ -281,31 +306,41 @@ impl Driver {
         }
     }
 
-    /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile.
-    async fn commit_at_last(&mut self, txn: Txn) {
+    /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile. False when the host is to end first.
+    async fn commit_at_last(&mut self, mut txn: Txn) -> bool {
         loop {
             match self.commit(txn.clone()).await {
                 Ok(()) => {
                     if self.desk.trouble.take().is_some() {
                         tracing::info!("the store takes commits again");
                     }
-                    return;
+                    return true;
                 }
-                Err(error) => {
-                    if self.desk.trouble.is_none() {
-                        tracing::error!(%error, "nothing can be committed; the host waits, and tasks go on as they are");
+                Err(StoreError::Invalid(reason)) => {
+                    let refused = txn.drop_refused();
+                    refused.iter().for_each(|error| tracing::error!(%error, "this can never be remembered, and is left out"));
+                    if !refused.is_empty() {
+                        continue;
                     }
-                    self.desk.trouble = Some(error.to_string());
+                    self.note_trouble(&StoreError::Invalid(reason));
                 }
+                Err(error) => self.note_trouble(&error),
             }
             if self.leaving {
-                return;
+                return false;
             }
             self.serve_reads(COMMIT_AGAIN).await;
         }
     }
 
-    /// Answers reads for a while, and keeps everything else for later.
+    fn note_trouble(&mut self, error: &StoreError) {
+        if self.desk.trouble.is_none() {
+            tracing::error!(%error, "nothing can be committed; the host waits, and tasks go on as they are");
+        }
+        self.desk.trouble = Some(error.to_string());
+    }
+
+    /// Answers reads for a while, and keeps everything else for later. Only leaving needs nothing remembered, so it can be asked for.
     async fn serve_reads(&mut self, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         while let Ok(message) = tokio::time::timeout_at(end, self.inbox.recv()).await {
@@ -313,6 +348,10 @@ impl Driver {
                 Some(Message::Look(look)) => look(&self.desk),
                 Some(Message::Leave) | None => {
                     self.leaving = true;
+                    return;
+                }
+                Some(Message::Change(leave @ Change::Shutdown { stop_services: false, .. }, answer)) => {
+                    answer.send(self.change(leave).await).ok();
                     return;
                 }
                 Some(Message::Change(_, answer)) => {

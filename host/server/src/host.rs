@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hostler_api::{ApplyRequest, Code, Failure, routes};
 use hostler_core::{Config, Core, Event, Time};
 use hostler_keeper::protocol::Request;
-use hostler_store::{Memory, Sqlite, Store, StoreError, Txn};
+use hostler_store::{Memory, Sqlite, Store, StoreError};
 use hostler_wasm::{ExitNews, KeeperLink, PoolOptions, RestartHook, Runtime, RuntimeOptions};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -200,7 +200,10 @@ impl Host {
             Some(request) => Some(first_configuration(&plugins, request).await?),
             None => None,
         };
-        let config = Config { seed: clock::wall_ms() ^ u64::from(std::process::id()), max_parallel: max_parallel(&*store)?, ..Config::default() };
+        let default = Config::default();
+        let max_parallel = memory.max_parallel.unwrap_or(default.max_parallel);
+        let config = Config { seed: clock::wall_ms() ^ u64::from(std::process::id()), max_parallel, ..default };
+        let holders = memory.remembered.tasks.iter().map(|(run, record)| (*run, record.backend.clone())).collect();
         let mut core = Core::restore(config, started_at, memory.remembered);
         for (backend, missing) in plugins.swap(plugins.table()) {
             core.handle(clock::now(), Event::Plugin { backend, missing });
@@ -223,6 +226,7 @@ impl Host {
             startup_ms: BTreeMap::new(),
             details: BTreeMap::new(),
             laps: Laps::default(),
+            holders,
             strangers: BTreeMap::new(),
         };
         let (events, _) = broadcast::channel(4_096);
@@ -244,11 +248,11 @@ impl Host {
             operator: Operator::new(&path),
             events,
             rounds,
-            next: Txn::new(),
+            next: memory.boot,
             backlog: VecDeque::new(),
             leaving: false,
         };
-        let waking = tokio::spawn(wake_on_exits(keeper.exits(), outbox.clone()));
+        let waking = tokio::spawn(wake_on_exits(Arc::clone(&keeper), outbox.clone()));
         let tidying = tokio::spawn(tidy(Arc::clone(&store)));
         let serving = tokio::spawn(http::serve(listener, door));
         let socket = path.join(routes::SOCKET);
@@ -321,12 +325,6 @@ fn open_store(path: &Path, engine: StoreEngine) -> Result<Arc<dyn Store>, HostEr
     }
 }
 
-fn max_parallel(store: &dyn Store) -> Result<u32, HostError> {
-    let default = Config::default().max_parallel;
-    let entry = store.get("meta/max-parallel")?;
-    Ok(entry.and_then(|entry| serde_json::from_slice(&entry.value).ok()).unwrap_or(default))
-}
-
 /// The keeper outlives hosts: it is found, or started.
 async fn connect_keeper(state_dir: &Path, exe: &Path) -> Result<Arc<KeeperLink>, HostError> {
     let (dir, exe) = (state_dir.join("keeper"), exe.to_owned());
@@ -348,13 +346,22 @@ async fn end_idle_keeper(keeper: &KeeperLink) {
     tracing::debug!(?asked, "asked the keeper to end if it holds nothing");
 }
 
-/// A crash wakes its backend at once; a lost hint costs one interval.
-async fn wake_on_exits(mut exits: broadcast::Receiver<ExitNews>, outbox: mpsc::UnboundedSender<Message>) {
+/// A crash wakes its backend at once; where ends may have been missed, everything is looked at.
+async fn wake_on_exits(keeper: Arc<KeeperLink>, outbox: mpsc::UnboundedSender<Message>) {
+    let (mut exits, mut presence) = (keeper.exits(), keeper.presence());
+    // What the keeper is now is told first.
+    presence.mark_changed();
     loop {
-        let wake = match exits.recv().await {
-            Ok(ExitNews::Exited { plugin, key, .. }) => Message::Wake { backend: plugin, id: Some(key) },
-            Ok(ExitNews::Reconnected) | Err(broadcast::error::RecvError::Lagged(_)) => Message::Wake { backend: "process".to_owned(), id: None },
-            Err(broadcast::error::RecvError::Closed) => return,
+        let wake = tokio::select! {
+            news = exits.recv() => match news {
+                Ok(ExitNews::Exited { plugin, key, .. }) => Message::Wake { backend: plugin, id: Some(key) },
+                Ok(ExitNews::Reconnected) | Err(broadcast::error::RecvError::Lagged(_)) => Message::Keeper,
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+            changed = presence.changed() => match changed {
+                Ok(()) => Message::Keeper,
+                Err(_) => return,
+            },
         };
         if outbox.send(wake).is_err() {
             return;
@@ -376,7 +383,7 @@ async fn tidy(store: Arc<dyn Store>) {
     }
 }
 
-/// A socket of ours alone: its directory is private, and so is the socket from its first instant.
+/// A socket of ours alone: nobody else gets into its directory.
 fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
     use std::os::unix::fs::PermissionsExt;
     let path = state_dir.join(routes::SOCKET);
@@ -385,10 +392,7 @@ fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove the old socket", error)),
         Ok(()) | Err(_) => {}
     }
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = bind(state_dir, &path);
-    rustix::process::umask(before);
-    let listener = bound.map_err(|error| failed("listen on", error))?;
+    let listener = bind(state_dir, &path).map_err(|error| failed("listen on", error))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed("protect", error))?;
     Ok(listener)
 }

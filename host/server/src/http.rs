@@ -12,10 +12,10 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hostler_api::{
     ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, EventItem, EventRecord, EventsQuery, Failure, Graph, LogsQuery,
-    RestartRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StopRequest, Timestamp, routes,
+    RestartRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StopRequest, routes,
 };
 use hostler_core::ServiceName;
-use hostler_store::Store;
+use hostler_store::{EventPage, Store, StoreError};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -237,8 +237,11 @@ async fn services(State(door): State<Door>, uri: Uri) -> Answer {
 
 async fn service(State(door): State<Door>, Path(name): Path<String>) -> Answer {
     let asked = name.clone();
-    let (detail, measured) =
-        door.look(move |desk| (speak::detail(desk, &asked).ok_or_else(|| speak::not_found(desk, &asked)), logs::measurable(desk, &asked))).await?;
+    let (detail, measured) = door
+        .look(move |desk| {
+            (speak::detail(desk, &asked, speak::Past::Told).ok_or_else(|| speak::not_found(desk, &asked)), logs::measurable(desk, &asked))
+        })
+        .await?;
     let mut detail = detail?;
     logs::add_usage(&door.plugins, measured, &mut detail).await;
     json(&detail)
@@ -314,34 +317,22 @@ async fn health(State(door): State<Door>) -> Answer {
     json(&door.look(speak::health_report).await?)
 }
 
-/// Runs the checks of some services now, and answers once each has a newer result than before.
+/// Runs the checks of some services now, and answers once each has said something since.
 async fn check_now(State(door): State<Door>, request: Body) -> Answer {
-    /// Checks under way are waited for, but not for ever.
-    const LONGEST: Duration = Duration::from_secs(60);
     let asked: CheckNowRequest = body(request).await?;
     let begun = clock::now();
     let mut rounds = door.rounds.clone();
     let accepted = door.change(Change::CheckNow(names(&asked.services)?)).await?;
-    let chosen: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
-    let end = tokio::time::Instant::now() + LONGEST;
+    let names: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
+    let end = tokio::time::Instant::now() + CheckNow::LONGEST;
     loop {
         rounds.mark_unchanged();
-        let names = chosen.clone();
-        let (results, not_checked, composite_health) = door
-            .look(move |desk| {
-                let (results, none) = speak::newest_results(desk, &names);
-                (results, none, desk.core.composite_health())
-            })
-            .await?;
-        let fresh = results.iter().all(|result| result.timestamp >= clock::wall(begun));
-        let late = tokio::time::timeout_at(end, async {
-            if !fresh {
-                // The loop goes round at every result.
-                rounds.changed().await.ok();
-            }
-        });
-        if fresh || late.await.is_err() {
-            return json(&CheckNow { version: Shape, timestamp: Timestamp(clock::wall_ms()), composite_health, results, not_checked });
+        let asked = names.clone();
+        let (now, awaits) =
+            door.look(move |desk| (speak::results_since(desk, &asked, begun), speak::is_awaiting_checks(desk, &asked, begun))).await?;
+        // The loop goes round at every result.
+        if !awaits || tokio::time::timeout_at(end, rounds.changed()).await.is_err() {
+            return json(&now);
         }
     }
 }
@@ -390,12 +381,28 @@ pub(crate) fn line<T: Serialize>(item: &T) -> Vec<u8> {
 
 async fn events(State(door): State<Door>, uri: Uri) -> Answer {
     let asked: EventsQuery = query(&uri)?;
+    // Followed first, so that nothing falls between the past and the present.
+    let following = door.events.subscribe();
+    let first = past(&door, asked.after.unwrap_or(0)).await?;
     let (tell, told) = mpsc::channel(256);
     tokio::spawn(async move {
         // It ends when the reader goes away, or with the host.
-        tell_events(&door, &asked, &tell).await;
+        tell_events(&door, &asked, first, following, &tell).await;
     });
     Ok(stream(told))
+}
+
+/// A page of events that are kept.
+async fn past(door: &Door, after: u64) -> Result<EventPage, Failure> {
+    let store = Arc::clone(&door.store);
+    let read = tokio::task::spawn_blocking(move || store.events(after, EVENTS_PAGE)).await;
+    read.unwrap_or(Err(StoreError::Closed)).map_err(|error| {
+        let failure = Failure::new(Code::Failed, format!("the events cannot be read: {error}"));
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
 }
 
 /// Returns once the loop has ended, which counts its rounds for as long as it goes.
@@ -403,16 +410,19 @@ pub(crate) async fn end_of_loop(rounds: &mut watch::Receiver<u64>) {
     while rounds.changed().await.is_ok() {}
 }
 
-async fn tell_events(door: &Door, asked: &EventsQuery, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+async fn tell_events(
+    door: &Door,
+    asked: &EventsQuery,
+    first: EventPage,
+    mut following: broadcast::Receiver<Arc<EventRecord>>,
+    tell: &mpsc::Sender<Vec<u8>>,
+) -> Option<()> {
     let chosen = listed(asked.services.as_deref());
     let wanted = |event: &EventRecord| chosen.as_ref().is_none_or(|names| event.service.as_ref().is_some_and(|name| names.contains(name)));
-    // Followed first, so that nothing falls between the past and the present.
-    let mut following = door.events.subscribe();
     let mut after = asked.after.unwrap_or(0);
     let mut left = asked.limit.filter(|_| !asked.follow).unwrap_or(usize::MAX);
+    let mut page = first;
     loop {
-        let store = Arc::clone(&door.store);
-        let page = tokio::task::spawn_blocking(move || store.events(after, EVENTS_PAGE)).await.ok()?.ok()?;
         let whole_gap = page.gap && after > 0;
         if let (true, Some(first)) = (whole_gap, page.events.first()) {
             tell.send(line(&EventItem::Gap { version: Shape, next: first.seq })).await.ok()?;
@@ -428,6 +438,10 @@ async fn tell_events(door: &Door, asked: &EventsQuery, tell: &mpsc::Sender<Vec<u
         if page.events.is_empty() || after >= page.last {
             break;
         }
+        page = match past(door, after).await {
+            Ok(page) => page,
+            Err(failure) => return tell.send(line(&EventItem::Error { version: Shape, message: failure.message })).await.ok(),
+        };
     }
     if !asked.follow {
         return Some(());

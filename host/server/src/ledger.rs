@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{HostError, clock};
 
-pub(crate) use hostler_ledger::{LedgerError, OF_THE_HOST, WantedRecord, each, handle_key, save, to_json, wanted_key};
+pub(crate) use hostler_ledger::{LedgerError, OF_THE_HOST, WantedRecord, each, handle_key, keys, save, to_json, wanted_key};
 
 /// What finds a task again.
 pub(crate) type HandleRecord = hostler_ledger::HandleRecord<Handle>;
@@ -68,5 +68,21 @@ impl From<LedgerError> for HostError {
             LedgerError::Store(error) => error.into(),
             LedgerError::Record { key, reason } => HostError::Record { key, reason },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_is_known_only_once_times_of_it_are_committed() {
+        let store = hostler_store::Memory::new();
+        let (owner, first) = recall(&store).expect("an empty store is good");
+        assert!(!first.remembered.same_boot);
+        let (same, second) = recall(&store).expect("it has an owner now");
+        assert!(!second.remembered.same_boot && same == owner);
+        store.txn(second.boot).expect("nobody else writes");
+        assert!(recall(&store).expect("it is as before").1.remembered.same_boot);
     }
 }

@@ -28,6 +28,7 @@ mod logs;
 mod message;
 mod operator;
 mod plugins;
+mod secrets;
 mod sink;
 mod speak;
 mod state_dir;

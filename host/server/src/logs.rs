@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hostler_api::{Code, Failure, LogItem, LogLine, LogsQuery, Origin, ServiceDetail, Shape, Timestamp, Usage};
 use hostler_wasm::words::{Chunk, Handle};
-use hostler_wasm::{Ability, Call, Plugin};
+use hostler_wasm::{Ability, Call, NextMove, Plugin};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
@@ -29,12 +29,22 @@ struct Source {
     handle: Handle,
 }
 
+/// How far one replica's log was read.
+struct Place {
+    source: Source,
+    cursor: Option<String>,
+    /// What keeps it from being read, told already.
+    trouble: Option<String>,
+}
+
 /// One reader of one service's logs.
 pub(crate) struct Reading {
     door: Door,
     service: String,
     plugin: Arc<Plugin>,
-    sources: Vec<(Source, Option<String>)>,
+    places: Vec<Place>,
+    /// The first page of the first replica: a backend that is away is known before anything is answered.
+    first: Option<Chunk>,
     asked: LogsQuery,
 }
 
@@ -52,11 +62,28 @@ impl Reading {
             return Err(failure.hint("it lacks the ability `logs`: `hostler plugin inspect` shows what it has"));
         }
         let cursors = cursors(asked.cursor.as_deref())?;
-        let sources = sources
-            .into_iter()
-            .map(|source| (cursors.iter().find(|(replica, _)| *replica == source.replica).map(|(_, cursor)| cursor.clone()), source));
-        let sources = sources.map(|(cursor, source)| (source, cursor)).collect();
-        Ok(Reading { door: door.clone(), service: name.to_owned(), plugin, sources, asked })
+        let places = sources.into_iter().map(|source| {
+            let cursor = cursors.iter().find(|(replica, _)| *replica == source.replica).map(|(_, cursor)| cursor.clone());
+            Place { source, cursor, trouble: None }
+        });
+        let mut reading = Reading { door: door.clone(), service: name.to_owned(), plugin, places: places.collect(), first: None, asked };
+        if !reading.places.is_empty() {
+            reading.first = reading.page(0, reading.asked.tail).await?;
+        }
+        Ok(reading)
+    }
+
+    /// What comes next in one replica's log; nothing of a task that is gone.
+    async fn page(&self, index: usize, tail: Option<u32>) -> Result<Option<Chunk>, Failure> {
+        let Some(backend) = self.plugin.backend() else { return Ok(None) };
+        let Place { source, cursor, .. } = &self.places[index];
+        let call = Call::within(READ).about(&self.service);
+        let tail = tail.filter(|_| cursor.is_none());
+        match backend.read_logs(call, &source.handle, cursor.as_deref(), tail, PAGE_BYTES).await {
+            Ok(chunk) => Ok(Some(chunk)),
+            Err(error) if error.next_move() == NextMove::Gone => Ok(None),
+            Err(error) => Err(Failure::new(Code::Unavailable, format!("the log of service `{}` cannot be read: {}", self.service, error.why))),
+        }
     }
 
     /// Reads, and hands over the lines.
@@ -68,16 +95,12 @@ impl Reading {
     }
 
     async fn tell(&mut self, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
-        for index in 0..self.sources.len() {
+        for index in 0..self.places.len() {
             self.drain(index, self.asked.tail, tell).await?;
         }
         if !self.asked.follow {
-            let cursor = self
-                .sources
-                .iter()
-                .filter_map(|(source, cursor)| Some(format!("{}@{}", source.replica, cursor.as_ref()?)))
-                .collect::<Vec<_>>()
-                .join(",");
+            let read = self.places.iter().filter_map(|place| Some(format!("{}@{}", place.source.replica, place.cursor.as_ref()?)));
+            let cursor = read.collect::<Vec<_>>().join(",");
             return tell.send(line(&LogItem::Cursor { version: Shape, service: self.service.clone(), cursor })).await.ok();
         }
         let mut rounds = self.door.rounds.clone();
@@ -91,7 +114,7 @@ impl Reading {
                 return None;
             }
             let goes_on = self.find_new_lives().await;
-            for index in 0..self.sources.len() {
+            for index in 0..self.places.len() {
                 self.drain(index, None, tell).await?;
             }
             if !goes_on {
@@ -107,9 +130,9 @@ impl Reading {
         // A service that is gone is one without lives: its stream ends with its reader.
         let found = looked.map(|(_, found)| found).unwrap_or_default();
         for source in found {
-            match self.sources.iter_mut().find(|(known, _)| known.replica == source.replica) {
-                Some((known, _)) => *known = source,
-                None => self.sources.push((source, None)),
+            match self.places.iter_mut().find(|place| place.source.replica == source.replica) {
+                Some(place) => place.source = source,
+                None => self.places.push(Place { source, cursor: None, trouble: None }),
             }
         }
         true
@@ -117,33 +140,42 @@ impl Reading {
 
     /// Reads one replica's log to its present end.
     async fn drain(&mut self, index: usize, tail: Option<u32>, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
-        let mut tail = tail;
         loop {
-            let (source, cursor) = self.sources[index].clone();
-            let backend = self.plugin.backend()?;
-            let call = Call::within(READ).about(&self.service);
-            let tail_now = if cursor.is_none() { tail.take() } else { None };
-            let chunk = match backend.read_logs(call, &source.handle, cursor.as_deref(), tail_now, PAGE_BYTES).await {
-                Ok(chunk) => chunk,
-                // The backend is away, or the task is gone: there is nothing new from here now.
-                Err(error) => {
-                    tracing::debug!(%error, service = self.service, "no log now");
-                    return Some(());
-                }
+            let page = match self.first.take() {
+                Some(first) => Ok(Some(first)),
+                None => self.page(index, tail).await,
+            };
+            let chunk = match page {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Some(()),
+                Err(failure) => return self.tell_trouble(index, failure.message, tell).await,
             };
             let empty = chunk.lines.is_empty();
-            let same = cursor.as_deref() == Some(chunk.next.as_str());
-            self.sources[index].1 = Some(chunk.next.clone());
-            self.tell_chunk(&source, chunk, tell).await?;
+            let place = &mut self.places[index];
+            let same = place.cursor.as_deref() == Some(chunk.next.as_str());
+            place.cursor = Some(chunk.next.clone());
+            place.trouble = None;
+            let replica = place.source.replica;
+            self.tell_chunk(replica, chunk, tell).await?;
             if empty || same {
                 return Some(());
             }
         }
     }
 
-    async fn tell_chunk(&self, source: &Source, chunk: Chunk, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+    /// Tells once what keeps a log from being read.
+    async fn tell_trouble(&mut self, index: usize, message: String, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+        let place = &mut self.places[index];
+        if place.trouble.replace(message.clone()).as_ref() == Some(&message) {
+            return Some(());
+        }
+        let (service, replica) = (self.service.clone(), place.source.replica);
+        tell.send(line(&LogItem::Error { version: Shape, service, replica, message })).await.ok()
+    }
+
+    async fn tell_chunk(&self, replica: u32, chunk: Chunk, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
         if chunk.gap {
-            tell.send(line(&LogItem::Gap { version: Shape, service: self.service.clone(), replica: source.replica })).await.ok()?;
+            tell.send(line(&LogItem::Gap { version: Shape, service: self.service.clone(), replica })).await.ok()?;
         }
         for said in chunk.lines {
             if self.asked.since_ms.is_some_and(|since| said.at.is_some_and(|at| at < since)) {
@@ -153,7 +185,7 @@ impl Reading {
                 hostler_wasm::words::Origin::Out => Origin::Out,
                 hostler_wasm::words::Origin::Err => Origin::Err,
             };
-            let mut item = LogLine::new(&self.service, source.replica, said.at.map(Timestamp), origin, said.bytes);
+            let mut item = LogLine::new(&self.service, replica, said.at.map(Timestamp), origin, said.bytes);
             item.continued = said.continued;
             tell.send(line(&LogItem::Line(item))).await.ok()?;
         }

@@ -22,6 +22,8 @@ pub(crate) enum Message {
         /// The task's id, when that is known.
         id: Option<String>,
     },
+    /// The keeper came, went, or told more than could be heard: ends may have been missed.
+    Keeper,
     /// Something to stand in the event log.
     Note(NewEvent),
     /// A read.
@@ -34,15 +36,15 @@ pub(crate) enum Message {
 
 /// What became of an action.
 pub(crate) enum News {
-    Started { run: Run, id: String, handle: Handle, status: Option<Status> },
+    Started { run: Run, backend: String, id: String, handle: Handle, status: Option<Status> },
     StartFailed { run: Run, fault: Fault },
     Stopped { run: Run, status: Option<Status> },
     StopFailed { run: Run, fault: Fault },
     Destroyed { run: Run, fault: Option<Fault> },
     Looked { backend: String, seen: Result<Vec<(Run, Status)>, String> },
-    Seen { run: Run, status: Status },
+    Seen { backend: String, run: Run, status: Status },
     Listed { backend: String, found: Result<Vec<Found>, String> },
-    Checked { result: CheckResult, details: BTreeMap<String, String> },
+    Checked { result: CheckResult, check: String, details: BTreeMap<String, String> },
 }
 
 /// What is asked of the host.

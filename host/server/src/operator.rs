@@ -10,7 +10,7 @@ use hostler_core::ServiceName;
 use hostler_store::view::{ServiceView, View};
 
 use crate::desk::Desk;
-use crate::speak;
+use crate::speak::{self, Past};
 
 /// What waits to be written: only the newest of each service counts.
 #[derive(Default)]
@@ -49,11 +49,9 @@ impl Operator {
 
     /// Shows a service as it is now, or takes it away when it is gone.
     pub(crate) fn show(&self, desk: &Desk, name: &ServiceName) {
-        let show = speak::detail(desk, name.as_str()).map(|mut state| {
-            // What changes with every check belongs to `hostler status`, not on the disk.
-            state.checks.iter_mut().for_each(|check| check.history.clear());
-            Show { written: desk.written.get(name).cloned().unwrap_or_default(), pid: state.service.pid, state }
-        });
+        // What changes with every check belongs to `hostler status`, not on the disk.
+        let state = speak::detail(desk, name.as_str(), Past::LeftOut);
+        let show = state.map(|state| Show { written: desk.written.get(name).cloned().unwrap_or_default(), pid: state.service.pid, state });
         self.add(|waiting| {
             waiting.shows.insert(name.clone(), show);
         });

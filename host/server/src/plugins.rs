@@ -1,13 +1,13 @@
 //! The plugins a host has: built-in ones with their visible default grants, and files that the configuration names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hostler_api::config::{self, PluginEntry, Source};
 use hostler_core::{Problem, closest, pointer_key};
 use hostler_store::Txn;
-use hostler_wasm::{Grants, Limits, LoadError, Plugin, PluginSource, Runtime};
+use hostler_wasm::{Grants, Limits, LoadError, MAX_COMPONENT_BYTES, Plugin, PluginSource, Runtime};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -48,8 +48,6 @@ pub(crate) struct Why {
 #[derive(Clone, Default)]
 pub(crate) struct PluginTable {
     pub(crate) slots: BTreeMap<String, Slot>,
-    /// Those in force before that are not in the table any more.
-    removed: BTreeSet<String>,
 }
 
 impl PluginTable {
@@ -75,14 +73,9 @@ impl PluginTable {
     }
 
     /// Adds what must be there tomorrow.
-    pub(crate) fn save(&self, mut txn: Txn) -> Txn {
-        for (name, slot) in &self.slots {
-            txn = txn.put(format!("plugins/{name}"), ledger::to_json(&stored(&slot.entry)));
-        }
-        for name in &self.removed {
-            txn = txn.delete(format!("plugins/{name}"));
-        }
-        txn
+    pub(crate) fn save(&self, txn: Txn) -> Txn {
+        let put = |txn: Txn, (name, slot): (&String, &Slot)| txn.put(format!("plugins/{name}"), ledger::to_json(&stored(&slot.entry)));
+        self.slots.iter().fold(txn, put)
     }
 }
 
@@ -102,6 +95,17 @@ impl Plugins {
     /// The plugin of that name, when it can be called.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Plugin>> {
         self.read().slots.get(name).and_then(|slot| slot.state.as_ref().ok().cloned())
+    }
+
+    /// Every backend, and whether the keeper holds all that it runs: of what reaches out of the sandbox it imports `processes` alone.
+    pub(crate) fn backends(&self) -> Vec<(String, bool)> {
+        let is_held = |plugin: &Plugin| {
+            let imports = plugin.permissions();
+            !imports.is_empty() && imports.iter().all(|import| import.starts_with("hostler:host/processes@"))
+        };
+        let table = self.read();
+        let loaded = table.slots.iter().filter_map(|(name, slot)| Some((name, slot.state.as_ref().ok()?)));
+        loaded.filter(|(_, plugin)| plugin.backend().is_some()).map(|(name, plugin)| (name.clone(), is_held(plugin))).collect()
     }
 
     /// Why [`get`](Plugins::get) has nothing.
@@ -141,7 +145,6 @@ impl Plugins {
             }
             table.slots.insert(name, slot);
         }
-        table.removed = before.slots.keys().filter(|name| !table.slots.contains_key(*name)).cloned().collect();
         table
     }
 
@@ -160,11 +163,16 @@ impl Plugins {
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
+    /// Those in force that this table does not have any more.
+    pub(crate) fn removed_by(&self, table: &PluginTable) -> Vec<String> {
+        self.read().slots.keys().filter(|name| !table.slots.contains_key(*name)).cloned().collect()
+    }
+
     /// Puts a table into force; says which plugins can be called now, and which not.
     pub(crate) fn swap(&self, table: PluginTable) -> Vec<(String, Option<String>)> {
         let mut news: Vec<(String, Option<String>)> =
             table.slots.iter().map(|(name, slot)| (name.clone(), slot.state.as_ref().err().map(|why| why.reason.clone()))).collect();
-        news.extend(table.removed.iter().map(|name| (name.clone(), Some(format!("plugin `{name}` was removed")))));
+        news.extend(self.removed_by(&table).into_iter().map(|name| (name.clone(), Some(format!("plugin `{name}` was removed")))));
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
         news
     }
@@ -260,13 +268,11 @@ fn is_file(entry: &PluginEntry) -> bool {
 }
 
 async fn read_file(path: PathBuf) -> Result<Vec<u8>, String> {
-    /// The largest component that loads; a larger file is not even read.
-    const MOST: u64 = 128 << 20;
     let about = tokio::fs::metadata(&path).await.map_err(|error| error.to_string())?;
     if !about.is_file() {
         return Err("it is not a file".to_owned());
     }
-    if about.len() > MOST {
+    if about.len() > MAX_COMPONENT_BYTES {
         return Err(format!("its {} bytes are too many for a component", about.len()));
     }
     tokio::fs::read(&path).await.map_err(|error| error.to_string())

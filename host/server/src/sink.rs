@@ -1,5 +1,6 @@
 //! What plugins say, what they were refused, and what they keep.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_store::{NewEvent, Store, StoreError, Txn};
@@ -14,29 +15,54 @@ use crate::message::Message;
 /// Lines go to the host's log; refusals and breakdowns also into the event log.
 pub(crate) struct Sink {
     outbox: mpsc::UnboundedSender<Message>,
-    /// Events told within the current second: a plugin in a loop must not fill the event log.
-    told: Mutex<(u64, u32)>,
+    /// A plugin in a loop must fill neither the event log nor the disk, and must not silence the others.
+    events: Budget,
+    lines: Budget,
 }
 
-/// Events about plugins per second, over all of them; the counters of `hostler plugin list` count every one.
+/// Events about one plugin per second; the counters of `hostler plugin list` count every one.
 const EVENTS_PER_SECOND: u32 = 20;
+/// Lines of one plugin per second in the host's log.
+const LINES_PER_SECOND: u32 = 200;
+
+/// What each plugin said within the current second.
+#[derive(Default)]
+struct Budget(Mutex<(u64, BTreeMap<String, u32>)>);
+
+impl Budget {
+    /// Counts one more of this plugin; the answer is the how-manieth of this second it is.
+    fn count(&self, plugin: &str, second: u64) -> u32 {
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.0 != second {
+            *said = (second, BTreeMap::new());
+        }
+        let count = said.1.entry(plugin.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+}
+
+fn second() -> u64 {
+    clock::now().0 / 1000
+}
 
 impl Sink {
     pub(crate) fn new(outbox: mpsc::UnboundedSender<Message>) -> Sink {
-        Sink { outbox, told: Mutex::default() }
+        Sink { outbox, events: Budget::default(), lines: Budget::default() }
+    }
+
+    /// Is there room for one more line? The first that is over says so itself, the rest of this second is silent.
+    fn has_room(&self, plugin: &str) -> bool {
+        let count = self.lines.count(plugin, second());
+        if count == LINES_PER_SECOND + 1 {
+            tracing::warn!(target: "plugin", plugin, "more than {LINES_PER_SECOND} lines within a second: the rest of them is dropped");
+        }
+        count <= LINES_PER_SECOND
     }
 
     fn tell(&self, kind: &str, plugin: &str, subject: &str, message: String) {
-        let second = clock::now().0 / 1000;
-        {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.0 != second {
-                *told = (second, 0);
-            }
-            told.1 += 1;
-            if told.1 > EVENTS_PER_SECOND {
-                return;
-            }
+        if self.events.count(plugin, second()) > EVENTS_PER_SECOND {
+            return;
         }
         let data = json!({ "message": message, "plugin": plugin, "subject": subject });
         // The loop is gone only when the host is.
@@ -47,6 +73,9 @@ impl Sink {
 impl PluginSink for Sink {
     fn line(&self, line: PluginLine) {
         let PluginLine { plugin, function, subject, level, message, fields, .. } = line;
+        if !self.has_room(&plugin) {
+            return;
+        }
         let fields = if fields.is_empty() { String::new() } else { format!(" {fields:?}") };
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, function, subject, "{message}{fields}"),
@@ -58,7 +87,9 @@ impl PluginSink for Sink {
 
     fn denied(&self, denial: Denial) {
         let Denial { plugin, function, subject, capability, what, .. } = denial;
-        tracing::warn!(target: "plugin", plugin, function, subject, capability, what, "denied");
+        if self.has_room(&plugin) {
+            tracing::warn!(target: "plugin", plugin, function, subject, capability, what, "denied");
+        }
         self.tell("plugin-denied", &plugin, &subject, format!("plugin {plugin} was refused {capability}: {what} (during {function})"));
     }
 
@@ -66,8 +97,11 @@ impl PluginSink for Sink {
         if !error.is_plugins_fault() {
             return;
         }
-        tracing::error!(target: "plugin", plugin, subject, %error, "a call failed");
-        self.tell("plugin-failed", plugin, subject, error.to_string());
+        let message = format!("plugin `{plugin}`: {}: {}", error.function, error.brief());
+        if self.has_room(plugin) {
+            tracing::error!(target: "plugin", plugin, subject, error = message, "a call failed");
+        }
+        self.tell("plugin-failed", plugin, subject, message);
     }
 }
 
@@ -126,7 +160,11 @@ impl StateStore for PluginState {
 
     fn delete<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<(), StateError>> {
         let key = place(plugin, key);
-        self.run(move |store| store.txn(Txn::new().delete(key)).map_err(away).map(drop))
+        let changing = Arc::clone(&self.changing);
+        self.run(move |store| {
+            let _one_at_a_time = changing.lock().unwrap_or_else(PoisonError::into_inner);
+            store.txn(Txn::new().delete(key)).map_err(away).map(drop)
+        })
     }
 
     fn keys<'a>(&'a self, plugin: &'a str, prefix: &'a str, limit: usize) -> Wait<'a, Result<Vec<String>, StateError>> {
@@ -154,4 +192,19 @@ fn check_quota(store: &dyn Store, prefix: &str, key: &str, size: usize, quota: Q
         return Err(StateError::Quota(format!("it may keep {} bytes, and this would be {bytes}", quota.bytes)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loud_plugin_silences_nobody_else() {
+        let budget = Budget::default();
+        for count in 1..=100 {
+            assert_eq!(budget.count("loud", 7), count);
+        }
+        assert_eq!(budget.count("quiet", 7), 1);
+        assert_eq!(budget.count("loud", 8), 1, "the next second is new");
+    }
 }

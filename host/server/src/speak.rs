@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use hostler_api::{
-    CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin, PluginCounts,
-    PluginDetail, PluginList, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth, ServiceList, Shape, Status, Uptime,
-    Wanted,
+    CheckNow, CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin,
+    PluginCounts, PluginDetail, PluginList, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth, ServiceList, Shape,
+    Status, Uptime, Wanted,
 };
 use hostler_core::{CheckView, Desired, Next, ReplicaView, Run, Sample, ServiceView, Time, closest};
 use hostler_wasm::words::Status as Seen;
@@ -122,8 +122,17 @@ pub(crate) fn settled(desk: &Desk, names: Option<&[String]>) -> bool {
     }
 }
 
+/// How much of the past is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Past {
+    /// The last results of each check.
+    Told,
+    /// Nothing.
+    LeftOut,
+}
+
 /// One service in detail; what it uses is added by whoever asks its backend.
-pub(crate) fn detail(desk: &Desk, name: &str) -> Option<ServiceDetail> {
+pub(crate) fn detail(desk: &Desk, name: &str, past: Past) -> Option<ServiceDetail> {
     let view = desk.core.service(name)?;
     let checks = view.replicas.iter().flat_map(|part| part.checks.iter().enumerate().map(move |(index, check)| (part, index, check)));
     Some(ServiceDetail {
@@ -134,7 +143,7 @@ pub(crate) fn detail(desk: &Desk, name: &str) -> Option<ServiceDetail> {
         dependencies: view.spec.dependencies.clone(),
         dependents: desk.core.graph().dependents(name).map(ToString::to_string).collect(),
         replicas: view.replicas.iter().map(|part| replica(desk, &view, part)).collect(),
-        checks: checks.map(|(part, index, check)| check_state(desk, &view, part, index, check)).collect(),
+        checks: checks.map(|(part, index, check)| check_state(desk, &view, part, index, check, past)).collect(),
     })
 }
 
@@ -151,7 +160,6 @@ fn replica(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>) -> Repli
         status: part.status,
         health: part.health,
         cause: part.last_error.map(str::to_owned),
-        next: None,
         pid: pid(desk, part.run),
         started_at: part.since.map(clock::wall),
         uptime_ms: part.since.map(|since| clock::now().since(since).0),
@@ -191,8 +199,9 @@ fn endpoints(seen: &Seen) -> Vec<hostler_api::Endpoint> {
     seen.endpoints.iter().map(one).collect()
 }
 
-fn check_state(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>, index: usize, check: &CheckView<'_>) -> CheckState {
+fn check_state(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>, index: usize, check: &CheckView<'_>, past: Past) -> CheckState {
     let spec = &view.spec.checks[index];
+    let samples = if past == Past::Told { &check.history[..] } else { &[] };
     CheckState {
         check: check.name.to_owned(),
         replica: part.replica,
@@ -207,7 +216,7 @@ fn check_state(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>, inde
         consecutive_passes: check.successes,
         next_in_ms: check.next_at.map(|at| at.since(clock::now()).0),
         uptime: uptime(check),
-        history: check.history.iter().map(|sample| result(desk, view, part.replica, check, sample)).collect(),
+        history: samples.iter().map(|sample| result(desk, view, part.replica, check, sample)).collect(),
     }
 }
 
@@ -234,20 +243,41 @@ fn result(desk: &Desk, view: &ServiceView<'_>, replica: u32, check: &CheckView<'
     }
 }
 
-/// The newest result of each check of these services, and those that have none.
-pub(crate) fn newest_results(desk: &Desk, names: &[String]) -> (Vec<CheckResult>, Vec<String>) {
-    let (mut results, mut none) = (Vec::new(), Vec::new());
-    for name in names {
-        let Some(view) = desk.core.service(name) else { continue };
-        let before = results.len();
+/// What the checks of these services have said since then.
+pub(crate) fn results_since(desk: &Desk, names: &[String], since: Time) -> CheckNow {
+    let mut now = CheckNow {
+        version: Shape,
+        timestamp: hostler_api::Timestamp(clock::wall_ms()),
+        composite_health: desk.core.composite_health(),
+        results: Vec::new(),
+        not_checked: Vec::new(),
+    };
+    for view in names.iter().filter_map(|name| desk.core.service(name)) {
+        let before = now.results.len();
+        let mut is_late = false;
         for part in view.replicas.iter().filter(|part| part.run.is_some()) {
-            results.extend(part.checks.iter().filter_map(|check| Some(result(desk, &view, part.replica, check, check.history.last()?))));
+            for check in &part.checks {
+                match check.history.last().filter(|sample| sample.at >= since) {
+                    Some(sample) => now.results.push(result(desk, &view, part.replica, check, sample)),
+                    None => is_late = true,
+                }
+            }
         }
-        if results.len() == before {
-            none.push(name.clone());
+        if is_late || now.results.len() == before {
+            now.not_checked.push(view.spec.name.to_string());
         }
     }
-    (results, none)
+    now
+}
+
+/// Is something of these up whose checks have not all said something since then? Of what nobody can ask, nothing is to be expected.
+pub(crate) fn is_awaiting_checks(desk: &Desk, names: &[String], since: Time) -> bool {
+    let is_up = |part: &&ReplicaView<'_>| {
+        matches!(part.status, Status::Starting | Status::Running | Status::Unhealthy) && part.run.is_some_and(|run| desk.handles.contains_key(&run))
+    };
+    names.iter().filter_map(|name| desk.core.service(name)).any(|view| {
+        view.replicas.iter().filter(is_up).flat_map(|part| &part.checks).any(|check| check.history.last().is_none_or(|sample| sample.at < since))
+    })
 }
 
 /// How well everything is.
@@ -415,7 +445,6 @@ fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
             traps: counts.traps,
             timeouts: counts.timeouts,
             denied: counts.denied,
-            in_flight: 0,
         }),
         used_by: used_by.map(ToString::to_string).collect(),
     }

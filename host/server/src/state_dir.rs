@@ -1,8 +1,8 @@
 //! The state directory: made private, and held by one host at a time.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -95,9 +95,42 @@ fn is_alive(pid: u32) -> bool {
     !matches!(state, None | Some('Z' | 'X'))
 }
 
+/// Makes a directory for us alone. One that is there must be ours; what others may read is closed to them, and one that others may write
+/// to is refused: they may have put something into it already.
 fn make_private(path: &Path) -> Result<(), HostError> {
-    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(HostError::state_dir(path, "make", &error)),
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| HostError::state_dir(path, "make", &error))?;
+    let found = path.metadata().map_err(|error| HostError::state_dir(path, "look at", &error))?;
+    let refuse = |reason: String| HostError::StateDir { path: path.to_owned(), doing: "keep state in", reason };
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() != me {
+        return Err(refuse(format!("it belongs to uid {}, and this is uid {me}", found.uid())));
+    }
+    if found.mode() & 0o002 != 0 {
+        return Err(refuse(format!("everybody may write to it (mode {:04o})", found.mode() & 0o7777)));
+    }
+    if found.mode() & 0o077 != 0 {
+        std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(|error| HostError::state_dir(path, "close to others", &error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_directory_is_closed_to_others_and_a_shared_one_is_refused() {
+        let dir = tempfile::tempdir().expect("there is a temporary directory");
+        let state = dir.path().join("state");
+        std::fs::create_dir(&state).expect("it is ours");
+        let set = |mode| std::fs::set_permissions(&state, Permissions::from_mode(mode)).expect("it is ours");
+        set(0o755);
+        drop(StateDir::take(&state).expect("nobody else could write there"));
+        for name in ["", "cache", "keeper"] {
+            assert_eq!(state.join(name).metadata().expect("it was made").mode() & 0o777, 0o700, "{name}");
+        }
+        set(0o1777);
+        let refused = StateDir::take(&state).expect_err("anybody could have put something there").to_string();
+        assert!(refused.contains("everybody may write to it (mode 1777)"), "{refused}");
     }
 }

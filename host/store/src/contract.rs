@@ -159,8 +159,3 @@ impl EventPage {
         Self { events, gap, next, last }
     }
 }
-
-/// When a lease ends; engines store times as signed numbers.
-pub(crate) fn expiry(ttl_ms: u64, now_ms: u64) -> u64 {
-    now_ms.saturating_add(ttl_ms).min(i64::MAX.unsigned_abs())
-}

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Why a store did not do what was asked. [`StoreError::hint`] says what to do about it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// No space left; the state is as it was before, and writing works again as soon as there is space.
@@ -74,7 +75,7 @@ pub enum StoreError {
         /// What was being done, as in "reading".
         doing: &'static str,
         /// The cause.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Arc<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -84,7 +85,9 @@ impl StoreError {
         match self {
             Self::Full { path, .. } => Some(format!("free some space on the file system of {}; nothing else needs to be done", path.display())),
             Self::Corrupt { path, .. } => Some(recovery(path)),
-            Self::TooNew { path, .. } => Some(format!("start the newer Hostler again, or go back to a snapshot of this version: {}", recovery(path))),
+            Self::TooNew { path, .. } => {
+                Some(format!("start the newer Hostler again, or go back to a copy that is older than it: {}", recovery(path)))
+            }
             Self::Locked { path, .. } => Some(format!("stop the other host, or use another state directory than {}", parent(path).display())),
             Self::Unwritable { path, .. } => {
                 Some(format!("give this user the right to write in {} (ls -ld it), or use another state directory", parent(path).display()))
@@ -106,18 +109,23 @@ impl StoreError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotFound => {
                 Self::Unwritable { path, reason: source.to_string() }
             }
-            _ => Self::Engine { path, doing, source: source.into() },
+            _ => Self::Engine { path, doing, source: Arc::new(source) },
         }
     }
 }
 
 /// The commands that get a state directory going again without destroying anything.
 fn recovery(path: &Path) -> String {
-    let quoted = |suffix: &str| format!("'{}{suffix}'", path.display().to_string().replace('\'', r"'\''"));
-    let (file, log, index) = (quoted(""), quoted("-wal"), quoted("-shm"));
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let file = path.display().to_string();
+    let [file, log, index] = ["", "-wal", "-shm"].map(|suffix| quoted(&format!("{file}{suffix}")));
+    let (name, directory) = (path.file_name().unwrap_or_default().to_string_lossy(), parent(path).display().to_string());
     format!(
-        "nothing was changed; with the host stopped, set the files aside and go back to a snapshot (without the cp the host \
-         starts empty):\n  for f in {file} {log} {index}; do [ ! -e \"$f\" ] || mv \"$f\" \"$f.aside\"; done\n  cp SNAPSHOT {file}"
+        "nothing was changed; with the host stopped, set the files aside and put back a copy of them that was made while no host ran \
+         (without the cp the host starts empty):\n  for f in {file} {log} {index}; do [ ! -e \"$f\" ] || mv \"$f\" \"$f.aside\"; done\n  \
+         cp COPY/{}* {}",
+        quoted(&name),
+        quoted(&directory)
     )
 }
 

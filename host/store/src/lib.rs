@@ -31,6 +31,8 @@
 pub mod conformance;
 mod contract;
 mod error;
+mod file;
+mod lease;
 mod memory;
 #[cfg(feature = "planted")]
 pub mod planted;

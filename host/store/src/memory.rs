@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
-use crate::contract::{Completion, Entry, Event, EventPage, Lease, LeaseAnswer, Retention, Store, expiry};
+use crate::contract::{Completion, Entry, Event, EventPage, Lease, LeaseAnswer, Retention, Store};
+use crate::file::replace_file;
+use crate::lease::Held;
 use crate::txn::{Fence, Op, Outcome, Txn, check_name, limits};
 use crate::watch::{Change, Hub, Start, Watch, batches};
 
@@ -42,13 +44,6 @@ struct State {
 struct Cell {
     revision: u64,
     value: Option<Vec<u8>>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Held {
-    epoch: u64,
-    holder: Option<String>,
-    expires_ms: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,42 +112,38 @@ impl Store for Memory {
         check_name("lease", name)?;
         check_name("holder", holder)?;
         let leases = &mut self.lock().state.leases;
-        let held = leases.entry(name.to_owned()).or_insert(Held { epoch: 0, holder: None, expires_ms: 0 });
-        let free = held.holder.as_deref().is_none_or(|current| current == holder || held.expires_ms <= now_ms);
-        if !free {
-            return Ok(held.refusal());
+        let (held, answer) = Held::acquired(leases.get(name), name, holder, ttl_ms, now_ms);
+        if let Some(held) = held {
+            leases.insert(name.to_owned(), held);
         }
-        *held = Held { epoch: held.epoch + 1, holder: Some(holder.to_owned()), expires_ms: expiry(ttl_ms, now_ms) };
-        Ok(held.grant(name, holder))
+        Ok(answer)
     }
 
     fn renew_lease(&self, lease: &Lease, ttl_ms: u64, now_ms: u64) -> Result<LeaseAnswer, StoreError> {
         let leases = &mut self.lock().state.leases;
-        let Some(held) = leases.get_mut(&lease.name) else {
-            return Ok(LeaseAnswer::Refused { holder: None, expires_ms: 0 });
-        };
-        if !held.is(lease.epoch) {
-            return Ok(held.refusal());
+        let (held, answer) = Held::renewed(leases.get(&lease.name), lease, ttl_ms, now_ms);
+        if let Some(held) = held {
+            leases.insert(lease.name.clone(), held);
         }
-        held.expires_ms = expiry(ttl_ms, now_ms);
-        Ok(held.grant(&lease.name, &lease.holder))
+        Ok(answer)
     }
 
     fn release_lease(&self, lease: &Lease) -> Result<bool, StoreError> {
         let leases = &mut self.lock().state.leases;
-        let held = leases.get_mut(&lease.name).filter(|held| held.is(lease.epoch));
-        Ok(held.map(|held| held.holder = None).is_some())
+        let released = Held::released(leases.get(&lease.name), lease);
+        Ok(released.map(|held| leases.insert(lease.name.clone(), held)).is_some())
     }
 
     fn snapshot(&self, file: &Path) -> Result<(), StoreError> {
         let state = self.lock().state.clone();
         let json = serde_json::to_vec(&state).map_err(|error| StoreError::Invalid(error.to_string()))?;
-        crate::sqlite::replace_file(file, |temporary| std::fs::write(temporary, &json).map_err(|error| StoreError::io(temporary, "writing", error)))
+        replace_file(file, |temporary| std::fs::write(temporary, &json).map_err(|error| StoreError::io(temporary, "writing", error)))
     }
 
     fn restore(&self, file: &Path) -> Result<(), StoreError> {
-        let json = std::fs::read(file).map_err(|error| StoreError::io(file, "reading", error))?;
-        let snapshot = serde_json::from_slice(&json).map_err(|error| StoreError::Snapshot { path: file.to_owned(), reason: error.to_string() })?;
+        let refused = |reason: String| StoreError::Snapshot { path: file.to_owned(), reason };
+        let json = std::fs::read(file).map_err(|error| refused(error.to_string()))?;
+        let snapshot = serde_json::from_slice(&json).map_err(|error| refused(error.to_string()))?;
         let Inner { state, hub } = &mut *self.lock();
         state.restore(snapshot);
         hub.end();
@@ -249,19 +240,5 @@ impl State {
 impl Cell {
     fn entry(&self) -> Option<Entry> {
         Some(Entry { value: self.value.clone()?, revision: self.revision })
-    }
-}
-
-impl Held {
-    fn is(&self, epoch: u64) -> bool {
-        self.holder.is_some() && self.epoch == epoch
-    }
-
-    fn refusal(&self) -> LeaseAnswer {
-        LeaseAnswer::Refused { holder: self.holder.clone(), expires_ms: self.expires_ms }
-    }
-
-    fn grant(&self, name: &str, holder: &str) -> LeaseAnswer {
-        LeaseAnswer::Granted(Lease { name: name.to_owned(), holder: holder.to_owned(), epoch: self.epoch, expires_ms: self.expires_ms })
     }
 }

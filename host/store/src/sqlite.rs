@@ -20,8 +20,7 @@ use crate::contract::{Completion, Entry, EventPage, Lease, LeaseAnswer, Retentio
 use crate::txn::{Txn, check_name};
 use crate::watch::Watch;
 use read::Readers;
-pub(crate) use snapshot::replace_file;
-use writer::{Answer, Done, Job, Request, Write, Writer};
+use writer::{Alone, Asked, Request, Turn, Writer};
 
 /// How many requests may wait for the writer.
 const QUEUE: usize = 16_384;
@@ -91,8 +90,8 @@ impl Sqlite {
         answer.recv().unwrap_or(Err(StoreError::Closed))
     }
 
-    fn write<T: Send + 'static>(&self, write: Write, take: fn(Answer) -> T) -> Result<T, StoreError> {
-        self.ask(|reply| Request::Write(Box::new(Job { write, done: Box::new(move |answer| reply(answer.map(take))) })))
+    fn write<T: Send + 'static>(&self, work: impl FnMut(&mut Turn<'_>) -> rusqlite::Result<T> + Send + 'static) -> Result<T, StoreError> {
+        self.ask(|reply| Request::Write(Box::new(Asked::new(work, reply))))
     }
 }
 
@@ -115,10 +114,9 @@ impl Store for Sqlite {
         if let Err(error) = txn.check() {
             return done(Err(error));
         }
-        let done: Done = Box::new(move |answer| done(answer.map(Answer::outcome)));
-        let request = Request::Write(Box::new(Job { write: Write::Txn(txn), done }));
-        if let Err((Request::Write(job), error)) = self.send(request) {
-            (job.done)(Err(error));
+        let job = Asked::new(move |turn: &mut Turn<'_>| turn.apply(&txn), done);
+        if let Err((Request::Write(job), error)) = self.send(Request::Write(Box::new(job))) {
+            job.tell(Err(error));
         }
     }
 
@@ -128,21 +126,24 @@ impl Store for Sqlite {
 
     fn watch(&self, prefix: &str, after_revision: u64) -> Result<Watch, StoreError> {
         // The writer starts it between two commits, so that none is missed or seen twice.
-        self.ask(|reply| Request::Watch { prefix: prefix.to_owned(), after_revision, reply })
+        self.ask(|reply| Request::Alone(Alone::Watch { prefix: prefix.to_owned(), after_revision, reply }))
     }
 
     fn acquire_lease(&self, name: &str, holder: &str, ttl_ms: u64, now_ms: u64) -> Result<LeaseAnswer, StoreError> {
         check_name("lease", name)?;
         check_name("holder", holder)?;
-        self.write(Write::Acquire { name: name.to_owned(), holder: holder.to_owned(), ttl_ms, now_ms }, Answer::lease)
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.write(move |turn| leases::acquire(turn.connection, &name, &holder, ttl_ms, now_ms))
     }
 
     fn renew_lease(&self, lease: &Lease, ttl_ms: u64, now_ms: u64) -> Result<LeaseAnswer, StoreError> {
-        self.write(Write::Renew { lease: lease.clone(), ttl_ms, now_ms }, Answer::lease)
+        let lease = lease.clone();
+        self.write(move |turn| leases::renew(turn.connection, &lease, ttl_ms, now_ms))
     }
 
     fn release_lease(&self, lease: &Lease) -> Result<bool, StoreError> {
-        self.write(Write::Release { lease: lease.clone() }, Answer::released)
+        let lease = lease.clone();
+        self.write(move |turn| leases::release(turn.connection, &lease))
     }
 
     fn snapshot(&self, file: &Path) -> Result<(), StoreError> {
@@ -154,11 +155,11 @@ impl Store for Sqlite {
             return Err(StoreError::Invalid(format!("the name of the snapshot is not UTF-8: {}", file.display())));
         }
         open::check_snapshot(file)?;
-        self.ask(|reply| Request::Restore { file: file.to_owned(), reply })
+        self.ask(|reply| Request::Alone(Alone::Restore { file: file.to_owned(), reply }))
     }
 
     fn compact(&self, keep: Retention) -> Result<(), StoreError> {
-        self.write(Write::Compact(keep), |_| ())
+        self.write(move |turn| turn.compact(keep))
     }
 }
 

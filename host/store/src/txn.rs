@@ -152,21 +152,34 @@ impl Txn {
         self
     }
 
+    /// Takes out what no engine may store, and says why of each: what is left can be committed.
+    pub fn drop_refused(&mut self) -> Vec<StoreError> {
+        let mut refused = Vec::new();
+        let mut keep = |checked: Result<(), StoreError>| checked.map_err(|error| refused.push(error)).is_ok();
+        self.ops.retain(|op| keep(op.check()));
+        self.events.retain(|event| keep(event.check()));
+        refused
+    }
+
     /// Refuses what no engine may store.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
-        for op in &self.ops {
-            match op {
-                Op::Put { key, value } => {
-                    check_name("key", key)?;
-                    check_size("value", key, value.len())?;
-                }
-                Op::Delete { key } => check_name("key", key)?,
-            }
-        }
+        self.ops.iter().try_for_each(Op::check)?;
         if let Some(key) = &self.idempotency_key {
             check_name("idempotency key", key)?;
         }
         self.events.iter().try_for_each(NewEvent::check)
+    }
+}
+
+impl Op {
+    fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Op::Put { key, value } => {
+                check_name("key", key)?;
+                check_size("value", key, value.len())
+            }
+            Op::Delete { key } => check_name("key", key),
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Loading compiled code runs it. Therefore the directory must be the host's own and closed to everybody else (0700), every
 //! file is checked for owner, mode and checksum before it is trusted, and a file that fails a check is removed and written
-//! anew. No error of the cache ever fails a load.
+//! anew. No error of the cache ever fails a load. What no host has read for a month belongs to a plugin or an engine that is gone,
+//! and is removed when the cache is opened.
 
 use std::hash::{Hash, Hasher};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use wasmtime::component::Component;
 
@@ -15,6 +17,10 @@ mod trusted;
 
 const MAGIC: &[u8; 16] = b"hostler-cwasm-1\n";
 const HASH_BYTES: usize = blake3::OUT_LEN;
+/// How long compiled code is kept that nobody reads.
+const UNREAD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a file that is being written may take: an older one was left behind by a host that was killed.
+const WRITING: Duration = Duration::from_secs(60 * 60);
 
 /// A directory of compiled components.
 #[derive(Debug)]
@@ -41,7 +47,29 @@ impl Cache {
                 dir.display()
             ));
         }
-        Ok(Cache { dir: dir.to_owned() })
+        let cache = Cache { dir: dir.to_owned() };
+        if let Err(error) = cache.sweep(SystemTime::now()) {
+            tracing::warn!(dir = %dir.display(), %error, "old compiled code could not be removed");
+        }
+        Ok(cache)
+    }
+
+    /// Removes our own files that nobody needs any more: by name, so that nothing else in the directory is touched.
+    fn sweep(&self, now: SystemTime) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let keep = match Path::new(&entry.file_name()).extension().and_then(|extension| extension.to_str()) {
+                Some("cwasm") => UNREAD,
+                Some("part") => WRITING,
+                _ => continue,
+            };
+            // a time in the future says nothing about age
+            let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+            if age > keep {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// The component, from the cache or compiled. Blocks for as long as compiling takes.
@@ -115,6 +143,8 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
     if blake3::hash(&code).as_bytes() != &head[MAGIC.len()..] {
         return Err("its checksum does not match".to_owned());
     }
+    // whoever opens the cache sees by this time that the code is still wanted; without it, it is compiled anew some day
+    let _ = file.set_modified(SystemTime::now());
     Ok(Some(code))
 }
 
@@ -193,6 +223,33 @@ mod tests {
         let file = only_file(&dir.path().join("cache"));
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("chmod");
         assert_eq!(origin(), Origin::Compiled);
+    }
+
+    #[test]
+    fn what_nobody_reads_any_more_is_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("cache");
+        let engine = engine();
+        let component = |digest: &str| Cache::open(&path).expect("opens").component(&engine, digest, COMPONENT).expect("a component").1;
+        let age = |file: &Path, days: u64| {
+            let file = std::fs::OpenOptions::new().write(true).open(file).expect("a file");
+            file.set_modified(SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).expect("a time");
+        };
+        component("d1");
+        age(&only_file(&path), 31);
+        component("d2");
+        age(&only_file(&path), 29);
+        assert_eq!(component("d2"), Origin::Cached, "a month has not passed");
+        age(&only_file(&path), 29);
+        component("d2");
+        assert!(only_file(&path).metadata().expect("a file").modified().expect("a time").elapsed().expect("past") < UNREAD / 2, "reading counts");
+        for (name, days) in [(".1-0.part", 1), (".2-0.part", 0), ("notes.txt", 99)] {
+            std::fs::write(path.join(name), "x").expect("writable");
+            age(&path.join(name), days);
+        }
+        Cache::open(&path).expect("opens");
+        let left = |name: &str| path.join(name).exists();
+        assert_eq!([left(".1-0.part"), left(".2-0.part"), left("notes.txt")], [false, true, true]);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
-use wasmtime::{Store, StoreLimitsBuilder};
 
 use crate::capability::{CallState, Extras};
 use crate::error::{CallError, Failure};
@@ -16,7 +16,10 @@ use crate::hooks::{Level, PluginLine};
 use crate::plugin::Plugin;
 use crate::scope::{Counters, Scope};
 
+mod budget;
 mod trap;
+
+pub(crate) use budget::Budget;
 
 /// How long a call may take, and what it is about.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +54,7 @@ impl<'a> Call<'a> {
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// The permits of a running call. Given back when it is dropped, however the call ends.
-struct Slots {
+pub(crate) struct Slots {
     _plugin: OwnedSemaphorePermit,
     _pool: OwnedSemaphorePermit,
 }
@@ -63,11 +66,27 @@ impl Plugin {
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
+        self.call_with(function, call, extras, |_| params).await
+    }
+
+    /// As [`Plugin::call`], with arguments that depend on how much of the deadline is left once a slot is free.
+    pub(crate) async fn call_with<P, R>(
+        &self,
+        function: Function,
+        call: Call<'_>,
+        extras: Extras,
+        params: impl FnOnce(Duration) -> P,
+    ) -> Result<R, CallError>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
         let until = Instant::now() + call.deadline;
         let Some(export) = self.exports.get(function) else { return Err(self.error(function, Failure::Unsupported)) };
         let _slots = self.slots(until).await.map_err(|why| self.error(function, why))?;
         let scope = Scope::new(&self.identity, function, call.subject, until, self.limits.log_lines);
         Counters::add(&self.identity.counters.calls);
+        let params = params(scope.remaining());
         let answer = tokio::time::timeout_at(until + LAST_WORDS, self.run(&scope, extras, export, params)).await;
         scope.close();
         let why = match answer {
@@ -92,17 +111,9 @@ impl Plugin {
 
     /// A store as every call gets it.
     pub(crate) fn store(&self, scope: &Scope, extras: Extras) -> Store<CallState> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(usize::try_from(self.limits.memory).unwrap_or(usize::MAX))
-            .table_elements(30_000)
-            .instances(64)
-            .tables(64)
-            .memories(16)
-            .trap_on_grow_failure(true)
-            .build();
-        let state = CallState::build(limits, &self.capabilities, scope, extras, self.limits.handles);
+        let state = CallState::build(Budget::new(self.limits.memory), &self.capabilities, scope, extras, self.limits.handles);
         let mut store = Store::new(&self.runtime.engine.wasmtime, state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.budget);
         store.set_hostcall_fuel(usize::try_from(self.limits.transfer).unwrap_or(usize::MAX));
         store.set_max_component_handles(self.limits.handles as usize);
         // a loop yields to the executor with every tick, where the timeout around the call ends it
@@ -111,14 +122,15 @@ impl Plugin {
         store
     }
 
-    async fn slots(&self, until: Instant) -> Result<Slots, Failure> {
+    /// Waits until there is room for one more instance.
+    pub(crate) async fn slots(&self, until: Instant) -> Result<Slots, Failure> {
         let pool = &self.runtime.engine.slots;
-        match (Arc::clone(&self.slots).try_acquire_owned(), Arc::clone(pool).try_acquire_owned()) {
+        match (Arc::clone(&self.slots).try_acquire_owned(), Arc::clone(pool).try_acquire_many_owned(self.memories)) {
             (Ok(plugin), Ok(pool)) => Ok(Slots { _plugin: plugin, _pool: pool }),
-            (plugin, pool_permit) => {
-                drop((plugin, pool_permit));
-                let plugin = wait(&self.slots, until).await?;
-                Ok(Slots { _plugin: plugin, _pool: wait(pool, until).await? })
+            (plugin, pool_permits) => {
+                drop((plugin, pool_permits));
+                let plugin = wait(&self.slots, 1, until).await?;
+                Ok(Slots { _plugin: plugin, _pool: wait(pool, self.memories, until).await? })
             }
         }
     }
@@ -160,8 +172,8 @@ impl Plugin {
     }
 }
 
-async fn wait(slots: &Arc<Semaphore>, until: Instant) -> Result<OwnedSemaphorePermit, Failure> {
-    match tokio::time::timeout_at(until, Arc::clone(slots).acquire_owned()).await {
+async fn wait(slots: &Arc<Semaphore>, count: u32, until: Instant) -> Result<OwnedSemaphorePermit, Failure> {
+    match tokio::time::timeout_at(until, Arc::clone(slots).acquire_many_owned(count)).await {
         Ok(permit) => Ok(permit.expect("the semaphores are never closed")),
         Err(_) => Err(Failure::Busy),
     }

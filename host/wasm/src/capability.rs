@@ -6,11 +6,11 @@
 
 use std::sync::Arc;
 
-use wasmtime::StoreLimits;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::call::Budget;
 use crate::grant::Grants;
 use crate::hooks::{StateStore, TaskExec};
 use crate::runtime::Shared;
@@ -45,7 +45,7 @@ pub(crate) struct Extras {
 
 /// The data of one call's store.
 pub(crate) struct CallState {
-    pub(crate) limits: StoreLimits,
+    pub(crate) budget: Budget,
     scope: Scope,
     table: ResourceTable,
     /// Made when the guest first asks for anything of WASI; most guests never do.
@@ -75,7 +75,7 @@ impl Capabilities {
                 .map(Arc::new),
             commands: grants.commands.as_ref().map(commands::settle).transpose().map_err(in_grant("commands"))?.map(Arc::new),
             http: grants.http.as_ref().map(|grant| http::settle(grant, shared)).transpose().map_err(in_grant("http"))?.map(Arc::new),
-            sockets: grants.tcp.as_ref().map(|grant| sockets::settle(grant, shared)).transpose().map_err(in_grant("tcp"))?.map(Arc::new),
+            sockets: grants.tcp.as_ref().map(sockets::settle).transpose().map_err(in_grant("tcp"))?.map(Arc::new),
             state: grants.state.map(|grant| state::settle(grant, shared)).transpose().map_err(in_grant("state"))?.map(Arc::new),
             task_exec: grants.task_exec,
         })
@@ -86,6 +86,7 @@ impl Capabilities {
         log::link(linker)?;
         context::link(linker)?;
         wasi::link(linker)?;
+        sockets::link(linker)?;
         if self.processes.is_some() {
             processes::link(linker)?;
         }
@@ -106,11 +107,11 @@ impl Capabilities {
 }
 
 impl CallState {
-    pub(crate) fn build(limits: StoreLimits, capabilities: &Capabilities, scope: &Scope, extras: Extras, handles: u32) -> CallState {
+    pub(crate) fn build(budget: Budget, capabilities: &Capabilities, scope: &Scope, extras: Extras, handles: u32) -> CallState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles as usize);
         CallState {
-            limits,
+            budget,
             scope: scope.clone(),
             table,
             wasi: None,

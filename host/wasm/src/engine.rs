@@ -26,7 +26,7 @@ impl Default for PoolOptions {
 /// The engine, its slots and its ticker.
 pub(crate) struct Engine {
     pub(crate) wasmtime: wasmtime::Engine,
-    /// One permit per slot of the pool: an exhausted pool is an immediate error in wasmtime, not a wait.
+    /// One permit per linear memory of the pool: an exhausted pool is an immediate error in wasmtime, not a wait.
     pub(crate) slots: Arc<Semaphore>,
     pub(crate) pool: PoolOptions,
     ticker: Ticker,
@@ -59,21 +59,27 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Sizes as measured: a small guest is three core instances, an interpreter's a few dozen.
+/// Most core instances of one component: a small guest is three, an interpreter's a few dozen.
+const CORE_INSTANCES: u32 = 40;
+/// Most tables of one component.
+const TABLES: u32 = 20;
+
+/// Memories are what the pool is made of, and calls take permits for theirs. Of everything else there is enough for the
+/// greediest component in every slot, because it costs next to nothing: one such plugin must not make others wait.
 fn config(pool: &PoolOptions) -> Config {
     let instances = pool.instances;
     let mut pooling = PoolingAllocationConfig::new();
     pooling
         .total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(4).max(64))
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
         .total_memories(instances)
-        .total_tables(instances.saturating_mul(2).max(40))
+        .total_tables(instances.saturating_mul(TABLES))
         .total_stacks(instances)
         .max_memory_size(usize::try_from(pool.max_memory_bytes).unwrap_or(usize::MAX))
         .table_elements(30_000)
-        .max_tables_per_component(20)
+        .max_tables_per_component(TABLES)
         .max_memories_per_component(4)
-        .max_core_instances_per_component(40)
+        .max_core_instances_per_component(CORE_INSTANCES)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .linear_memory_keep_resident(64 << 10)

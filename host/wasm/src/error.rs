@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limits::MAX_TEXT_BYTES;
+use crate::text::escape;
 use crate::words::{Fault, Problem};
 
 /// A call that did not answer as the contract promises, or that answered with a fault.
@@ -86,6 +88,11 @@ impl CallError {
             Failure::Trapped { .. } | Failure::Deadline { .. } | Failure::Limit(_) | Failure::Malformed(_) => true,
             Failure::Fault(_) | Failure::Unsupported | Failure::Busy => false,
         }
+    }
+
+    /// Why it failed, for events and records: harmless to a terminal, and at most 4 KiB however long the plugin's own words are.
+    pub fn brief(&self) -> String {
+        escape(&self.why.to_string(), MAX_TEXT_BYTES)
     }
 
     /// The fault, when the plugin answered one.

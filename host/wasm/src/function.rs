@@ -134,6 +134,28 @@ impl Function {
             | Function::Migrate => false,
         }
     }
+
+    /// Has it no business outside? The contract promises so, and these are called for documents that nobody has applied yet.
+    pub(crate) fn is_pure(self) -> bool {
+        match self {
+            Function::BackendDescribe | Function::BackendValidate | Function::CheckDescribe | Function::CheckValidate | Function::Migrate => true,
+            Function::Fingerprint
+            | Function::Start
+            | Function::Inspect
+            | Function::Stop
+            | Function::Destroy
+            | Function::List
+            | Function::Check
+            | Function::ReadLogs
+            | Function::Measure
+            | Function::Exec
+            | Function::SupportedSignals
+            | Function::SendSignal
+            | Function::SetScale
+            | Function::Replicas
+            | Function::Update => false,
+        }
+    }
 }
 
 /// The full name of an interface of the contract.

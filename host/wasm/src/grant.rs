@@ -246,44 +246,6 @@ impl Grants {
         let text = serde_json::to_vec(self).expect("grants are plain data");
         blake3::hash(&text).to_hex().to_string()
     }
-
-    /// One line per capability, for people.
-    pub fn describe(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if let Some(grant) = &self.processes {
-            let users = if grant.users.is_empty() { "the host's own".to_owned() } else { grant.users.join(", ") };
-            lines.push(format!("processes: programs {}; users {users}", programs(&grant.programs)));
-        }
-        if let Some(grant) = &self.commands {
-            lines.push(format!("commands: programs {}", programs(&grant.programs)));
-        }
-        if let Some(grant) = &self.http {
-            let methods = grant.methods.as_ref().map_or_else(|| "GET, HEAD".to_owned(), |methods| methods.join(", "));
-            let private = if grant.private == Private::Allow { "; private addresses too" } else { "" };
-            lines.push(format!("http: {methods} {}{private}", grant.hosts.join(", ")));
-        }
-        if let Some(grant) = &self.tcp {
-            lines.push(format!("tcp: connect {}", grant.connect.join(", ")));
-        }
-        if let Some(grant) = &self.state {
-            lines.push(format!("state: {} bytes in {} keys", grant.bytes, grant.keys));
-        }
-        if self.task_exec {
-            lines.push("task-exec: commands inside the checked task".to_owned());
-        }
-        lines
-    }
-}
-
-fn programs(rules: &[ProgramRule]) -> String {
-    let names: Vec<String> = rules
-        .iter()
-        .map(|rule| match rule {
-            ProgramRule::Any(program) => program.clone(),
-            ProgramRule::Exact(exact) => format!("{} {}", exact.program, exact.args.join(" ")),
-        })
-        .collect();
-    names.join(", ")
 }
 
 #[cfg(test)]

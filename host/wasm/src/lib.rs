@@ -36,6 +36,7 @@ mod role;
 mod runtime;
 mod schema;
 mod scope;
+mod text;
 pub mod words;
 
 pub use call::Call;
@@ -44,7 +45,7 @@ pub use engine::PoolOptions;
 pub use error::{CallError, Failure, FaultText, NextMove, ProblemText};
 pub use grant::{Capability, CommandsGrant, Grants, HttpGrant, Private, ProcessesGrant, ProgramArgs, ProgramRule, StateGrant, TcpGrant, stanza_for};
 pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, StateError, StateStore, TaskExec, Wait};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use load::{LoadError, PluginSource};
 pub use plugin::Plugin;
 pub use role::{Backend, HealthCheck};

@@ -24,7 +24,7 @@ mod trial;
 /// A component to load, and under which conditions.
 #[derive(Debug, Clone)]
 pub struct PluginSource {
-    /// The operator's name for it: `[a-z0-9-]`, at most 39 bytes.
+    /// The operator's name for it, by the rule of [`hostler_core::check_plugin_name`].
     pub name: String,
     /// The component itself.
     pub bytes: Vec<u8>,
@@ -44,10 +44,10 @@ pub struct PluginSource {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Not a name that the host can write onto logs and processes.
-    #[error("plugin `{name}`: a plugin's name is [a-z0-9-], 1 to 39 bytes, and starts with a letter")]
+    #[error("{why}")]
     Name {
-        /// As given.
-        name: String,
+        /// What is wrong with it.
+        why: String,
     },
     /// The file is far too large for a component.
     #[error("plugin `{name}`: {bytes} bytes are over the limit of {max} for a component")]
@@ -207,6 +207,10 @@ pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result
         let most = runtime.engine.pool.max_memory_bytes;
         return Err(grant_error(format!("limits.memory is over the {most} bytes that this host's pool was made for")));
     }
+    let memories = memories(&component);
+    if memories > runtime.engine.pool.instances {
+        return Err(grant_error(format!("it has {memories} linear memories, and this host's pool is made for {}", runtime.engine.pool.instances)));
+    }
     let capabilities = Capabilities::settle(&source.grants, &runtime.shared).map_err(grant_error)?;
     let pre = link(runtime, &component, &capabilities).map_err(|why| LoadError::Trial { name: name.clone(), why })?;
     let config = if source.config.is_null() { Value::Object(serde_json::Map::new()) } else { source.config.clone() };
@@ -223,12 +227,12 @@ pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result
     let mut plugin = Plugin {
         runtime: Arc::clone(runtime),
         identity: Arc::new(identity),
-        origin: source.origin,
         digest,
         role: shape.role,
         abilities: shape.abilities,
         imports: shape.imports,
         slots: Arc::new(Semaphore::new(source.limits.concurrency.max(1) as usize)),
+        memories,
         grants: source.grants,
         limits: source.limits,
         exports,
@@ -243,10 +247,7 @@ pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result
 
 fn check_bytes(source: &PluginSource) -> Result<(), LoadError> {
     let PluginSource { name, bytes, origin, .. } = source;
-    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.len() > 39 || !name.bytes().all(fine) || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
-        return Err(LoadError::Name { name: name.clone() });
-    }
+    hostler_core::check_plugin_name(name).map_err(|why| LoadError::Name { why })?;
     if bytes.len() as u64 > MAX_COMPONENT_BYTES {
         return Err(LoadError::TooLarge { name: name.clone(), bytes: bytes.len() as u64, max: MAX_COMPONENT_BYTES });
     }
@@ -319,6 +320,11 @@ fn shape(runtime: &Runtime, component: &Component, name: &str) -> Result<Shape, 
         return Err(LoadError::UnknownImports { name: name.to_owned(), imports: unknown });
     }
     Ok(Shape { role, abilities, imports })
+}
+
+/// How many of the pool's memories one instance takes. Unknown only of components that import core modules, which do not load.
+pub(crate) fn memories(component: &Component) -> u32 {
+    component.resources_required().map_or(1, |required| required.num_memories.max(1))
 }
 
 /// Is there anything to call behind an import, or is it types only?

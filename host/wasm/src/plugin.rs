@@ -21,7 +21,6 @@ use crate::words::{Ability, Description, Problem, Role};
 pub struct Plugin {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) identity: Arc<Identity>,
-    pub(crate) origin: String,
     pub(crate) digest: String,
     pub(crate) role: Role,
     pub(crate) abilities: BTreeSet<Ability>,
@@ -29,6 +28,8 @@ pub struct Plugin {
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
     pub(crate) slots: Arc<Semaphore>,
+    /// How many of the pool's memories one call takes; a call without any counts as one.
+    pub(crate) memories: u32,
     pub(crate) exports: Exports,
     pub(crate) pre: InstancePre<CallState>,
     pub(crate) capabilities: Capabilities,
@@ -59,11 +60,6 @@ impl Plugin {
         &self.identity.name
     }
 
-    /// `built-in`, or where the file is.
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
     /// blake3 of the component, in hexadecimal.
     pub fn digest(&self) -> &str {
         &self.digest
@@ -87,11 +83,6 @@ impl Plugin {
     /// What it can do beside its role.
     pub fn abilities(&self) -> &BTreeSet<Ability> {
         &self.abilities
-    }
-
-    /// Every interface with functions that it imports.
-    pub fn imports(&self) -> &[String] {
-        &self.imports
     }
 
     /// The imports that mean something: without the baseline that everybody has and that reaches nothing.

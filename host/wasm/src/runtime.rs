@@ -1,8 +1,7 @@
 //! One runtime per host: the engine, the cache, and everything that plugins share.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::capability::http::Transport;
@@ -55,22 +54,7 @@ pub(crate) struct Shared {
     pub(crate) keeper: Option<Arc<KeeperLink>>,
     pub(crate) state: Option<Arc<dyn StateStore>>,
     pub(crate) sink: Arc<dyn PluginSink>,
-    pub(crate) own: Arc<OwnAddresses>,
     pub(crate) transport: Arc<Transport>,
-}
-
-/// Where the host itself listens: no plugin connects there.
-#[derive(Debug, Default)]
-pub(crate) struct OwnAddresses(RwLock<Vec<SocketAddr>>);
-
-impl OwnAddresses {
-    pub(crate) fn add(&self, address: SocketAddr) {
-        self.0.write().expect("no code panics while it holds this lock").push(address);
-    }
-
-    pub(crate) fn read(&self) -> Vec<SocketAddr> {
-        self.0.read().expect("no code panics while it holds this lock").clone()
-    }
 }
 
 impl Runtime {
@@ -87,7 +71,7 @@ impl Runtime {
         Ok(Arc::new(Runtime {
             engine: Engine::new(pool).map_err(Error::Engine)?,
             cache: Cache::open(&cache_dir).map_err(Error::Cache)?,
-            shared: Shared { owner, keeper, state, sink, own: Arc::default(), transport: Arc::new(Transport::new()) },
+            shared: Shared { owner, keeper, state, sink, transport: Arc::new(Transport::new()) },
         }))
     }
 
@@ -95,28 +79,5 @@ impl Runtime {
     /// once on trial, described, and its configuration checked. What loads works.
     pub async fn load(self: &Arc<Self>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
         crate::load::load(self, source).await
-    }
-
-    /// Tells where the host itself listens. No plugin reaches that address, whatever it is granted.
-    pub fn forbid_address(&self, address: SocketAddr) {
-        self.shared.own.add(address);
-    }
-
-    /// The link to the keeper, when there is one.
-    pub fn keeper(&self) -> Option<&Arc<KeeperLink>> {
-        self.shared.keeper.as_ref()
-    }
-}
-
-#[cfg(test)]
-impl Shared {
-    pub(crate) fn for_tests(own: Arc<OwnAddresses>) -> Shared {
-        struct Silent;
-        impl PluginSink for Silent {
-            fn line(&self, _: crate::PluginLine) {}
-            fn denied(&self, _: crate::Denial) {}
-            fn failed(&self, _: &str, _: &str, _: &str, _: &crate::CallError) {}
-        }
-        Shared { owner: "test".to_owned(), keeper: None, state: None, sink: Arc::new(Silent), own, transport: Arc::new(Transport::new()) }
     }
 }

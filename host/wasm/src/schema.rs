@@ -1,5 +1,6 @@
 //! JSON Schemas of plugins, applied to what people wrote: every problem at its place, with a hint.
 
+use hostler_core::{closest, pointer_key};
 use serde_json::Value;
 
 use crate::words::Problem;
@@ -50,14 +51,18 @@ impl Schema {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 let known = self.known_keys(error.schema_path().as_str());
                 for key in unexpected {
-                    problems.push(Problem { at: format!("{at}/{}", escape(key)), message: format!("unknown key `{key}`"), hint: hint(key, &known) });
+                    problems.push(Problem {
+                        at: format!("{at}/{}", pointer_key(key)),
+                        message: format!("unknown key `{key}`"),
+                        hint: hint(key, &known),
+                    });
                 }
             }
             // `additionalProperties: false` without any property is told, once per key, as a schema that allows nothing
             Kind::FalseSchema if error.schema_path().as_str().ends_with("/additionalProperties") => {
                 let object = value.pointer(&at).and_then(Value::as_object);
                 for key in object.into_iter().flat_map(|object| object.keys()) {
-                    let problem = Problem { at: format!("{at}/{}", escape(key)), message: format!("unknown key `{key}`"), hint: hint(key, &[]) };
+                    let problem = Problem { at: format!("{at}/{}", pointer_key(key)), message: format!("unknown key `{key}`"), hint: hint(key, &[]) };
                     if !problems.contains(&problem) {
                         problems.push(problem);
                     }
@@ -94,37 +99,14 @@ impl Schema {
     }
 }
 
-fn escape(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
 fn hint(key: &str, known: &[String]) -> Option<String> {
     if known.is_empty() {
         return Some("no keys are known here".to_owned());
     }
-    let nearest = known.iter().map(|other| (distance(key, other), other)).min()?;
-    if nearest.0 <= 1 + key.chars().count() / 3 {
-        return Some(format!("did you mean `{}`?", nearest.1));
-    }
-    Some(format!("known keys: {}", known.join(", ")))
-}
-
-/// Edits between two words, a swap of neighbours counting once.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // the first row and the first column count up; the rest is overwritten
-    let mut rows: Vec<Vec<usize>> = (0..=a.len()).map(|i| (i..=i + b.len()).collect()).collect();
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
+    Some(match closest(key, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known keys: {}", known.join(", ")),
+    })
 }
 
 fn fill(schema: &Value, value: &mut Value) {

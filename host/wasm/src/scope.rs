@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::function::Function;
 use crate::hooks::{Denial, Level, PluginLine, PluginSink};
+use crate::limits::MAX_DENIAL_BYTES;
+use crate::text::escape;
 
 /// What is the same for every call of one plugin revision.
 pub(crate) struct Identity {
@@ -108,6 +110,10 @@ impl Scope {
         &self.0.identity.name
     }
 
+    pub(crate) fn revision(&self) -> &str {
+        &self.0.identity.revision
+    }
+
     pub(crate) fn owner(&self) -> &str {
         &self.0.identity.owner
     }
@@ -156,19 +162,43 @@ impl Scope {
         self.0.last_error.lock().expect("no code panics while it holds this lock").clone()
     }
 
+    /// Every capability asks this before it does anything: a function that promises to touch nothing outside is held to it,
+    /// whatever is granted. The error is the text for the guest.
+    pub(crate) fn permit(&self, capability: &'static str) -> Result<(), String> {
+        if !self.0.function.is_pure() {
+            return Ok(());
+        }
+        self.refused(capability, "this function may touch nothing outside".to_owned());
+        Err(format!(
+            "plugin `{}` may not use {capability} in {}: the contract promises that it touches nothing outside",
+            self.plugin(),
+            self.function()
+        ))
+    }
+
     /// Counts and reports a refusal; the answer is the text for the guest.
     pub(crate) fn denied(&self, capability: &'static str, what: &str) -> String {
+        let (plugin, what) = (self.plugin(), escape(what, MAX_DENIAL_BYTES));
+        let text = format!("plugin `{plugin}` is not granted {capability}: {what}; add it to [plugins.{plugin}.grants]");
+        self.refused(capability, what);
+        text
+    }
+
+    fn function(&self) -> &'static str {
+        self.0.function.name()
+    }
+
+    fn refused(&self, capability: &'static str, what: String) {
         let identity = &self.0.identity;
         Counters::add(&identity.counters.denied);
         identity.sink.denied(Denial {
             plugin: identity.name.clone(),
             revision: identity.revision.clone(),
-            function: self.0.function.name(),
+            function: self.function(),
             subject: self.0.subject.clone(),
             capability,
-            what: what.to_owned(),
+            what,
         });
-        format!("plugin `{}` is not granted {capability}: {what}; add it to [plugins.{}.grants]", identity.name, identity.name)
     }
 
     fn tell(&self, level: Level, message: String, fields: BTreeMap<String, String>) {

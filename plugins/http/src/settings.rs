@@ -2,7 +2,7 @@
 
 use crate::url::Url;
 use hostler_sdk::Problem;
-use hostler_sdk::settings::Text;
+use hostler_sdk::settings::{Text, pointer_key};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ impl Settings {
             problems.push(Problem::new("/method", format!("`{}` is no HTTP method", self.method.escape_default())));
         }
         for (name, value) in &self.headers {
-            let at = format!("/headers/{}", name.replace('~', "~0").replace('/', "~1"));
+            let at = format!("/headers/{}", pointer_key(name));
             if !is_token(name) {
                 problems.push(Problem::new(at, format!("`{}` is no name for a header", name.escape_default())));
             } else if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {

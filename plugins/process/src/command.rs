@@ -1,7 +1,7 @@
 //! From a task to the command that the keeper spawns.
 
 use hostler_sdk::host::processes::Command;
-use hostler_sdk::settings::Text;
+use hostler_sdk::settings::{Text, pointer_key};
 use hostler_sdk::{Problem, Task, TaskId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ impl Settings {
 
 /// The pointer to an environment variable.
 fn variable(name: &str) -> String {
-    format!("/env/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("/env/{}", pointer_key(name))
 }
 
 /// The command of a task, and the name of its log.
@@ -91,7 +91,7 @@ fn log_name(id: &TaskId) -> String {
     if name.len() > 200 || name.starts_with('.') { id.id.clone() } else { name }
 }
 
-/// Names are `[a-z0-9-]`; whatever else a host should allow one day is spelled out, so that no two names meet.
+/// What a log's name cannot have, or uses for itself, is spelled out (`_` of a service is `_5f`), so that no two names meet.
 fn plain(name: &str) -> String {
     let mut plain = String::new();
     for byte in name.bytes() {

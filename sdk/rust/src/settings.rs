@@ -48,8 +48,8 @@ pub fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Vec<Problem>> {
 fn problem(at: &mut String, message: &str) -> Problem {
     if let Some((key, rest)) = quoted(message, "unknown field `") {
         // the path ends at the key or at the object around it, depending on where serde stopped
-        if !at.ends_with(&format!("/{}", escape(key))) {
-            *at = format!("{at}/{}", escape(key));
+        if !at.ends_with(&format!("/{}", pointer_key(key))) {
+            *at = format!("{at}/{}", pointer_key(key));
         }
         let problem = Problem::new(at.as_str(), format!("unknown key `{key}`"));
         let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
@@ -70,14 +70,14 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .filter_map(|segment| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
-            Segment::Map { key } => Some(format!("/{}", escape(key))),
+            Segment::Map { key } => Some(format!("/{}", pointer_key(key))),
             Segment::Enum { .. } | Segment::Unknown => None,
         })
         .collect()
 }
 
-/// RFC 6901.
-fn escape(key: &str) -> String {
+/// A key as a segment of a JSON pointer (RFC 6901), for the place of a [`Problem`].
+pub fn pointer_key(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

@@ -7,6 +7,11 @@ pub(crate) fn now() -> u64 {
     nanos(ClockId::Monotonic)
 }
 
+/// Nanoseconds of a core that this thread has used.
+pub(crate) fn of_this_thread() -> u64 {
+    nanos(ClockId::ThreadCPUTime)
+}
+
 /// Nanoseconds since midnight UTC, as a log shows them.
 pub(crate) fn time_of_day() -> u64 {
     nanos(ClockId::Realtime) % DAY

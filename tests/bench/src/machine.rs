@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::child::Births;
+use crate::births::{Births, until_last};
 use crate::place::{Place, timed};
 use crate::stats::Samples;
 use crate::{Fallible, clock, processes};
@@ -23,30 +23,27 @@ pub(crate) struct Floor {
     pub(crate) spawn: Samples,
 }
 
-/// Kills and starts the benches' own service, waiting for its end as a parent does.
-pub(crate) fn restarts(place: &Place, rounds: usize) -> Fallible<Floor> {
-    let socket = place.file("floor");
-    let births = Births::listen(&socket)?;
-    let mut service = place.program(std::env::current_exe()?);
-    service.arg("child").arg(&socket);
+/// Kills and starts the service in a slot, waiting for its end as a parent does.
+pub(crate) fn restarts(place: &Place, births: &Births, slot: usize, rounds: usize) -> Fallible<Floor> {
+    let mut service = place.service(births, slot);
     let mut floor = Floor::default();
+    let mut begun = clock::now();
     let mut child = service.spawn()?;
-    births.next()?;
     for _ in 0..rounds {
+        births.after(slot, begun)?;
         breathe();
-        let killed = clock::now();
+        begun = clock::now();
         processes::signal(child.id(), Signal::KILL);
         child.wait()?;
         let noticed = clock::now();
         child = service.spawn()?;
-        let born = births.next()?.at;
-        floor.total.add_nanos(born - killed);
-        floor.notice.add_nanos(noticed - killed);
+        let born = births.after(slot, begun)?.at;
+        floor.total.add_nanos(born - begun);
+        floor.notice.add_nanos(noticed - begun);
         floor.spawn.add_nanos(born.saturating_sub(noticed));
     }
     child.kill()?;
     child.wait()?;
-    std::fs::remove_file(&socket)?;
     Ok(floor)
 }
 
@@ -55,25 +52,21 @@ pub(crate) fn breathe() {
     std::thread::sleep(Duration::from_millis(20));
 }
 
-/// Many `sleep`s that nobody tends.
+/// Many services that nobody tends.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     children: Vec<Child>,
-    /// How long starting them took, in seconds.
+    /// How long it took until the last of them was in its `main`, in seconds.
     pub(crate) start: f64,
 }
 
 impl Crowd {
-    /// Starts them, one after the other from one thread.
-    pub(crate) fn start(place: &Place, count: usize) -> Fallible<Crowd> {
-        let begun = Instant::now();
-        let children = (0..count).map(|_| place.program(SLEEP[0]).arg(SLEEP[1]).spawn()).collect::<Result<_, _>>()?;
-        Ok(Crowd { children, start: begun.elapsed().as_secs_f64() })
-    }
-
-    /// What they have in memory of their own, in bytes.
-    pub(crate) fn memory(&self) -> f64 {
-        self.children.iter().filter_map(|child| processes::memory(child.id())).map(|memory| memory.proportional).sum()
+    /// Starts them, one after the other from one thread, in the first slots.
+    pub(crate) fn start(place: &Place, births: &Births, count: usize) -> Fallible<Crowd> {
+        let begun = clock::now();
+        let children = (0..count).map(|slot| place.service(births, slot).spawn()).collect::<Result<_, _>>()?;
+        let start = until_last(&births.all_after(0..count, begun)?, begun);
+        Ok(Crowd { children, start })
     }
 
     /// How long it takes to ask all of them to end, and to wait until they have, in seconds.
@@ -87,8 +80,18 @@ impl Crowd {
     }
 }
 
-/// The program of a service that does nothing, and its argument.
-pub(crate) const SLEEP: [&str; 2] = ["/bin/sleep", "86400"];
+/// How long it takes to start so many services, each when the one before it is in its `main`, in seconds.
+pub(crate) fn chain(place: &Place, births: &Births, length: usize) -> Fallible<f64> {
+    let mut took = 0.0;
+    for slot in 0..length {
+        let begun = clock::now();
+        let mut child = place.service(births, slot).spawn()?;
+        took += until_last(&[births.after(slot, begun)?], begun);
+        child.kill()?;
+        child.wait()?;
+    }
+    Ok(took)
+}
 
 /// How long 4 KiB take to be on the disk, written and synced.
 #[derive(Debug)]

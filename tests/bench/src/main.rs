@@ -2,14 +2,15 @@
 //!
 //! Everything is driven through the real binary, in state directories of its own, and every figure stands beside a limit or a comparison
 //! that was measured in the same run, so that a slow machine does not look like a slow host. Time stamps of services come from the
-//! service itself: it is this program, called as `hostler-bench child`, and the first thing it does is to look at the clock.
+//! service itself: a small static program (`service/service.c`) whose first act is to look at the clock, the same under every supervisor.
 //!
-//! - [`figures`] are what is measured: crashes, a thousand services, plugin calls.
-//! - [`machine`] is what they are measured against.
+//! - [`figures`] are what is measured: crashes, a thousand services, idleness, checks, plans.
+//! - [`machine`] is what they are measured against; [`peers`] are other supervisors.
+//! - [`births`] is where services say when they came to life; [`target`] is what is checked over HTTP.
 //! - [`place`] is where it happens; [`guard`] ends all of it, however this program ends.
 //! - [`report`] is the table, and the JSON beside it.
 
-mod child;
+mod births;
 mod clock;
 mod figures;
 mod guard;
@@ -17,10 +18,12 @@ mod http;
 mod laps;
 mod machine;
 mod options;
+mod peers;
 mod place;
 mod processes;
 mod report;
 mod stats;
+mod target;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -32,12 +35,10 @@ use report::Report;
 pub(crate) type Fallible<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    // Before anything else: of a service that was started again this is the moment that counts.
-    let born = clock::now();
     let mut words = std::env::args_os().skip(1).peekable();
     match words.peek().and_then(|word| word.to_str()) {
-        Some("child") => child::live(born, words.nth(1)),
         Some("guard") => guard::stand(words.nth(1)),
+        Some("target") => target::live(words.skip(1)),
         _ => measure(words.map(|word| word.to_string_lossy().into_owned()).collect()),
     }
 }

@@ -5,33 +5,97 @@ use std::path::PathBuf;
 use crate::Fallible;
 
 const HELP: &str = "\
-How fast is Hostler, beside what this machine can do at all?
+How fast is Hostler, beside what this machine can do at all, and beside other supervisors?
 
-usage: hostler-bench [--services N] [--kills N] [--idle SECONDS] [--json FILE]
+usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] [--json FILE]
 
-  --services N      how many `sleep` services stand beside each other [1000]
+  --only PARTS      some of these, with commas between them [all]
+                      one     a host with one service: start, plugin call, crash
+                      many    N services: start, ask, crash, recovery, stop
+                      sizes   memory and processor with 0, N/10, N and 5 N idle services
+                      chain   50 services, each waiting for the one before it to be healthy
+                      checks  N services with HTTP checks: 1 and 5 per second each
+                      plan    a plan of 10 N services
+                      peers   runit, s6 and supervisord; shown beside one, many and sizes, which it brings with it
+  --services N      how many services stand beside each other; targets are for 1000 [1000]
   --kills N         how often a service is killed, alone and beside them [100]
-  --idle SECONDS    how long the idle host is watched [20]
+  --idle SECONDS    how long idle hosts, and hosts that check, are watched [10]
   --json FILE       where the figures go as JSON [bench.json in cargo's target directory]
 
 The host is `hostler` beside this program, or what HOSTLER_BIN names. Everything happens in temporary directories; everything that is
-started is ended, also when this program is interrupted. It takes about a minute and a half; the machine should have nothing else to do.
+started is ended, also when this program is interrupted. All parts take about six minutes; the machine should have nothing else to do.
 ";
+
+/// A part of what can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A host with one service.
+    One,
+    /// A host with very many.
+    Many,
+    /// Hosts of several sizes with nothing to do.
+    Sizes,
+    /// Services that wait for each other.
+    Chain,
+    /// Health checks over HTTP.
+    Checks,
+    /// Planning.
+    Plan,
+    /// Other supervisors.
+    Peers,
+}
+
+impl Part {
+    const ALL: [(&str, Part); 7] = [
+        ("one", Part::One),
+        ("many", Part::Many),
+        ("sizes", Part::Sizes),
+        ("chain", Part::Chain),
+        ("checks", Part::Checks),
+        ("plan", Part::Plan),
+        ("peers", Part::Peers),
+    ];
+
+    fn read(word: &str) -> Fallible<Vec<Part>> {
+        match Part::ALL.iter().find(|(name, _)| *name == word) {
+            Some((_, Part::Peers)) => Ok(vec![Part::Peers, Part::One, Part::Many, Part::Sizes]),
+            Some((_, part)) => Ok(vec![*part]),
+            None => Err(format!("there is no part `{word}`; there are {}", Part::ALL.map(|(name, _)| name).join(", ")).into()),
+        }
+    }
+}
 
 /// What is to be measured, and with what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Options {
+    /// What of it.
+    pub(crate) parts: Vec<Part>,
     /// How many services stand beside each other.
     pub(crate) services: usize,
     /// How often one is killed.
     pub(crate) kills: usize,
-    /// How long the idle host is watched.
+    /// How long a host is watched.
     pub(crate) idle_secs: u64,
     /// Where the figures go.
     pub(crate) json: PathBuf,
     /// The program that is measured.
     pub(crate) hostler: PathBuf,
 }
+
+impl Options {
+    /// Is this part asked for?
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        self.parts.contains(&part)
+    }
+
+    /// Is this as large as the targets suppose?
+    pub(crate) fn is_full(&self) -> bool {
+        self.services == FULL
+    }
+}
+
+/// How many services the targets suppose.
+const FULL: usize = 1_000;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +116,7 @@ pub(crate) fn read(words: Vec<String>) -> Fallible<Asked> {
         }
         let value = words.next().ok_or_else(|| format!("`{word}` is unknown, or has no value"))?;
         match word.as_str() {
+            "--only" => options.parts = parts(&value)?,
             "--services" => options.services = number(&value, 10..=10_000)?,
             "--kills" => options.kills = number(&value, 5..=10_000)?,
             "--idle" => options.idle_secs = number(&value, 1..=600)? as u64,
@@ -60,6 +125,12 @@ pub(crate) fn read(words: Vec<String>) -> Fallible<Asked> {
         }
     }
     Ok(Asked::Run(options))
+}
+
+/// Each once, in the order in which they are measured.
+fn parts(text: &str) -> Fallible<Vec<Part>> {
+    let named = text.split(',').map(Part::read).collect::<Fallible<Vec<_>>>()?.concat();
+    Ok(Part::ALL.into_iter().map(|(_, part)| part).filter(|part| named.contains(part)).collect())
 }
 
 fn number(text: &str, range: std::ops::RangeInclusive<usize>) -> Fallible<usize> {
@@ -72,7 +143,14 @@ fn defaults() -> Fallible<Options> {
     let beside = own.parent().ok_or("this program is in no directory")?;
     let hostler = std::env::var_os("HOSTLER_BIN").map_or_else(|| beside.join("hostler"), PathBuf::from);
     let json = beside.parent().unwrap_or(beside).join("bench.json");
-    Ok(Options { services: 1_000, kills: 100, idle_secs: 20, json, hostler: std::path::absolute(hostler)? })
+    Ok(Options {
+        parts: Part::ALL.map(|(_, part)| part).to_vec(),
+        services: FULL,
+        kills: 100,
+        idle_secs: 10,
+        json,
+        hostler: std::path::absolute(hostler)?,
+    })
 }
 
 #[cfg(test)]
@@ -86,12 +164,22 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let Ok(Asked::Run(options)) = of("--kills 7") else { panic!("it runs") };
-        assert_eq!((options.services, options.kills, options.idle_secs), (1_000, 7, 20));
+        assert_eq!((options.services, options.kills, options.idle_secs), (1_000, 7, 10));
+        assert!(options.wants(Part::Plan) && options.is_full());
         assert!(options.json.ends_with("bench.json"));
     }
 
     #[test]
+    fn parts_are_chosen_and_peers_bring_what_they_stand_beside() {
+        let Ok(Asked::Run(options)) = of("--only plan,peers --services 50") else { panic!("it runs") };
+        let chosen = Part::ALL.iter().filter(|(_, part)| options.wants(*part)).map(|(name, _)| *name);
+        assert_eq!(chosen.collect::<Vec<_>>(), ["one", "many", "sizes", "plan", "peers"]);
+        assert!(!options.is_full());
+    }
+
+    #[test]
     fn mistakes_are_named() {
+        assert_eq!(of("--only on"), Err("there is no part `on`; there are one, many, sizes, chain, checks, plan, peers".to_owned()));
         assert_eq!(of("--kills 1"), Err("`1` is no number between 5 and 10000".to_owned()));
         assert_eq!(of("--kill 10"), Err("there is no option `--kill`".to_owned()));
         assert_eq!(of("--kills"), Err("`--kills` is unknown, or has no value".to_owned()));

@@ -1,15 +1,24 @@
 //! Where something is measured: a temporary directory with a host in it.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::births::Births;
 use crate::guard::Guard;
 use crate::http::Connection;
 use crate::{Fallible, laps};
 
 /// The state directory in a place.
 pub(crate) const STATE: &str = "state";
+
+/// The service that is measured, as `service/service.c` describes it.
+const SERVICE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/service"));
+
+/// Its file in a place.
+const SERVICE_NAME: &str = "service";
 
 /// A directory of its own. Everything that was started in it ends with it.
 #[derive(Debug)]
@@ -24,12 +33,31 @@ impl Place {
     pub(crate) fn new(hostler: &Path) -> Fallible<Place> {
         let dir = tempfile::Builder::new().prefix("hostler-bench-").tempdir()?;
         let guard = Guard::over(dir.path(), hostler)?;
+        let mut service = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(dir.path().join(SERVICE_NAME))?;
+        service.write_all(SERVICE)?;
         Ok(Place { dir: dir.keep(), hostler: hostler.to_owned(), _guard: guard })
+    }
+
+    /// Where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// A file in it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// The program of the service that is measured.
+    pub(crate) fn service_program(&self) -> PathBuf {
+        self.file(SERVICE_NAME)
+    }
+
+    /// The service that is measured, telling of its birth in a slot.
+    pub(crate) fn service(&self, births: &Births, slot: usize) -> Command {
+        let mut command = self.program(self.service_program());
+        command.args(births.words(slot));
+        command
     }
 
     /// A file of the host's state.

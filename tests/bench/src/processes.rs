@@ -1,8 +1,10 @@
 //! Processes of this machine, from `/proc`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -32,6 +34,15 @@ pub(crate) fn wait_for_end(pid: u32, patience: Duration) -> bool {
     poll(&mut [PollFd::new(&fd, PollFlags::IN)], patience.as_ref()) != Ok(0)
 }
 
+/// Measures from now until the last of these has ended, in seconds; nothing when one lives on for a minute.
+pub(crate) fn watch_ends(pids: Vec<u32>) -> JoinHandle<Option<f64>> {
+    let begun = Instant::now();
+    thread::spawn(move || {
+        let all = pids.iter().all(|pid| wait_for_end(*pid, Duration::from_secs(60)));
+        all.then(|| begun.elapsed().as_secs_f64())
+    })
+}
+
 /// Seconds of a core that it has used in its life.
 pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
     let fields = stat(pid)?;
@@ -56,21 +67,65 @@ fn kib(pid: u32, file: &str, name: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// What the threads of some processes have used of the processor: exact to the nanosecond, where `stat` counts in hundredths of a second.
+#[derive(Debug)]
+pub(crate) struct Used {
+    at: Instant,
+    threads: BTreeMap<String, u64>,
+}
+
+impl Used {
+    /// Up to now.
+    pub(crate) fn by(pids: &[u32]) -> Used {
+        let at = Instant::now();
+        let tasks = pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+        let used = tasks.filter_map(|task| {
+            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+            Some((task.file_name().into_string().ok()?, text.split(' ').next()?.parse().ok()?))
+        });
+        Used { at, threads: used.collect() }
+    }
+
+    /// The part of a core since an earlier look. What a thread used that has ended in between is lost.
+    pub(crate) fn since(&self, earlier: &Used) -> f64 {
+        let grown = self.threads.iter().map(|(thread, used)| used.saturating_sub(earlier.threads.get(thread).copied().unwrap_or(0)));
+        if self.threads.is_empty() { f64::NAN } else { grown.sum::<u64>() as f64 / 1e9 / (self.at - earlier.at).as_secs_f64() }
+    }
+}
+
 /// Every process that works in a directory, or whose command line or environment names it, and all that came from those.
 pub(crate) fn living_in(dir: &Path) -> Vec<u32> {
     let name = dir.as_os_str().as_encoded_bytes();
     let names = |pid: u32, file: &str| fs::read(format!("/proc/{pid}/{file}")).is_ok_and(|text| text.windows(name.len()).any(|part| part == name));
     let works = |pid: u32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
-    let own = std::process::id();
-    let all: Vec<(u32, u32)> = every().into_iter().filter_map(|pid| Some((pid, parent(pid)?))).filter(|(pid, _)| *pid != own).collect();
-    let mut found: Vec<u32> = all.iter().map(|(pid, _)| *pid).filter(|pid| works(*pid) || names(*pid, "cmdline") || names(*pid, "environ")).collect();
+    let all = with_parents();
+    let found = all.keys().copied().filter(|pid| works(*pid) || names(*pid, "cmdline") || names(*pid, "environ")).collect();
+    with_descendants(found, &all)
+}
+
+/// A process and all that came from it.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
+    with_descendants(vec![pid], &with_parents())
+}
+
+fn with_descendants(mut found: Vec<u32>, all: &BTreeMap<u32, u32>) -> Vec<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for (pid, parent) in all {
+        children.entry(*parent).or_default().push(*pid);
+    }
+    let mut seen: BTreeSet<u32> = found.iter().copied().collect();
     let mut at = 0;
-    while let Some(ancestor) = found.get(at).copied() {
-        let begotten: Vec<u32> = all.iter().filter(|(pid, parent)| *parent == ancestor && !found.contains(pid)).map(|(pid, _)| *pid).collect();
-        found.extend(begotten);
+    while let Some(ancestor) = found.get(at) {
+        found.extend(children.get(ancestor).into_iter().flatten().filter(|pid| seen.insert(**pid)));
         at += 1;
     }
     found
+}
+
+/// Every process but this one, with its parent.
+fn with_parents() -> BTreeMap<u32, u32> {
+    let own = std::process::id();
+    every().into_iter().filter(|pid| *pid != own).filter_map(|pid| Some((pid, parent(pid)?))).collect()
 }
 
 /// Its parent, of one that is there and no zombie.
@@ -104,6 +159,11 @@ mod tests {
         let memory = memory(own).expect("it is there");
         assert!(memory.resident > 100_000.0 && memory.resident < 1e10, "{memory:?}");
         assert!(cpu_seconds(own).is_some_and(|seconds| (0.0..3_600.0).contains(&seconds)));
+        let before = Used::by(&[own]);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(20) {}
+        let cores = Used::by(&[own]).since(&before);
+        assert!(cores > 0.0 && cores < 1_000.0, "{cores}");
         assert!(!wait_for_end(own, Duration::from_millis(1)), "it is still there");
     }
 
@@ -112,6 +172,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut child = std::process::Command::new("/bin/sleep").arg("600").current_dir(dir.path()).spawn().expect("there is a sleep");
         assert_eq!(living_in(dir.path()), [child.id()]);
+        assert_eq!(family(child.id()), [child.id()]);
         signal(child.id(), Signal::KILL);
         assert!(wait_for_end(child.id(), Duration::from_secs(20)));
         child.wait().expect("it is ours");

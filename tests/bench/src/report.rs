@@ -1,6 +1,7 @@
 //! The table, and the JSON beside it.
 
 use std::fmt::Write;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -20,36 +21,121 @@ pub(crate) enum Unit {
     Cores,
 }
 
-/// One figure, and what it is to be read beside.
+/// What a figure is to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Target {
+    fn is_met(self, value: f64) -> bool {
+        match self {
+            Target::AtMost(limit) => value <= limit,
+            Target::AtLeast(limit) => value >= limit,
+        }
+    }
+
+    fn shown(self, unit: Unit, value: f64) -> String {
+        let (sign, limit) = match self {
+            Target::AtMost(limit) => ('≤', limit),
+            Target::AtLeast(limit) => ('≥', limit),
+        };
+        format!("{sign} {} {}", shown(limit, unit), if self.is_met(value) { "met" } else { "MISSED" })
+    }
+
+    fn json(self, value: f64) -> Value {
+        match self {
+            Target::AtMost(limit) => json!({ "at_most": limit, "met": self.is_met(value) }),
+            Target::AtLeast(limit) => json!({ "at_least": limit, "met": self.is_met(value) }),
+        }
+    }
+}
+
+/// One figure, what it is to be, and what it is to be read beside.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
     name: String,
     unit: Unit,
     ours: f64,
-    beside: Option<(String, f64)>,
+    target: Option<Target>,
+    beside: Vec<(String, f64)>,
 }
 
 impl Figure {
     /// A figure that stands alone.
     pub(crate) fn new(name: impl Into<String>, unit: Unit, ours: f64) -> Figure {
-        Figure { name: name.into(), unit, ours, beside: None }
+        Figure { name: name.into(), unit, ours, target: None, beside: Vec::new() }
     }
 
-    /// The same beside something that was measured in the same run.
-    pub(crate) fn beside(self, what: impl Into<String>, theirs: f64) -> Figure {
-        Figure { beside: Some((what.into(), theirs)), ..self }
+    /// The same beside something that was measured in the same run; beside several things, when it is said again.
+    pub(crate) fn beside(mut self, what: impl Into<String>, theirs: f64) -> Figure {
+        self.beside.push((what.into(), theirs));
+        self
     }
 
-    fn ratio(&self) -> Option<f64> {
-        self.beside.as_ref().map(|(_, theirs)| self.ours / theirs).filter(|ratio| ratio.is_finite())
+    /// The same with a target: not more than this.
+    pub(crate) fn at_most(self, limit: f64) -> Figure {
+        Figure { target: Some(Target::AtMost(limit)), ..self }
     }
+
+    /// The same with a target: not less than this.
+    pub(crate) fn at_least(self, limit: f64) -> Figure {
+        Figure { target: Some(Target::AtLeast(limit)), ..self }
+    }
+
+    /// The same, its target only if it was measured as the target supposes.
+    pub(crate) fn aimed_if(self, full: bool) -> Figure {
+        Figure { target: self.target.filter(|_| full), ..self }
+    }
+
+    fn ratio(&self, theirs: f64) -> Option<f64> {
+        Some(self.ours / theirs).filter(|ratio| ratio.is_finite())
+    }
+
+    /// Its lines in the table: one for each thing beside it.
+    fn lines(&self) -> Vec<String> {
+        let target = self.target.map_or(String::new(), |target| target.shown(self.unit, self.ours));
+        let head = format!("  {:<WIDTH$}{:>11}  {target:<18}", self.name, shown(self.ours, self.unit));
+        let beside = self.beside.iter().map(|(what, theirs)| {
+            let ratio = self.ratio(*theirs).map_or(String::new(), |ratio| format!("{}×", digits(ratio)));
+            format!("{:>11}{ratio:>9}  {what}", shown(*theirs, self.unit))
+        });
+        let beside: Vec<String> = beside.collect();
+        let first = format!("{head}{}", beside.first().map_or("", String::as_str)).trim_end().to_owned();
+        let indent = " ".repeat(head.chars().count());
+        std::iter::once(first).chain(beside.iter().skip(1).map(|line| format!("{indent}{line}"))).collect()
+    }
+
+    fn json(&self) -> Value {
+        let beside = self.beside.iter().map(|(what, theirs)| json!({ "what": what, "value": theirs, "ratio": self.ratio(*theirs) }));
+        json!({
+            "name": self.name,
+            "unit": unit(self.unit),
+            "ours": self.ours,
+            "target": self.target.map(|target| target.json(self.ours)),
+            "beside": beside.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Of the names of figures in the table.
+const WIDTH: usize = 62;
+
+/// Figures that belong together, and what is to be said of them.
+#[derive(Debug, Default)]
+struct Group {
+    name: String,
+    figures: Vec<Figure>,
+    notes: Vec<String>,
 }
 
 /// Everything that was measured.
 #[derive(Debug)]
 pub(crate) struct Report {
+    begun: Instant,
     about: Value,
-    groups: Vec<(String, Vec<Figure>)>,
+    groups: Vec<Group>,
 }
 
 impl Report {
@@ -67,7 +153,7 @@ impl Report {
             "services": options.services,
             "kills": options.kills,
         });
-        Ok(Report { about, groups: Vec::new() })
+        Ok(Report { begun: Instant::now(), about, groups: Vec::new() })
     }
 
     /// What is measured where, in one line.
@@ -81,54 +167,46 @@ impl Report {
     /// Begins a part of the table.
     pub(crate) fn group(&mut self, name: impl Into<String>) {
         let name = name.into();
-        eprintln!("· {name}");
-        self.groups.push((name, Vec::new()));
+        eprintln!("· {:>3} s  {name}", self.begun.elapsed().as_secs());
+        self.groups.push(Group { name, ..Group::default() });
     }
 
     /// Adds a line to the part begun last.
     pub(crate) fn add(&mut self, figure: Figure) {
-        let (_, figures) = self.groups.last_mut().expect("a group is begun before its first figure");
-        figures.push(figure);
+        self.current().figures.push(figure);
+    }
+
+    /// Says something of the part begun last that is no figure: why one is missing.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        let note = note.into();
+        eprintln!("  {note}");
+        self.current().notes.push(note);
+    }
+
+    fn current(&mut self) -> &mut Group {
+        self.groups.last_mut().expect("a group is begun before its first figure")
     }
 
     /// For people.
     pub(crate) fn table(&self) -> String {
-        let mut text = String::new();
-        for (name, figures) in self.groups.iter().filter(|(_, figures)| !figures.is_empty()) {
-            let _ = writeln!(text, "\n{name}");
-            for figure in figures {
-                let theirs = figure.beside.as_ref().map_or(String::new(), |(_, theirs)| shown(*theirs, figure.unit));
-                let ratio = figure.ratio().map_or(String::new(), |ratio| times(ratio, figure.unit));
-                let what = figure.beside.as_ref().map_or("", |(what, _)| what);
-                let line = format!("  {:<58}{:>11}{theirs:>11}{ratio:>8}  {what}", figure.name, shown(figure.ours, figure.unit));
-                let _ = writeln!(text, "{}", line.trim_end());
-            }
+        let mut text =
+            format!("\n{}\n  {:<WIDTH$}{:>11}  {:<18}{:>11}{:>9}  BESIDE WHAT\n", self.heading(), "FIGURE", "OURS", "TARGET", "BESIDE", "RATIO");
+        for group in self.groups.iter().filter(|group| !group.figures.is_empty() || !group.notes.is_empty()) {
+            let figures = group.figures.iter().flat_map(Figure::lines);
+            let notes = group.notes.iter().map(|note| format!("  {note}"));
+            let _ = writeln!(text, "\n{}", group.name);
+            figures.chain(notes).for_each(|line| text.extend([&line, "\n"]));
         }
-        format!(
-            "\n{}\n  {:<58}{:>11}{:>11}{:>8}  BESIDE WHAT\n{}\n",
-            self.heading(),
-            "FIGURE",
-            "OURS",
-            "BESIDE",
-            "RATIO",
-            text.trim_start_matches('\n')
-        )
+        text + "\n"
     }
 
     /// For programs.
     pub(crate) fn json(&self) -> String {
-        let figure = |figure: &Figure| {
-            json!({
-                "name": figure.name,
-                "unit": unit(figure.unit),
-                "ours": figure.ours,
-                "beside": figure.beside.as_ref().map(|(what, theirs)| json!({ "what": what, "value": theirs })),
-                "ratio": figure.ratio(),
-            })
+        let group = |group: &Group| {
+            let figures: Vec<Value> = group.figures.iter().map(Figure::json).collect();
+            json!({ "name": group.name, "figures": figures, "notes": group.notes })
         };
-        let groups: Vec<Value> =
-            self.groups.iter().map(|(name, figures)| json!({ "name": name, "figures": figures.iter().map(figure).collect::<Vec<_>>() })).collect();
-        let document = json!({ "version": 1, "about": self.about, "groups": groups });
+        let document = json!({ "version": 2, "about": self.about, "groups": self.groups.iter().map(group).collect::<Vec<_>>() });
         format!("{document:#}\n")
     }
 }
@@ -150,7 +228,7 @@ fn shown(value: f64, unit: Unit) -> String {
         Unit::Seconds if value.abs() < 1.0 => format!("{} ms", digits(value * 1e3)),
         Unit::Seconds => format!("{} s", digits(value)),
         Unit::PerSecond => format!("{}/s", digits(value)),
-        Unit::Bytes => format!("{} MiB", digits(value / f64::from(1 << 20))),
+        Unit::Bytes => format!("{} MB", digits(value / 1e6)),
         Unit::Cores => format!("{} %", digits(value * 100.0)),
     }
 }
@@ -159,13 +237,9 @@ fn digits(value: f64) -> String {
     match value.abs() {
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),
+        size if size > 0.0 && size < 0.095 => format!("{value:.3}"),
         _ => format!("{value:.2}"),
     }
-}
-
-fn times(ratio: f64, unit: Unit) -> String {
-    // The comparison is a whole core, and the figure says the same already.
-    if unit == Unit::Cores { String::new() } else { format!("{}×", digits(ratio)) }
 }
 
 #[cfg(test)]
@@ -180,8 +254,9 @@ mod tests {
             (0.123_4, Unit::Seconds, "123 ms"),
             (2.0, Unit::Seconds, "2.00 s"),
             (1_482.6, Unit::PerSecond, "1483/s"),
-            (80.0 * 1_048_576.0, Unit::Bytes, "80.0 MiB"),
+            (80_000_000.0, Unit::Bytes, "80.0 MB"),
             (0.001_2, Unit::Cores, "0.12 %"),
+            (0.000_05, Unit::Cores, "0.005 %"),
             (f64::NAN, Unit::Seconds, "–"),
         ];
         for (value, unit, text) in cases {
@@ -192,20 +267,35 @@ mod tests {
     #[test]
     fn a_ratio_needs_two_numbers() {
         let figure = Figure::new("x", Unit::Seconds, 3.0);
-        assert_eq!(figure.ratio(), None);
-        assert_eq!(figure.clone().beside("nothing", 0.0).ratio(), None);
-        assert_eq!(figure.beside("two", 2.0).ratio(), Some(1.5));
+        assert_eq!([0.0, 2.0, f64::NAN].map(|theirs| figure.ratio(theirs)), [None, Some(1.5), None]);
+    }
+
+    #[test]
+    fn a_target_is_met_or_missed_and_what_is_not_known_misses_it() {
+        let said = |figure: Figure| figure.lines().concat().split_whitespace().skip(3).collect::<Vec<_>>().join(" ");
+        let figure = |ours| Figure::new("x", Unit::Seconds, ours);
+        assert_eq!(said(figure(0.2).at_most(0.2)), "≤ 200 ms met");
+        assert_eq!(said(figure(0.2).at_least(0.5)), "≥ 500 ms MISSED");
+        assert!(figure(f64::NAN).at_most(0.2).lines().concat().contains("MISSED"));
+        assert_eq!(said(figure(0.2).at_most(0.1).aimed_if(false)), "");
     }
 
     #[test]
     fn table_and_json_say_the_same() {
-        let mut report = Report { about: json!({ "cores": 2, "load_before": 0.1 }), groups: Vec::new() };
+        let mut report = Report { begun: Instant::now(), about: json!({ "cores": 2, "load_before": 0.1 }), groups: Vec::new() };
         report.group("Stopping");
-        report.add(Figure::new("stop all", Unit::Seconds, 0.3).beside("kill and wait", 0.1));
+        report.add(Figure::new("stop all", Unit::Seconds, 0.3).beside("kill and wait", 0.1).beside("runit", 0.6));
+        report.note("s6 is not installed");
         let table = report.table();
-        let line = table.lines().find(|line| line.contains("stop all")).expect("its line");
-        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), "stop all 300 ms 100 ms 3.00× kill and wait".split(' ').collect::<Vec<_>>());
+        let words = |what: &str| {
+            let line = table.lines().find(|line| line.contains(what)).expect("its line");
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words("stop all"), "stop all 300 ms 100 ms 3.00× kill and wait");
+        assert_eq!(words("runit"), "600 ms 0.50× runit");
+        assert_eq!(words("s6"), "s6 is not installed");
         let document: Value = serde_json::from_str(&report.json()).expect("JSON");
-        assert_eq!(document["groups"][0]["figures"][0]["beside"]["what"], "kill and wait");
+        assert_eq!(document["groups"][0]["figures"][0]["beside"][1]["what"], "runit");
+        assert_eq!(document["groups"][0]["notes"][0], "s6 is not installed");
     }
 }

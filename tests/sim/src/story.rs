@@ -83,6 +83,7 @@ impl Story {
             max_parallel: 1 + dice.small(4),
             seed,
             look_every: Span::secs(*dice.pick(&[1, 1, 2, 5])),
+            look_seldom: Span::secs(*dice.pick(&[5, 30])),
             list_every: Span::secs(*dice.pick(&[120, 300])),
         };
         let count = size.services.unwrap_or_else(|| 1 + dice.index(20));

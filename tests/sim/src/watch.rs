@@ -96,6 +96,11 @@ impl Watch {
         self.owners.get(&run).map(|(name, replica, _)| (self.numbers[name], *replica))
     }
 
+    /// Who runs a life, by what it was started from.
+    pub(crate) fn backend_of(&self, run: Run) -> Option<String> {
+        self.owners.get(&run).map(|(_, _, spec)| spec.backend.plugin.clone())
+    }
+
     pub(crate) fn is_one_shot(&self, run: Run) -> bool {
         self.owners.get(&run).is_some_and(|(_, _, spec)| spec.kind == Kind::Oneshot)
     }

@@ -92,7 +92,7 @@ pub(crate) fn read_plugins(table: &mut Table<'_>, report: &mut Report) -> BTreeM
     let mut plugins = BTreeMap::new();
     let Some(place) = table.take("plugins") else { return plugins };
     for (name, place) in few(&place, PLUGIN_HINT, report) {
-        let name = values::thing_name("plugin", name, &place.at, report);
+        let name = values::plugin_key(name, &place.at, report);
         if let (Some(entry), Some(name)) = (read_plugin(&place, report), name) {
             plugins.insert(name, entry);
         }
@@ -143,7 +143,7 @@ pub(crate) fn read_networks(table: &mut Table<'_>, report: &mut Report) -> BTree
     let mut networks = BTreeMap::new();
     let Some(place) = table.take("networks") else { return networks };
     for (name, place) in few(&place, NETWORK_HINT, report) {
-        let name = values::thing_name("network", name, &place.at, report);
+        let name = values::network_name(name, &place.at, report);
         if let (Some(network), Some(name)) = (read_network(&place, report), name) {
             networks.insert(name, network);
         }

@@ -41,6 +41,7 @@ pub fn absolute(path: &str, base_dir: &Path) -> PathBuf {
 ///
 /// A property with `"x-path": true` is resolved when it contains a slash or starts with `.` or `~/`: a bare name is a program to look up.
 /// A property with `"x-base-dir": true` is always resolved, and is set to `base_dir` when it is absent.
+/// Where a list may stand in its place, that is a program with its arguments, and the first item is the path.
 /// Lists of paths (`items`) and tables within tables (`properties`) are followed.
 pub fn resolve_paths(settings: &mut Value, schema: &Value, base_dir: &Path) {
     resolve(settings, schema, base_dir, DEEPEST);
@@ -56,6 +57,11 @@ fn resolve(value: &mut Value, schema: &Value, base_dir: &Path, deepest: usize) {
             *text = absolute(text, base_dir).to_string_lossy().into_owned();
         }
         Value::Array(items) => {
+            if let (true, Some(Value::String(program))) = (marked(PATH), items.first_mut())
+                && looks_like_a_path(program)
+            {
+                *program = absolute(program, base_dir).to_string_lossy().into_owned();
+            }
             let Some(of_items) = schema.get("items") else { return };
             for item in items {
                 resolve(item, of_items, base_dir, deepest - 1);

@@ -289,6 +289,12 @@ fn paths_are_resolved_where_the_schema_says_so() {
     let mut bare = json!({ "binary": "redis-server", "working_dir": "data" });
     resolve_paths(&mut bare, &schema, base);
     assert_eq!(bare, json!({ "binary": "redis-server", "working_dir": "/srv/shop/data" }));
+    for (written, read) in [(json!(["./check.sh", "./kept"]), json!(["/srv/shop/check.sh", "./kept"])), (json!(["sh", "a/b"]), json!(["sh", "a/b"]))]
+    {
+        let mut with_arguments = json!({ "binary": written, "working_dir": "/" });
+        resolve_paths(&mut with_arguments, &schema, base);
+        assert_eq!(with_arguments["binary"], read, "of a program with its arguments the first item is the path");
+    }
     if let Some(home) = std::env::home_dir() {
         assert_eq!(absolute("~/x", base), home.join("x"));
     }

@@ -1,6 +1,6 @@
 //! Lengths of time, sizes, shares of a core and the other small words that people write.
 
-use hostler_core::{Problem, ServiceName, Span, closest};
+use hostler_core::{Problem, ServiceName, Span, check_plugin_name, closest, parse_size};
 use serde_json::Value;
 
 use super::place::{BAD_NAME, Place, Report};
@@ -55,7 +55,7 @@ pub(crate) fn seconds(place: &Place<'_>, report: &mut Report) -> Option<Span> {
 pub(crate) fn size(place: &Place<'_>, report: &mut Report) -> Option<u64> {
     let size = match place.value {
         Value::Number(number) => number.as_u64(),
-        Value::String(text) => read_size(text),
+        Value::String(text) => parse_size(text),
         _ => None,
     };
     match size {
@@ -64,25 +64,6 @@ pub(crate) fn size(place: &Place<'_>, report: &mut Report) -> Option<u64> {
         None => report.add(place.wrong("a size").hint(SIZE_HINT)),
     }
     None
-}
-
-fn read_size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = (&text[..end], text[end..].trim());
-    let shift = match unit.to_ascii_lowercase().as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "ki" | "kib" => 10,
-        "m" | "mb" | "mi" | "mib" => 20,
-        "g" | "gb" | "gi" | "gib" => 30,
-        "t" | "tb" | "ti" | "tib" => 40,
-        _ => return None,
-    };
-    if let Ok(whole) = number.parse::<u64>() {
-        return whole.checked_mul(1 << shift).filter(|bytes| *bytes <= 1 << 60);
-    }
-    let part = number.parse::<f64>().ok()? * (1_u64 << shift) as f64;
-    (shift > 0 && part <= (1_u64 << 60) as f64).then_some(part as u64)
 }
 
 /// A share of a core in thousandths: `500m`, `"0.5"`, `0.5`, `2`.
@@ -138,10 +119,15 @@ pub(crate) fn scalar_text(place: &Place<'_>, report: &mut Report) -> Option<Stri
     }
 }
 
-/// The name of an environment variable.
-pub(crate) fn env_name(name: &str, at: &str, report: &mut Report) -> Option<String> {
+/// May an environment variable be called this?
+pub fn is_env_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-';
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(good) {
+    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(good)
+}
+
+/// The name of an environment variable, as a key.
+pub(crate) fn env_name(name: &str, at: &str, report: &mut Report) -> Option<String> {
+    if !is_env_name(name) {
         report.add(
             Problem::new(at, format!("{BAD_NAME}: an environment variable cannot be called {name:?}"))
                 .hint("use letters, digits and _, not starting with a digit"),
@@ -153,31 +139,38 @@ pub(crate) fn env_name(name: &str, at: &str, report: &mut Report) -> Option<Stri
 
 /// The name of a service, as a key.
 pub(crate) fn service_name(name: &str, at: &str, report: &mut Report) -> Option<ServiceName> {
-    ServiceName::new(name)
-        .map_err(|why| {
-            let (why, hint) = why.split_once("; ").unwrap_or((&why, "use a-z, 0-9, - and _"));
-            report.add(Problem::new(at, format!("{BAD_NAME}: {why}")).hint(hint));
-        })
-        .ok()
+    ServiceName::new(name).map_err(|why| report.add(bad_key(at, &why))).ok()
 }
 
-/// The name of a plugin or a network, by the same rule, as a key.
-pub(crate) fn thing_name(what: &str, name: &str, at: &str, report: &mut Report) -> Option<String> {
-    checked_name(what, name).map_err(|(why, hint)| report.add(Problem::new(at, format!("{BAD_NAME}: {why}")).hint(hint))).ok()
+/// The name of a network, by the same rule, as a key.
+pub(crate) fn network_name(name: &str, at: &str, report: &mut Report) -> Option<String> {
+    let checked = ServiceName::new(name).map(drop).map_err(|why| why.replacen("service name", "network name", 1));
+    checked.map_err(|why| report.add(bad_key(at, &why))).ok().map(|()| name.to_owned())
+}
+
+/// The name of a plugin, as a key.
+pub(crate) fn plugin_key(name: &str, at: &str, report: &mut Report) -> Option<String> {
+    check_plugin_name(name).map_err(|why| report.add(bad_key(at, &why))).ok().map(|()| name.to_owned())
 }
 
 /// The name of a plugin, as a value.
 pub(crate) fn plugin_name(place: &Place<'_>, report: &mut Report) -> Option<String> {
     let name = place.text(report)?;
-    checked_name("plugin", name).map_err(|(why, hint)| report.add(Problem::new(&place.at, why).hint(hint))).ok()
+    let checked = check_plugin_name(name).map_err(|why| {
+        let (why, hint) = told(&why);
+        report.add(Problem::new(&place.at, why).hint(hint));
+    });
+    checked.ok().map(|()| name.to_owned())
 }
 
-fn checked_name(what: &str, name: &str) -> Result<String, (String, String)> {
-    ServiceName::new(name).map(|_| name.to_owned()).map_err(|why| {
-        let why = why.replacen("service name", &format!("{what} name"), 1);
-        let (why, hint) = why.split_once("; ").unwrap_or((&why, "use a-z, 0-9, - and _"));
-        (why.to_owned(), hint.to_owned())
-    })
+fn bad_key(at: &str, why: &str) -> Problem {
+    let (why, hint) = told(why);
+    Problem::new(at, format!("{BAD_NAME}: {why}")).hint(hint)
+}
+
+/// The rules say what is wrong, and after a semicolon what is allowed.
+fn told(why: &str) -> (&str, &str) {
+    why.split_once("; ").unwrap_or((why, "use a-z, 0-9 and -"))
 }
 
 const SIGNALS: [&str; 16] = [

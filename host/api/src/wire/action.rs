@@ -40,10 +40,10 @@ pub struct StopRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RestartRequest {
-    /// These; empty is all.
+    /// These, also when they were stopped or are done; empty is all that are to run: not what was stopped by hand, has completed or has failed.
     #[serde(default)]
     pub services: Vec<String>,
-    /// Also what has used up its restarts.
+    /// Also what has failed. Without it a service that is named and has failed is refused.
     #[serde(default)]
     pub force: bool,
     /// Answer only once they are settled, or after this long; at once when absent.

@@ -1,6 +1,7 @@
 //! Checks and what they say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +99,7 @@ pub struct HealthReport {
     pub version: Shape,
     /// The worst health of all.
     pub composite_health: Health,
-    /// Is every critical service up and well?
+    /// Is every critical service that is enabled up and well, or done?
     pub ready: bool,
     /// By name.
     pub services: BTreeMap<String, ServiceHealth>,
@@ -117,17 +118,22 @@ pub struct CheckNowRequest {
     pub services: Vec<String>,
 }
 
-/// Its answer, once each check has one.
+/// Its answer, once each check of what is up has said something since, or after [`CheckNow::LONGEST`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckNow {
     /// Version of this shape.
     pub version: Shape,
-    /// When the last one answered.
+    /// When it was answered.
     pub timestamp: Timestamp,
     /// The worst health of all services.
     pub composite_health: Health,
-    /// By service, check and replica.
+    /// By service, replica and check; none is older than the request.
     pub results: Vec<CheckResult>,
-    /// Asked for, and not checked: not running, or without checks.
+    /// Asked for, and not checked, or not by every check: not running, without checks, or without an answer in time.
     pub not_checked: Vec<String>,
+}
+
+impl CheckNow {
+    /// How long checks are waited for; each has a timeout of its own.
+    pub const LONGEST: Duration = Duration::from_secs(600);
 }

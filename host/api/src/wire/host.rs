@@ -27,7 +27,7 @@ pub struct HostInfo {
     pub uptime_ms: u64,
     /// Has it taken up what an earlier host left, and looked at it once?
     pub initialized: bool,
-    /// Initialized, and every critical service is up and well.
+    /// Initialized, and every critical service that is enabled is up and well, or done.
     pub ready: bool,
     /// No new work is taken any more.
     pub shutting_down: bool,
@@ -48,7 +48,7 @@ pub struct HostInfo {
 /// The keeper, as the host sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KeeperInfo {
-    /// Is it there? It is started when the first process is.
+    /// Is it there? It is started before the host answers; one that is not there was lost, and another one is being started.
     pub running: bool,
     /// Its process.
     pub pid: Option<u32>,

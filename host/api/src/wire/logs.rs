@@ -62,6 +62,17 @@ pub enum LogItem {
         /// Of which replica.
         replica: u32,
     },
+    /// The rest of this replica's log cannot be read now. An answer that follows goes on, and tells it once until it can be read again.
+    Error {
+        /// Version of this shape.
+        version: Shape,
+        /// Of which service.
+        service: String,
+        /// Of which replica.
+        replica: u32,
+        /// Why.
+        message: String,
+    },
     /// The last document of an answer that does not follow.
     Cursor {
         /// Version of this shape.
@@ -82,8 +93,6 @@ pub struct LogLine {
     pub service: String,
     /// Which replica.
     pub replica: u32,
-    /// Which life of it, where the backend knows.
-    pub run: Option<u64>,
     /// When it was read.
     pub at: Option<Timestamp>,
     /// Where it came from.
@@ -105,7 +114,7 @@ impl LogLine {
             Ok(text) => (text, None),
             Err(odd) => (String::from_utf8_lossy(odd.as_bytes()).into_owned(), Some(base64::encode(odd.as_bytes()))),
         };
-        LogLine { version: Shape, service: service.to_owned(), replica, run: None, at, origin, text, bytes_base64, continued: false }
+        LogLine { version: Shape, service: service.to_owned(), replica, at, origin, text, bytes_base64, continued: false }
     }
 
     /// Exactly what was written.

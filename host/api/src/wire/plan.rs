@@ -37,8 +37,6 @@ pub enum Change {
     Create,
     /// Changed while it runs; nothing is interrupted.
     UpdateLive,
-    /// The same thing is stopped and started.
-    Restart,
     /// It is stopped and destroyed, and a new one made.
     Recreate,
     /// It is stopped and forgotten.
@@ -53,7 +51,6 @@ impl Change {
         match self {
             Change::Create => "create",
             Change::UpdateLive => "update-live",
-            Change::Restart => "restart",
             Change::Recreate => "recreate",
             Change::Remove => "remove",
             Change::Unchanged => "unchanged",
@@ -68,7 +65,7 @@ pub struct PlannedChange {
     pub service: String,
     /// What becomes of it.
     pub change: Change,
-    /// What differs, by key: `backend`, `env`, …; never a value.
+    /// What differs, by path in the file: `backend.args`, `restart.max_attempts 3 → 5`, …; the first few. Never a value that may be a secret.
     #[serde(default)]
     pub reasons: Vec<String>,
 }
@@ -80,8 +77,10 @@ pub struct MissingPlugin {
     pub name: String,
     /// The services that name it.
     pub used_by: Vec<String>,
-    /// Why it is not there, and where to put it.
+    /// Why it cannot be used.
     pub reason: String,
+    /// What to do about it: where to put it, or what to grant.
+    pub hint: String,
 }
 
 /// The answer: what would happen, or what has begun to.
@@ -97,7 +96,7 @@ pub struct Plan {
     pub last_event: u64,
     /// Every service of the document and every one that goes, by name.
     pub changes: Vec<PlannedChange>,
-    /// Services of these plugins are applied, and wait until it is there.
+    /// Plugins that services name and that cannot be used; each is among the problems too, once per use. Empty when applied.
     #[serde(default)]
     pub missing_plugins: Vec<MissingPlugin>,
     /// What makes `/apply` refuse (422); empty when applied.

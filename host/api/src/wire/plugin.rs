@@ -70,8 +70,6 @@ pub struct Counters {
     pub timeouts: u64,
     /// Capability calls that no grant covers.
     pub denied: u64,
-    /// Calls under way now.
-    pub in_flight: u64,
 }
 
 /// One plugin. What is not known of one that is missing or refused is empty.
@@ -93,7 +91,7 @@ pub struct Plugin {
     pub reason: Option<String>,
     /// What to do about it: where to put the file, or the grant to paste.
     pub hint: Option<String>,
-    /// `sha256:…` of the component.
+    /// `blake3:…` of the component.
     pub digest: Option<String>,
     /// Names component, contract and grants together.
     pub revision: Option<String>,
@@ -107,7 +105,7 @@ pub struct Plugin {
     pub grants: BTreeMap<String, Value>,
     /// Are these the grants that come with a built-in, untouched by the file?
     pub default_grants: bool,
-    /// In force; the unit is the last part of the name.
+    /// In force, by their names in the file; `memory` and `transfer` in bytes.
     pub limits: BTreeMap<String, u64>,
     /// Since it was loaded.
     pub counters: Counters,

@@ -117,7 +117,7 @@ pub struct ServiceList {
     pub version: Shape,
     /// Is every service of the list settled?
     pub settled: bool,
-    /// Is every critical service up and well?
+    /// Is every critical service that is enabled up and well, or done?
     pub ready: bool,
     /// The worst health of all.
     pub composite_health: Health,
@@ -215,8 +215,6 @@ pub struct Replica {
     pub health: Health,
     /// Why, in one line.
     pub cause: Option<String>,
-    /// What happens next by itself.
-    pub next: Option<NextStep>,
     /// Where its backend says so.
     pub pid: Option<u32>,
     /// When this run started.

@@ -47,6 +47,13 @@ pub enum EventItem {
         /// The next event's sequence number.
         next: u64,
     },
+    /// What comes after cannot be read: the answer ends here.
+    Error {
+        /// Version of this shape.
+        version: Shape,
+        /// Why.
+        message: String,
+    },
 }
 
 /// One thing that happened.

@@ -123,6 +123,9 @@ async fn a_host_that_says_nothing_is_not_waited_for_forever() {
     let _listener = UnixListener::bind(directory.path().join(routes::SOCKET)).expect("a fresh path");
     let client = Client { patience: Duration::from_millis(20), ..Client::new(directory.path()) };
     assert_eq!(client.get("/x").await.expect_err("silence").code, Code::Timeout);
+    assert_eq!(client.stream("/x").await.expect_err("silence").code, Code::Timeout);
+    let asked = client.post("/x", &()).await.expect_err("silence");
+    assert!(asked.hint.as_deref().is_some_and(|hint| hint.contains("may still be done")), "{asked:?}");
 }
 
 #[tokio::test]

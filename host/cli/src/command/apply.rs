@@ -42,6 +42,6 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
 }
 
 /// The services that are there afterwards.
-pub(crate) fn stays(plan: &Plan) -> Vec<String> {
+fn stays(plan: &Plan) -> Vec<String> {
     plan.changes.iter().filter(|planned| planned.change != Change::Remove).map(|planned| planned.service.clone()).collect()
 }

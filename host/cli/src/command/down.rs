@@ -1,5 +1,6 @@
 //! `hostler down`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let mut progress = Progress::from_now(client.clone(), context.out).await?;
     let document = client.post(routes::DOWN, &DownRequest { keep: args.keep, force: args.force }).await?;
     let accepted: ActionResult = document.read()?;
-    stopped(&mut progress, &accepted, &args).await?;
+    stopped(&mut progress, &accepted, &args).await.map_err(|failure| failure.hint(force_hint(host.is_some())))?;
     end_host(&client, accepted.last_event).await?;
     if let Some(host) = host {
         host.ended().await;
@@ -65,16 +66,22 @@ async fn take_up(state_dir: &Path, context: &Context) -> Result<Embedded, Error>
     Embedded::start(state_dir, Beginning::default(), context.loudness(false)).await
 }
 
-async fn stopped(progress: &mut Progress, accepted: &ActionResult, args: &Args) -> Result<(), Error> {
+/// A host inside this process ends with it.
+fn force_hint(is_own_host: bool) -> String {
+    let until_then = if is_own_host { "until then the keeper holds it" } else { "the host goes on until then" };
+    format!("`hostler down --force` kills what is left; {until_then}")
+}
+
+async fn stopped(progress: &mut Progress, accepted: &ActionResult, args: &Args) -> Result<(), Failure> {
     let begun = Instant::now();
-    let is_done = |list: &ServiceList| list.services.iter().all(|service| !accepted.services.contains(&service.name) || is_down(service, args.keep));
+    let accepted: BTreeSet<&str> = accepted.services.iter().map(String::as_str).collect();
+    let is_done = |list: &ServiceList| list.services.iter().all(|service| !accepted.contains(service.name.as_str()) || is_down(service, args.keep));
     let list = progress.until(&[], Some(begun + Duration::from_millis(args.timeout.0)), "", is_done).await?;
     if is_done(&list) {
         return Ok(());
     }
     let left: Vec<String> = list.services.iter().filter(|service| !is_down(service, args.keep)).map(told).collect();
-    let failure = Failure::new(Code::Timeout, format!("not everything is down after {}: {}", elapsed(args.timeout.0), left.join("; ")));
-    Err(failure.hint("`hostler down --force` kills what is left; the host goes on until then").into())
+    Err(Failure::new(Code::Timeout, format!("not everything is down after {}: {}", elapsed(args.timeout.0), left.join("; "))))
 }
 
 /// Kept services end stopped; the others end by not being there.

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::out::{Colour, Paint, stamp, visible};
+use crate::out::{Colour, Paint, local_zone, stamp, visible};
 
 /// Show what happened.
 #[derive(Debug, clap::Args)]
@@ -33,15 +33,17 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let services = (!args.services.is_empty()).then(|| args.services.join(","));
     let query = EventsQuery { after: args.after, limit: args.limit, services, follow: args.follow };
     let mut lines = context.client()?.stream(&query.path()).await?;
-    let zone = TimeZone::system();
+    let zone = local_zone();
     while let Some(line) = lines.line().await? {
+        let item = serde_json::from_slice(&line);
         if context.out.json {
             context.out.document(&line)?;
-            continue;
         }
-        match serde_json::from_slice(&line) {
+        match item {
+            Ok(EventItem::Event(_) | EventItem::Gap { .. }) if context.out.json => {}
             Ok(EventItem::Event(event)) => context.out.line(text(&event, context.out.paint, &zone))?,
             Ok(EventItem::Gap { next, .. }) => context.out.line(format!("… what came before {next} is no longer kept"))?,
+            Ok(EventItem::Error { message, .. }) => return Err(crate::error::failed(message).into()),
             Err(error) => return Err(crate::error::failed(format!("the host sent an event that is not understood: {error}")).into()),
         }
     }

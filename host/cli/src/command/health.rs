@@ -1,16 +1,11 @@
 //! `hostler health`
 
-use std::time::Duration;
-
 use hostler_api::{CheckNow, CheckNowRequest, HealthReport, routes};
 
 use super::ps::health_cell;
 use crate::context::Context;
 use crate::error::Error;
 use crate::out::{Cell, Colour, Table, health_colour, percent};
-
-/// Checks have timeouts of their own; this is for what has none.
-const LONGEST_ROUND: Duration = Duration::from_secs(600);
 
 /// Show how well services are.
 #[derive(Debug, clap::Args)]
@@ -26,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let client = context.client()?;
     let document = if args.now {
-        client.waiting(LONGEST_ROUND).post(routes::CHECK_NOW, &CheckNowRequest { services: args.services }).await?
+        client.waiting(CheckNow::LONGEST).post(routes::CHECK_NOW, &CheckNowRequest { services: args.services }).await?
     } else {
         client.get(routes::HEALTH).await?
     };
@@ -68,7 +63,7 @@ fn show_results(now: &CheckNow, context: &Context) -> Result<(), Error> {
     }
     context.out.table(&table)?;
     if !now.not_checked.is_empty() {
-        context.out.line(format!("not checked (not running, or without checks): {}", now.not_checked.join(", ")))?;
+        context.out.line(format!("not checked (not running, without checks, or without an answer in time): {}", now.not_checked.join(", ")))?;
     }
     whole(now.composite_health, context)
 }

@@ -10,11 +10,17 @@ use tokio::sync::mpsc;
 
 use crate::client::{Client, Lines};
 use crate::context::Context;
-use crate::error::{Error, failed};
+use crate::error::{Error, failed, usage};
+use crate::out::{note, visible};
 use merge::Merge;
 use page::Page;
 
+/// So many streams are open at a time: each takes a connection, and those of a host are counted.
+const AT_A_TIME: usize = 100;
+
 /// Show what services have written. On a terminal control characters are shown as escapes; into a file or pipe every byte goes as it was.
+///
+/// Lines of several services come in the order of their times; of more than a hundred services a hundred at a time.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Of these services [default: all]
@@ -47,13 +53,23 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let since_ms = args.since.as_deref().map(|text| since(text, now_ms())).transpose()?;
     let client = context.client()?;
     let names = if args.services.is_empty() { every_service(&client).await? } else { args.services };
-    let query = LogsQuery { tail: args.tail, since_ms, cursor: None, replica: args.replica, follow: args.follow };
-    let mut streams = Vec::with_capacity(names.len());
-    for name in &names {
-        streams.push(client.stream(&query.path(name)).await?);
+    if args.follow && names.len() > AT_A_TIME {
+        return Err(usage(format!("{} services are too many to follow at a time", names.len()))
+            .hint(format!("name at most {AT_A_TIME}: `hostler logs -f SERVICE …`; `hostler events -f` follows what happens to all of them"))
+            .into());
     }
+    let query = LogsQuery { tail: args.tail, since_ms, cursor: None, replica: args.replica, follow: args.follow };
     let mut page = Page::new(context.out, &names, args.timestamps);
-    if args.follow { follow(streams, &mut page).await } else { print_merged(streams, &mut page).await }
+    for some in names.chunks(AT_A_TIME) {
+        let mut streams = Vec::with_capacity(some.len());
+        for name in some {
+            streams.push(client.stream(&query.path(name)).await?);
+        }
+        let told = if args.follow { follow(streams, &mut page).await } else { print_merged(streams, &mut page).await };
+        // What came before it is worth reading.
+        told.or_else(|error| page.end().and(Err(error)))?;
+    }
+    page.end()
 }
 
 async fn every_service(client: &Client) -> Result<Vec<String>, Error> {
@@ -83,13 +99,18 @@ async fn follow(streams: Vec<Lines>, page: &mut Page) -> Result<(), Error> {
     }
     drop(sender);
     while let Some(item) = items.recv().await {
-        page.print(&item?)?;
-        while let Ok(item) = items.try_recv() {
-            page.print(&item?)?;
+        let mut next = Some(item);
+        while let Some(item) = next {
+            let item = item?;
+            if let LogItem::Error { message, .. } = &item.0 {
+                note(&visible(message));
+            }
+            page.print(&item)?;
+            next = items.try_recv().ok();
         }
         page.flush()?;
     }
-    page.end()
+    Ok(())
 }
 
 /// All together in the order of their times.
@@ -98,11 +119,15 @@ async fn print_merged(mut streams: Vec<Lines>, page: &mut Page) -> Result<(), Er
     for (index, stream) in streams.iter_mut().enumerate() {
         merge.refill(index, read(stream).await?);
     }
+    let mut trouble = None;
     while let Some((index, item)) = merge.next() {
         page.print(&item)?;
+        if let (LogItem::Error { message, .. }, _) = item {
+            trouble.get_or_insert(message);
+        }
         merge.refill(index, read(&mut streams[index]).await?);
     }
-    page.end()
+    trouble.map_or(Ok(()), |message| Err(failed(message).into()))
 }
 
 async fn read(stream: &mut Lines) -> Result<Option<Item>, Error> {
@@ -119,7 +144,7 @@ fn since(text: &str, now_ms: u64) -> Result<u64, Error> {
         return Ok(now_ms.saturating_sub(span.0));
     }
     let at: Result<Timestamp, _> = text.parse();
-    at.map(|at| at.0).map_err(|_| crate::error::usage(format!("`{text}` is neither a length of time (10m) nor a time (2025-10-22T04:00:00Z)")).into())
+    at.map(|at| at.0).map_err(|_| usage(format!("`{text}` is neither a length of time (10m) nor a time (2025-10-22T04:00:00Z)")).into())
 }
 
 fn now_ms() -> u64 {

@@ -7,7 +7,7 @@ use hostler_api::{Change, Plan, routes};
 use crate::context::Context;
 use crate::document::Wish;
 use crate::error::Error;
-use crate::out::{Cell, Colour, Table, visible};
+use crate::out::{Cell, Colour, Table};
 
 /// Show what apply would do; nothing is changed.
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     wish.doubt(plan.problems)
 }
 
-/// What changes, with its reasons, and which plugins are missing.
+/// What changes, with its reasons.
 pub(crate) fn show(plan: &Plan, context: &Context) -> Result<(), Error> {
     let changes: Vec<_> = plan.changes.iter().filter(|planned| planned.change != Change::Unchanged).collect();
     let unchanged = plan.changes.len() - changes.len();
@@ -51,16 +51,6 @@ pub(crate) fn show(plan: &Plan, context: &Context) -> Result<(), Error> {
         (0, false) => {}
         (count, false) => context.out.line(format!("{count} unchanged"))?,
     }
-    missing(plan, context)
-}
-
-/// Services of a missing plugin are accepted, and wait.
-pub(crate) fn missing(plan: &Plan, context: &Context) -> Result<(), Error> {
-    for plugin in &plan.missing_plugins {
-        let warning = context.out.paint.of(Colour::Yellow, "missing plugin");
-        let text = format!("{warning} {} (used by {}): {}", visible(&plugin.name), plugin.used_by.join(", "), visible(&plugin.reason));
-        context.out.line(text)?;
-    }
     Ok(())
 }
 
@@ -68,7 +58,7 @@ fn colour(change: Change) -> Colour {
     match change {
         Change::Create => Colour::Green,
         Change::UpdateLive => Colour::Cyan,
-        Change::Restart | Change::Recreate => Colour::Yellow,
+        Change::Recreate => Colour::Yellow,
         Change::Remove => Colour::Red,
         Change::Unchanged => Colour::Plain,
     }

@@ -102,8 +102,7 @@ fn in_full(plugin: &Plugin, paint: Paint) -> String {
         add("limits", plugin.limits.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", "));
     }
     let counters = plugin.counters;
-    let calls = format!("{} ({} trapped, {} timed out, {} under way)", counters.calls, counters.traps, counters.timeouts, counters.in_flight);
-    add("calls", calls);
+    add("calls", format!("{} ({} trapped, {} timed out)", counters.calls, counters.traps, counters.timeouts));
     add("denied", counters.denied.to_string());
     add("used by", joined(&plugin.used_by));
     text

@@ -9,10 +9,10 @@ use crate::progress::Waiting;
 /// Restart services; the count of restarts begins anew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// These services [default: all]
+    /// These services [default: all that are to run; not what was stopped by hand, has completed or has failed]
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
-    /// Also what has used up its restarts
+    /// Also what has failed
     #[arg(long)]
     force: bool,
     #[command(flatten)]

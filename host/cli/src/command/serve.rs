@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::context::Context;
 use crate::document::Wish;
 use crate::error::{Error, failed};
-use crate::host::{self, Beginning, Embedded};
+use crate::host::{self, Beginning, Embedded, Loudness};
 use crate::out::note;
 
 /// Be the host: stay until SIGTERM or SIGINT, and leave the services running under the keeper, for the next host to take up.
@@ -43,9 +43,15 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let beginning = wish.as_ref().map_or_else(Beginning::default, |wish| Beginning::of(wish, wish.request(true, None)));
     if args.detach {
         let pid = host::in_background(client.state_dir(), &beginning, context).await.map_err(redrawn)?;
+        if context.out.json {
+            return context.out.document(client.get(routes::HOST).await?.bytes());
+        }
         return context.out.line(format!("hostler serves {} in the background, pid {pid}", client.state_dir().display()));
     }
     let host = Embedded::start(client.state_dir(), beginning, context.loudness(true)).await.map_err(redrawn)?;
+    if context.out.json {
+        context.out.document(client.get(routes::HOST).await?.bytes())?;
+    }
     stay(host, &client).await
 }
 
@@ -54,7 +60,7 @@ async fn in_background(context: &Context) -> Result<(), Error> {
     host::leave_terminal();
     let client = context.client()?;
     let started = match host::hear() {
-        Ok(beginning) => Embedded::start(client.state_dir(), beginning, context.loudness(true)).await,
+        Ok(beginning) => Embedded::start(client.state_dir(), beginning, Loudness { to_file: true, ..context.loudness(true) }).await,
         Err(error) => Err(error),
     };
     host::say(started.as_ref().map(|_| ()));

@@ -5,11 +5,10 @@ mod foreground;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use hostler_api::{Plan, routes};
+use hostler_api::routes;
 use hostler_core::Span;
 
-use super::apply::stays;
-use super::{plan, ps};
+use super::ps;
 use crate::context::Context;
 use crate::document::Wish;
 use crate::error::Error;
@@ -56,27 +55,23 @@ fn split(words: Vec<String>) -> (Option<PathBuf>, Vec<String>) {
 
 async fn detached(wish: &Wish, services: Option<Vec<String>>, timeout: Span, context: &Context) -> Result<(), Error> {
     let client = context.client_of(wish)?;
-    let route = if client.is_there().await {
-        routes::APPLY
+    let mut progress = if client.is_there().await {
+        let progress = Progress::from_now(client.clone(), context.out).await?;
+        client.post(routes::APPLY, &wish.up(services)).await.map_err(|failure| wish.refused(failure))?;
+        progress
     } else {
-        let begun = host::in_background(client.state_dir(), &Beginning::of(wish, wish.up(services.clone())), context).await;
+        let begun = host::in_background(client.state_dir(), &Beginning::of(wish, wish.up(services)), context).await;
         begun.map_err(|error| wish.redrawn(error))?;
-        // It has been applied; what is left to know is what it means.
-        routes::PLAN
+        Progress::from_now(client, context.out).await?
     };
-    let mut progress = Progress::from_now(client.clone(), context.out).await?;
-    let answer = client.post(route, &wish.up(services)).await.map_err(|failure| wish.refused(failure))?;
-    let accepted: Plan = answer.read()?;
-    if !context.out.json {
-        plan::missing(&accepted, context)?;
-    }
-    finish(&mut progress, &accepted, timeout, context).await
+    let names: Vec<String> = wish.config.services.keys().map(ToString::to_string).collect();
+    finish(&mut progress, &names, timeout, context).await
 }
 
-async fn finish(progress: &mut Progress, accepted: &Plan, timeout: Span, context: &Context) -> Result<(), Error> {
+async fn finish(progress: &mut Progress, names: &[String], timeout: Span, context: &Context) -> Result<(), Error> {
     let begun = Instant::now();
     let deadline = begun + Duration::from_millis(timeout.0);
-    let list = progress.until(&stays(accepted), Some(deadline), "", |list| list.settled).await?;
+    let list = progress.until(names, Some(deadline), "", |list| list.settled).await?;
     if let (true, Some(document)) = (context.out.json, progress.latest()) {
         context.out.document(document.bytes())?;
     } else {

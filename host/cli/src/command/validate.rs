@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use hostler_api::{Code, Plan, Shape, routes};
 use serde::Serialize;
 
-use super::plan;
 use crate::context::Context;
 use crate::document::Wish;
 use crate::error::Error;
@@ -27,7 +26,6 @@ struct Verdict {
     services: usize,
     /// Did a running host's plugins check their settings?
     plugins_checked: bool,
-    missing_plugins: Vec<hostler_api::MissingPlugin>,
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
@@ -39,12 +37,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let services = wish.config.services.len();
     let file = wish.file.display().to_string();
     if context.out.json {
-        let missing_plugins = plan.as_ref().map(|plan| plan.missing_plugins.clone()).unwrap_or_default();
-        let verdict = Verdict { version: Shape, file, valid: true, services, plugins_checked: plan.is_some(), missing_plugins };
+        let verdict = Verdict { version: Shape, file, valid: true, services, plugins_checked: plan.is_some() };
         return context.out.document(&serde_json::to_vec(&verdict).expect("a verdict is strings and numbers"));
-    }
-    if let Some(plan) = &plan {
-        plan::missing(plan, context)?;
     }
     let checked = if plan.is_some() { "" } else { "; the settings of backends and checks are checked when a host runs" };
     let services = if services == 1 { "1 service".to_owned() } else { format!("{services} services") };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hostler_api::config::absolute;
+use hostler_api::config::{absolute, is_env_name};
 use hostler_core::{Problem, pointer_key};
 
 use super::file;
@@ -81,10 +81,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
             continue;
         }
         let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=').ok_or_else(|| format!("line {number} has no `=`"))?;
-        let name = good_name(name).ok_or_else(|| format!("line {number} has no good name before its `=`"))?;
+        let name = Some(name.trim()).filter(|name| is_env_name(name)).ok_or_else(|| format!("line {number} has no good name before its `=`"))?;
         let value = value.trim_start();
         let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-            variables.push((name, value.split(" #").next().unwrap_or("").trim_end().to_owned()));
+            variables.push((name.to_owned(), value.split(" #").next().unwrap_or("").trim_end().to_owned()));
             rest = after;
             continue;
         };
@@ -92,7 +92,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
         let start = rest.find('=').unwrap_or(0);
         let start = start + rest[start..].find(quote).unwrap_or(0) + 1;
         let end = start + closing(&rest[start..], quote).ok_or_else(|| format!("line {number} opens a quote that is never closed"))?;
-        variables.push((name, unquote(&rest[start..end], quote)));
+        variables.push((name.to_owned(), unquote(&rest[start..end], quote)));
         number += rest[start..end].matches('\n').count();
         let (behind, after) = rest[end + 1..].split_once('\n').unwrap_or((&rest[end + 1..], ""));
         if !behind.trim().is_empty() && !behind.trim_start().starts_with('#') {
@@ -101,12 +101,6 @@ pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
         rest = after;
     }
     Ok(variables)
-}
-
-fn good_name(name: &str) -> Option<String> {
-    let name = name.trim();
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.' || c == '-';
-    (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(good)).then(|| name.to_owned())
 }
 
 /// Where the closing quote is; a backslash keeps a double quote open.

@@ -79,7 +79,7 @@ impl ConfigError {
         if count > SHOWN {
             drawn.push_str(&format!("and {} more\n", count - SHOWN));
         }
-        let name = drawing::visible(&self.name);
+        let name = crate::out::visible(&self.name);
         drawn.push_str(&if count == 1 { format!("1 problem in {name}\n") } else { format!("{count} problems in {name}\n") });
         drawn
     }

@@ -14,7 +14,7 @@ const SAMPLES: [(Format, &str); 4] = [
 /// Reads a text as a file of each kind would be, and draws whatever is wrong with it.
 fn survive(text: &str, format: Format) {
     let base_dir = Path::new("/nowhere");
-    if let Err(findings) = understand(text, format, base_dir, &|_| None) {
+    if let Err(findings) = understand(text, format, |_| true, base_dir, &|_| None) {
         assert!(!findings.is_empty(), "a refusal says why: {text:?}");
         let error = ConfigError::new("x".to_owned(), Some(text.into()), findings);
         for look in [Look::Plain, Look::Drawn, Look::Coloured] {

@@ -4,9 +4,9 @@
 //! variables were read by whoever started it. On standard output it says one line, that it is ready, or the failure that keeps it from
 //! being so: whoever started it knows why, without looking into a log.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,14 +16,13 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::diary::{LOG, append_to};
 use super::{Beginning, program};
 use crate::context::Context;
 use crate::error::{Error, failed};
 
-/// Compiling every plugin for the first time takes a while on a small machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// The host's log, in the state directory.
-const LOG: &str = "host.log";
+/// Compiling every plugin for the first time takes a while on a small machine; one alone may take two minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The one line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,11 +62,7 @@ pub(crate) fn leave_terminal() {
 pub(crate) async fn in_background(state_dir: &Path, beginning: &Beginning, context: &Context) -> Result<u32, Error> {
     let log = state_dir.join(LOG);
     let mut child = spawn(state_dir, &log, context)?;
-    let said = match tokio::time::timeout(PATIENCE, converse(&mut child, beginning)).await {
-        Ok(said) => said,
-        Err(_) => Err(format!("it is not ready after {} s", PATIENCE.as_secs())),
-    };
-    match said {
+    match ready(&mut child, beginning, PATIENCE).await {
         Ok(Said::Ready(pid)) => Ok(pid),
         Ok(Said::Failed(failure)) => Err(failure.into()),
         Err(why) => Err(failed(format!("the host in the background did not start: {why}"))
@@ -75,6 +70,16 @@ pub(crate) async fn in_background(state_dir: &Path, beginning: &Beginning, conte
             .hint("its log, named above, says more")
             .into()),
     }
+}
+
+/// How its start went. What is not ready in time is ended: nobody is to hear that it did not start, and find it running later.
+async fn ready(child: &mut Child, beginning: &Beginning, patience: Duration) -> Result<Said, String> {
+    if let Ok(said) = tokio::time::timeout(patience, converse(child, beginning)).await {
+        return said;
+    }
+    // It fails for one that has just ended by itself.
+    let _ = child.kill().await;
+    Err(format!("it was not ready after {} s, and has been ended", patience.as_secs()))
 }
 
 /// Tells it what to begin with, and hears how that went.
@@ -112,5 +117,19 @@ fn open_log(state_dir: &Path, log: &Path) -> Result<File, Error> {
             .hint("choose another with --state-dir, or make this one writable for you")
     };
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(refuse)?;
-    OpenOptions::new().create(true).append(true).mode(0o600).open(log).map_err(|error| refuse(error).into())
+    append_to(log).map_err(|error| refuse(error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_is_not_ready_in_time_is_ended() {
+        let mut command = Command::new("sleep");
+        let mut child = command.arg("1000").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sleep is everywhere");
+        let why = ready(&mut child, &Beginning::default(), Duration::from_millis(20)).await.expect_err("it never says anything");
+        assert!(why.contains("has been ended"), "{why}");
+        assert!(child.try_wait().expect("it is our child").is_some(), "nothing is left of it");
+    }
 }

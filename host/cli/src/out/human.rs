@@ -53,6 +53,15 @@ fn local(at: Timestamp, zone: &TimeZone, format: &str) -> String {
     here.map_or_else(|| at.to_string(), |here| here.to_zoned(zone.clone()).strftime(format).to_string())
 }
 
+/// The zone that people here live in: what `TZ` says, else this machine's.
+///
+/// The machine's is read from its one file: the library, asked for it, looks through all the zones there are first, which takes longer
+/// than the rest of a command.
+pub(crate) fn local_zone() -> TimeZone {
+    let file = if std::env::var_os("TZ").is_some() { None } else { std::fs::read("/etc/localtime").ok() };
+    file.and_then(|file| TimeZone::tzif("local", &file).ok()).unwrap_or_else(TimeZone::system)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +84,11 @@ mod tests {
         assert_eq!(clock(Timestamp(1_761_105_600_250), &zone), "06:00:00.250");
         assert_eq!(stamp(Timestamp(1_761_105_600_250), &zone), "2025-10-22 06:00:00");
         assert_eq!(clock(Timestamp(u64::MAX), &zone), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn the_zone_is_the_one_that_the_library_finds() {
+        let now = jiff::Timestamp::now();
+        assert_eq!(local_zone().to_offset(now), TimeZone::system().to_offset(now));
     }
 }

@@ -12,7 +12,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// On this output; without a terminal there is no bottom line, and with `--json` nothing at all.
+    /// On this output; without a terminal there is no bottom line, and with `--json` there are only documents.
     pub(crate) fn new(out: Out) -> Live {
         Live { out, bottom: String::new() }
     }
@@ -24,6 +24,11 @@ impl Live {
         }
         let clear = if self.bottom.is_empty() { "" } else { "\r\x1b[2K" };
         self.write(&format!("{clear}{text}\n{}", self.bottom));
+    }
+
+    /// A document as it came, for `--json`.
+    pub(crate) fn document(&mut self, document: &[u8]) {
+        self.write(&format!("{}\n", String::from_utf8_lossy(document.trim_ascii_end())));
     }
 
     /// Replaces the bottom line, cut to the terminal's width so that it stays one line. `text` has no colours.

@@ -1,5 +1,7 @@
 //! Aligned columns, two spaces apart, without lines.
 
+use std::borrow::Cow;
+
 use super::escape::visible;
 use super::paint::{Colour, Paint};
 
@@ -7,6 +9,8 @@ use super::paint::{Colour, Paint};
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     text: String,
+    /// In characters.
+    width: usize,
     colour: Colour,
 }
 
@@ -18,16 +22,13 @@ impl Cell {
 
     /// The same in a colour.
     pub(crate) fn painted(text: impl AsRef<str>, colour: Colour) -> Cell {
-        Cell { text: visible(text.as_ref()).into_owned(), colour }
+        let text = visible(text.as_ref()).into_owned();
+        Cell { width: text.chars().count(), text, colour }
     }
 
     /// A value that may be absent: then a dash.
     pub(crate) fn maybe(text: Option<impl ToString>) -> Cell {
         text.map_or_else(|| Cell::painted("-", Colour::Dim), |text| Cell::new(text.to_string()))
-    }
-
-    fn width(&self) -> usize {
-        self.text.chars().count()
     }
 }
 
@@ -65,7 +66,7 @@ impl Table {
         let mut widths: Vec<usize> = self.headings.iter().map(|heading| heading.chars().count()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.width());
+                *width = (*width).max(cell.width);
             }
         }
         widths
@@ -80,10 +81,11 @@ fn draw_row(row: &[Cell], widths: &[usize], paint: Paint, width: Option<usize>, 
     };
     let mut used = 0;
     for (index, cell) in row.iter().enumerate().take(last + 1) {
-        let shown = if index + 1 == widths.len() { cut(&cell.text, width.map(|width| width.saturating_sub(used))) } else { cell.text.clone() };
+        let is_last_column = index + 1 == widths.len();
+        let shown = if is_last_column { cut(&cell.text, width.map(|width| width.saturating_sub(used))) } else { Cow::Borrowed(cell.text.as_str()) };
         text.push_str(&paint.of(cell.colour, &shown));
         if index < last {
-            text.push_str(&" ".repeat(widths[index] - cell.width() + 2));
+            text.extend(std::iter::repeat_n(' ', widths[index] - cell.width + 2));
             used += widths[index] + 2;
         }
     }
@@ -91,10 +93,10 @@ fn draw_row(row: &[Cell], widths: &[usize], paint: Paint, width: Option<usize>, 
 }
 
 /// At most `width` characters, with an ellipsis where something is missing; never so short that nothing is said.
-fn cut(text: &str, width: Option<usize>) -> String {
+fn cut(text: &str, width: Option<usize>) -> Cow<'_, str> {
     match width.map(|width| width.max(16)) {
         Some(width) if text.chars().count() > width => text.chars().take(width - 1).chain(['…']).collect(),
-        Some(_) | None => text.to_owned(),
+        Some(_) | None => Cow::Borrowed(text),
     }
 }
 

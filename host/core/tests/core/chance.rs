@@ -26,7 +26,13 @@ fn number(name: &str) -> Option<u64> {
 /// One seed, from the first request to rest.
 fn play(seed: u64) {
     let mut dice = Dice::new(seed);
-    let config = Config { max_parallel: 1 + dice.below(4) as u32, seed, look_every: Span::secs(1 + dice.below(5)), list_every: Span::secs(60) };
+    let config = Config {
+        max_parallel: 1 + dice.below(4) as u32,
+        seed,
+        look_every: Span::secs(1 + dice.below(5)),
+        list_every: Span::secs(60),
+        ..Config::default()
+    };
     let mut world = World::with(config);
     world.shown = number("SEED").is_some();
     let calm = fates::set(&mut world, seed);

@@ -184,3 +184,22 @@ fn a_start_under_way_over_a_host_restart_begins_without_a_verdict() {
     world.restart_host(true);
     assert_eq!((world.run_of("db"), world.health("db"), world.status("db")), (Some(2), "unknown", "starting"));
 }
+
+#[test]
+fn the_time_between_two_lives_is_watched_by_nobody() {
+    let mut world = World::new();
+    let mut changed = crate::world::specs("db+");
+    changed[0].restart = hostler_core::RestartPolicy { max_attempts: None, initial: Span::secs(60), factor_permille: 1_000, ..changed[0].restart };
+    world.apply_specs(changed);
+    let uptime = |world: &World| world.core.service("db").expect("it is there").replicas[0].checks[0].uptime_permille[0];
+    for _ in 0..5 {
+        assert_eq!((world.health("db"), uptime(&world)), ("healthy", None));
+        world.exit("db", 1);
+        world.pass(Span::secs(60));
+    }
+    world.pass(Span::secs(90));
+    assert_eq!(uptime(&world), Some(1_000));
+    world.says("db", Verdict::Fail);
+    world.pass(Span::secs(34));
+    assert!((600..900).contains(&uptime(&world).expect("it was watched")), "{:?}", uptime(&world));
+}

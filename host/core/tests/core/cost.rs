@@ -1,10 +1,14 @@
-//! What deciding costs: actions per service are bounded, whatever the shape and the size.
+//! What deciding costs: actions per service are bounded, and time grows little faster than the number of services, whatever the shape.
+
+mod answers;
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Config, Span};
+use answers::Answers;
+use hostler_core::{Config, Desired, ServiceName, Span};
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::world::World;
+use crate::world::{World, specs};
 
 const SERVICES: usize = 10_000;
 
@@ -44,6 +48,16 @@ fn check(shape: impl Fn(usize) -> String) {
     }
 }
 
+fn layered(n: usize) -> String {
+    if n < 100 { format!("s{n}") } else { format!("s{n} <- s{} s{}! s{}?", n - 100, n - 100 + (n * 7) % 100 - n % 100, n % 100) }
+}
+
+/// One service that needs all the others.
+fn top(services: usize) -> String {
+    let edges: Vec<String> = (0..services - 1).map(|n| format!("s{n}{}", if n % 2 == 0 { "!" } else { "" })).collect();
+    format!("top <- {}", edges.join(" "))
+}
+
 #[test]
 fn ten_thousand_alone() {
     check(|n| format!("s{n}"));
@@ -65,8 +79,13 @@ fn ten_thousand_around_one() {
 }
 
 #[test]
+fn ten_thousand_below_one() {
+    check(|n| if n + 1 == SERVICES { top(SERVICES) } else { format!("s{n}") });
+}
+
+#[test]
 fn ten_thousand_in_layers() {
-    check(|n| if n < 100 { format!("s{n}") } else { format!("s{n} <- s{} s{}! s{}?", n - 100, n - 100 + (n * 7) % 100 - n % 100, n % 100) });
+    check(layered);
 }
 
 #[test]
@@ -83,4 +102,58 @@ fn ten_thousand_one_by_one() {
     }
     assert!(world.decided <= 20 * SERVICES, "{}", world.decided);
     assert!(world.store.tasks.is_empty() && world.store.slots.is_empty());
+}
+
+/// Processor time of this thread, in nanoseconds: what else the machine does is not in it.
+fn thread_time() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// What it costs to decide all that happens in the life of so many services of this shape.
+fn cost(services: usize, shape: &impl Fn(usize, usize) -> String) -> u64 {
+    let text: Vec<String> = (0..services).map(|n| shape(n, services)).collect();
+    let specs = specs(&text.join(";"));
+    let names: Vec<ServiceName> = specs.iter().map(|spec| spec.name.clone()).collect();
+    let mut answers = Answers::default();
+    let begun = thread_time();
+    answers.apply(specs);
+    answers.change_all(|_| ());
+    answers.change_all(|wanted| wanted.restarts += 1);
+    answers.exit_all();
+    assert_eq!(answers.alive(), services);
+    answers.change_each(names.iter().rev(), |wanted| wanted.desired = Desired::Stopped);
+    assert_eq!(answers.alive(), 0);
+    answers.change_each(&names, |wanted| wanted.desired = Desired::Running);
+    assert_eq!(answers.alive(), services);
+    answers.change_all(|wanted| wanted.desired = Desired::Stopped);
+    answers.remove_all();
+    assert_eq!(answers.core.names().count(), 0);
+    thread_time() - begun
+}
+
+/// Four times the services cost about five times as much; sixteen times would be their square. A busy machine may need another try.
+fn grows_gently(shape: impl Fn(usize, usize) -> String) {
+    let tries: Vec<(u64, u64)> = (0..5).map(|_| (cost(500, &shape), cost(2_000, &shape))).take_while(|(few, many)| many / few >= 10).collect();
+    assert!(tries.len() < 5, "500 and 2,000 services cost (ns): {tries:?}");
+}
+
+#[test]
+fn time_grows_gently_in_a_chain() {
+    grows_gently(|n, _| if n == 0 { "s0".to_owned() } else { format!("s{n} <- s{}", n - 1) });
+}
+
+#[test]
+fn time_grows_gently_around_one() {
+    grows_gently(|n, _| if n == 0 { "hub".to_owned() } else { format!("s{n} <- hub!") });
+}
+
+#[test]
+fn time_grows_gently_below_one() {
+    grows_gently(|n, services| if n + 1 == services { top(services) } else { format!("s{n}") });
+}
+
+#[test]
+fn time_grows_gently_in_layers() {
+    grows_gently(|n, _| layered(n));
 }

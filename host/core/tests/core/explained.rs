@@ -139,3 +139,24 @@ fn nothing_more_happens_by_itself_to_what_is_done_or_held() {
     world.exit("late", 1);
     assert!(!world.core.is_settled("late"));
 }
+
+#[test]
+fn a_host_is_ready_when_every_critical_service_that_is_enabled_serves() {
+    let mut world = World::new();
+    let mut changed = crate::world::specs("db+; job*; off; web; extra");
+    changed[..4].iter_mut().for_each(|spec| spec.critical = true);
+    changed[2].enabled = false;
+    world.next("check db/ping", Fate::Held);
+    world.apply_specs(changed);
+    assert!(!world.core.is_ready(), "db is not judged, and job not done");
+    world.release("check db/ping");
+    world.exit("job", 0);
+    world.stop("extra");
+    assert!(world.core.is_ready(), "{}", world.statuses());
+    world.stop("web");
+    assert!(!world.core.is_ready(), "web was stopped by request, and does not serve");
+    world.edit("web", |spec| spec.enabled = false);
+    assert!(world.core.is_ready());
+    world.exit("db", 1);
+    assert!(!world.core.is_ready());
+}

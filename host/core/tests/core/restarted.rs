@@ -2,7 +2,7 @@
 
 use hostler_core::{NoticeKind, RestartMode, Span, Verdict};
 
-use crate::world::{Fate, World};
+use crate::world::{Course, Fate, World, specs};
 
 #[test]
 fn three_restarts_after_two_four_and_eight_seconds_then_failed() {
@@ -294,4 +294,54 @@ fn whoever_would_be_pulled_along_at_once_is_not_started() {
     world.release("stop web");
     world.pass(Span::secs(10));
     assert_eq!(world.statuses(), "app running, db running, web running");
+}
+
+#[test]
+fn a_success_that_is_restarted_is_no_failure() {
+    let mut world = World::of("db");
+    world.exit("db", 0);
+    let view = world.core.service("db").expect("it is there");
+    assert_eq!((view.replicas[0].failures, view.replicas[0].last_failure, view.replicas[0].last_error), (0, None, None));
+    assert_eq!(world.told("db", NoticeKind::Restarting), ["exited with code 0; restart 1 of 3 in 2s"]);
+    world.pass(Span::secs(2));
+    world.exit("db", 1);
+    let view = world.core.service("db").expect("it is there");
+    assert_eq!((view.replicas[0].failures, view.replicas[0].last_error), (1, Some("exited with code 1")));
+}
+
+#[test]
+fn lives_that_cannot_be_freed_are_few_and_the_oldest_is_given_up() {
+    let mut world = World::new();
+    let mut changed = specs("db");
+    changed[0].restart = hostler_core::RestartPolicy { max_attempts: None, factor_permille: 1_000, ..changed[0].restart };
+    world.fates = Some(Box::new(|call, _| Course::at_once(if call.starts_with("destroy") { Fate::Held } else { Fate::Done })));
+    world.apply_specs(changed);
+    for life in 0..40 {
+        world.exit("db", 1);
+        world.pass(Span::secs(2));
+        assert!(world.store.tasks.len() <= 17, "{} records after {life} ends", world.store.tasks.len());
+    }
+    let calls = world.done();
+    assert!(
+        calls.matches("destroy").count() < 40 && calls.starts_with("start db, start db, destroy db, start db, destroy db, start db, start db"),
+        "{calls}"
+    );
+    let told = world.told("db", NoticeKind::Trouble);
+    assert_eq!((told.len(), told[0]), (24, "what is left of run 1 could not be freed, and is left to backend process"));
+    assert_eq!(world.core.service("db").expect("it is there").replicas[0].previous, Some(40));
+}
+
+#[test]
+fn what_can_be_freed_waits_for_nothing_that_cannot() {
+    let mut world = World::of("db");
+    for _ in 0..3 {
+        world.next("destroy db", Fate::Fault(hostler_core::Fault::Failed("busy".to_owned())));
+    }
+    for _ in 0..5 {
+        world.exit("db", 1);
+        world.start("db");
+    }
+    assert_eq!(world.store.tasks.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 5, 6]);
+    world.pass(Span::secs(10));
+    assert_eq!(world.store.tasks.keys().copied().collect::<Vec<_>>(), [5, 6]);
 }

@@ -1,6 +1,6 @@
 //! Host restarts: nothing is started twice, nothing finished is lost, nobody healthy turns ill.
 
-use hostler_core::{Event, Exit, Fault, NoticeKind, Phase, Span, Stage, Verdict};
+use hostler_core::{Event, Exit, Fault, NoticeKind, Phase, Span, Stage, Time, Verdict};
 
 use crate::world::{Fate, World};
 
@@ -283,4 +283,28 @@ fn a_listing_says_what_runs_and_strangers_are_left_alone() {
     assert_eq!(world.alive(), [1, 77]);
     world.hear(Event::Listed { backend: "process".to_owned(), found: Ok(vec![(78, Phase::Running)]) });
     assert_eq!(world.done(), "start db");
+}
+
+#[test]
+fn times_of_another_boot_are_not_left_in_the_store() {
+    let mut world = World::new();
+    world.next("start parked", Fate::Fault(Fault::Invalid("no image".to_owned())));
+    world.apply("db+; waits; parked");
+    world.exit("waits", 1);
+    world.now = Time(5_000);
+    world.next("list process", Fate::Held);
+    world.restart_host(false);
+    world.pass(Span::secs(1));
+    let now = world.now;
+    assert!(world.store.tasks.values().all(|record| record.since <= now), "{:?}", world.store.tasks);
+    let times =
+        world.store.slots.values().flat_map(|slot| [slot.memory.last_failure, slot.memory.last_restart, slot.backoff.as_ref().map(|(at, _)| *at)]);
+    assert!(times.flatten().all(|at| at <= now), "{:?}", world.store.slots);
+    // A second host in this boot counts failures from now, not from a point that the other boot reached.
+    world.says("db", Verdict::Fail);
+    world.edit("db", |spec| spec.checks[0].name = "pong".to_owned());
+    world.restart_host(true);
+    world.moves();
+    world.pass(Span::secs(110));
+    assert_eq!(world.moves(), "stop db, start db");
 }

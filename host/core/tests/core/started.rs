@@ -310,7 +310,7 @@ fn late_and_double_answers_of_old_lives_mean_nothing() {
         hostler_core::Event::StopFailed { run: 2, fault: Fault::Failed("late".to_owned()) },
         hostler_core::Event::Destroyed { run: 2, fault: None },
         hostler_core::Event::Destroyed { run: 99, fault: None },
-        hostler_core::Event::Seen(vec![(1, hostler_core::Phase::Gone)]),
+        hostler_core::Event::Seen { backend: "process".to_owned(), seen: vec![(1, hostler_core::Phase::Gone)] },
     ] {
         world.hear(event);
         world.settle();

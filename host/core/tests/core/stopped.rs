@@ -234,7 +234,7 @@ fn a_stop_that_fails_is_remembered_and_blocks_no_optional_dependent() {
     assert_eq!(world.moves(), "stop cache");
     world.fail("stop cache", Fate::Fault(Fault::Failed("will not die".to_owned())));
     assert_eq!(world.moves(), "start app");
-    assert!(world.store.slots.values().any(|record| record.last_error.as_deref() == Some("stop failed: will not die")));
+    assert!(world.store.slots.values().any(|record| record.memory.last_error.as_deref() == Some("stop failed: will not die")));
 }
 
 #[test]

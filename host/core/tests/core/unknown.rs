@@ -1,6 +1,6 @@
 //! Backends that cannot be asked, plugins that are missing, and clocks that jump.
 
-use hostler_core::{Event, Fault, NoticeKind, Span, Time, Verdict};
+use hostler_core::{Event, Exit, Fault, NoticeKind, Phase, Span, Time, Verdict};
 
 use crate::world::{Fate, World};
 
@@ -116,6 +116,33 @@ fn a_look_that_somebody_asked_for_meanwhile_follows_at_once() {
 }
 
 #[test]
+fn where_every_end_is_told_only_what_is_new_or_unknown_is_looked_at_often() {
+    let mut world = World::of("db");
+    let next = |world: &World| world.core.poll_timeout().expect("something is watched").since(world.now);
+    let watched = |closely| Event::Watched { backend: "process".to_owned(), closely };
+    world.pass(Span::secs(1_000));
+    assert!(next(&world) <= Span::secs(1));
+    world.hear(watched(true));
+    world.settle();
+    assert_eq!(next(&world), Span::secs(30));
+    world.apply("db; app");
+    assert!(next(&world) <= Span::secs(1), "its end may have come before anybody knew whose it was");
+    world.pass(Span::secs(2));
+    assert!(next(&world) > Span::secs(5));
+    world.away("process", "gone");
+    world.pass(Span::secs(40));
+    assert_eq!(world.status("db"), "unknown");
+    assert!(next(&world) <= Span::secs(1));
+    world.back("process");
+    world.pass(Span::secs(2));
+    assert_eq!(world.status("db"), "running");
+    assert!(next(&world) > Span::secs(5));
+    world.hear(watched(false));
+    world.settle();
+    assert!(next(&world) <= Span::secs(1));
+}
+
+#[test]
 fn a_clock_that_jumps_forward_fires_every_timer_once() {
     let mut world = World::of("db+; app <- db; bad");
     world.exit("bad", 1);
@@ -141,4 +168,87 @@ fn a_clock_that_jumps_back_is_read_as_standing() {
     }
     world.pass(Span::secs(2));
     assert_eq!(world.moves(), "start bad");
+}
+
+#[test]
+fn a_backend_is_asked_again_neither_at_once_nor_never() {
+    for (after, first, last) in [(0, 1, 1), (1_000_000_000_000, 300, 300), (u64::MAX, 300, 300), (7_000, 7, 7)] {
+        let mut world = World::new();
+        world.next("start db", Fate::Fault(Fault::Unavailable { message: "busy".to_owned(), after: Some(Span(after)) }));
+        world.apply("db");
+        world.pass(Span(first * 1_000 - 1));
+        assert_eq!((world.moves().as_str(), world.status("db")), ("start db", "pending"), "{after}");
+        world.pass(Span(last * 1_000));
+        assert_eq!((world.moves().as_str(), world.status("db")), ("start db", "running"), "{after}");
+    }
+}
+
+fn plugin(world: &mut World, missing: Option<&str>) {
+    world.hear(Event::Plugin { backend: "docker".to_owned(), missing: missing.map(str::to_owned) });
+    world.settle();
+}
+
+#[test]
+fn a_look_that_was_under_way_when_its_plugin_went_is_not_believed() {
+    let mut world = World::of("db@docker");
+    world.next("look docker", Fate::Held);
+    world.pass(Span::secs(1));
+    plugin(&mut world, Some("plugin docker is quarantined"));
+    world.release("look docker");
+    world.pass(Span::secs(60));
+    assert_eq!((world.status("db"), world.told("db", NoticeKind::Known).len()), ("unknown", 0));
+    plugin(&mut world, None);
+    assert_eq!((world.status("db"), world.told("db", NoticeKind::Known).len()), ("running", 1));
+}
+
+#[test]
+fn a_start_that_was_under_way_when_its_plugin_went_leaves_an_unknown_task() {
+    let mut world = World::new();
+    world.next("start db", Fate::Held);
+    world.apply("db+@docker; app <- db:started");
+    plugin(&mut world, Some("plugin docker is quarantined"));
+    world.release("start db");
+    world.pass(Span::secs(60));
+    assert_eq!((world.status("db"), world.health("db"), world.moves().as_str()), ("unknown", "unknown", "start db"));
+    plugin(&mut world, None);
+    assert_eq!((world.status("db"), world.moves().as_str()), ("running", "start app"));
+}
+
+#[test]
+fn a_check_that_is_gone_when_its_backend_is_back_restarts_nothing() {
+    for recovery in [true, false] {
+        let mut world = World::of("db+@docker");
+        world.away("docker", "no socket");
+        world.pass(Span::secs(2));
+        world.says("db", Verdict::Fail);
+        world.pass(Span::secs(600));
+        world.edit("db", |spec| match recovery {
+            true => spec.checks[0].auto_recovery = false,
+            false => spec.checks.clear(),
+        });
+        world.back("docker");
+        world.pass(Span::secs(600));
+        assert_eq!(world.moves(), "start db");
+    }
+}
+
+#[test]
+fn a_backend_is_not_believed_about_the_tasks_of_another() {
+    let mut world = World::of("db; evil@other");
+    for event in [
+        Event::Seen { backend: "other".to_owned(), seen: vec![(1, Phase::Gone)] },
+        Event::Looked { backend: "other".to_owned(), seen: Ok(vec![(1, Phase::Exited(Exit::default()))]) },
+        Event::Listed { backend: "other".to_owned(), found: Ok(vec![(1, Phase::Exited(Exit::default()))]) },
+    ] {
+        world.hear(event);
+        world.settle();
+        assert_eq!((world.status("db"), world.run_of("db")), ("running", Some(1)));
+    }
+    world.next("list process", Fate::Held);
+    world.restart_host(true);
+    world.hear(Event::Listed { backend: "other".to_owned(), found: Ok(vec![(1, Phase::Exited(Exit::default())), (2, Phase::Running)]) });
+    world.settle();
+    assert_eq!((world.status("db"), world.status("evil")), ("unknown", "running"));
+    world.release("list process");
+    assert_eq!((world.moves().as_str(), world.run_of("db")), ("start db, start evil", Some(1)));
 }

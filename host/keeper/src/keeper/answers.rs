@@ -3,7 +3,7 @@
 use super::{ExitReason, Keeper, Leaving};
 use crate::clock;
 use crate::identity;
-use crate::launch::{check_key, check_log_name, invalid};
+use crate::launch::{check_key, check_log_name};
 use crate::log::{self, From, LogError};
 use crate::protocol::{ErrorKind, Frame, Greeting, PROTOCOL, Process, Refusal, Request, Response, Usage};
 use crate::task::Parentage;
@@ -16,10 +16,6 @@ const SHUTDOWN_GRACE_MS: u64 = 10_000;
 /// Who asked: connection and request.
 type Asker = (u64, u64);
 
-pub(super) fn refuse(kind: ErrorKind, text: impl Into<String>) -> Refusal {
-    Refusal { kind, text: text.into() }
-}
-
 /// An answer with its body; nothing when it comes later.
 type Reply = Option<(Response, Vec<u8>)>;
 
@@ -27,8 +23,8 @@ impl Keeper {
     pub(super) fn hear_request(&mut self, connection: u64, frame: &Frame) {
         let asker = (connection, frame.id);
         let reply = match frame.message::<Request>() {
-            Err(error) => Err(invalid(format!("request not understood: {error}"))),
-            Ok(_) if frame.id == crate::protocol::EVENT_ID => Err(invalid("a request's id is not 0")),
+            Err(error) => Err(Refusal::invalid(format!("request not understood: {error}"))),
+            Ok(_) if frame.id == crate::protocol::EVENT_ID => Err(Refusal::invalid("a request's id is not 0")),
             Ok(request) => self.do_request(asker, request),
         };
         match reply {
@@ -41,7 +37,7 @@ impl Keeper {
     fn do_request(&mut self, asker: Asker, request: Request) -> Result<Reply, Refusal> {
         let introduced = self.connections.get(&asker.0).is_some_and(|connection| connection.is_introduced);
         if !introduced && !matches!(request, Request::Hello { .. }) {
-            return Err(invalid("say hello first"));
+            return Err(Refusal::invalid("say hello first"));
         }
         let response = match request {
             Request::Hello { protocol, client, exclusive } => self.hello(asker.0, protocol, &client, exclusive)?,
@@ -67,7 +63,7 @@ impl Keeper {
 
     fn hello(&mut self, connection: u64, protocol: u32, client: &str, exclusive: bool) -> Result<Response, Refusal> {
         if protocol == 0 {
-            return Err(invalid("there is no protocol 0"));
+            return Err(Refusal::invalid("there is no protocol 0"));
         }
         if exclusive {
             let older: Vec<u64> = self.connections.iter().filter(|(id, other)| other.is_exclusive && **id != connection).map(|(id, _)| *id).collect();
@@ -101,11 +97,11 @@ impl Keeper {
     }
 
     fn signal(&mut self, key: &str, name: &str) -> Result<(), Refusal> {
-        let signal = crate::signal::by_name(name).ok_or_else(|| invalid(format!("there is no signal {name:?}")))?;
+        let signal = crate::signal::by_name(name).ok_or_else(|| Refusal::invalid(format!("there is no signal {name:?}")))?;
         match self.tasks.get(key) {
             Some(task) if task.is_running() => {}
-            Some(_) => return Err(refuse(ErrorKind::NotFound, format!("{key} has ended"))),
-            None => return Err(refuse(ErrorKind::NotFound, format!("there is no process {key:?}"))),
+            Some(_) => return Err(Refusal::new(ErrorKind::NotFound, format!("{key} has ended"))),
+            None => return Err(Refusal::new(ErrorKind::NotFound, format!("there is no process {key:?}"))),
         }
         self.signal_group(key, signal);
         Ok(())
@@ -115,14 +111,17 @@ impl Keeper {
         check_key(key)?;
         let Some(task) = self.tasks.get(key) else { return Ok(()) };
         if task.is_running() {
-            return Err(refuse(ErrorKind::Conflict, format!("{key} runs; stop it first")));
+            return Err(Refusal::new(ErrorKind::Conflict, format!("{key} runs; stop it first")));
         }
         if task.stop.is_some() {
-            return Err(refuse(ErrorKind::Conflict, format!("{key} is being stopped")));
+            return Err(Refusal::new(ErrorKind::Conflict, format!("{key} is being stopped")));
         }
         let rest = self.rest_of(key).len();
         if rest > 0 {
-            return Err(refuse(ErrorKind::Conflict, format!("{key} has ended, and {rest} processes of its tree are still alive; stop it first")));
+            return Err(Refusal::new(
+                ErrorKind::Conflict,
+                format!("{key} has ended, and {rest} processes of its tree are still alive; stop it first"),
+            ));
         }
         if let Some(task) = self.tasks.remove(key) {
             self.journal.note(&crate::journal::Record::Gone { key: key.to_owned() });
@@ -135,8 +134,8 @@ impl Keeper {
         check_log_name(log_name)?;
         let from = cursor.map(From::Cursor).or(tail.map(From::Tail)).unwrap_or(From::Oldest);
         let page = log::read(&self.logs_dir, log_name, &from, max_bytes.min(MAX_PAGE_BYTES)).map_err(|error| match error {
-            LogError::BadCursor(_) => invalid(error.to_string()),
-            LogError::Io(_) => refuse(ErrorKind::Unavailable, format!("log {log_name}: {error}")),
+            LogError::BadCursor(_) => Refusal::invalid(error.to_string()),
+            LogError::Io(_) => Refusal::new(ErrorKind::Unavailable, format!("log {log_name}: {error}")),
         })?;
         Ok(Some((Response::Lines { lines: page.heads, next: page.next, gap: page.gap }, page.body)))
     }
@@ -144,9 +143,9 @@ impl Keeper {
     fn drop_log(&mut self, log_name: &str) -> Result<(), Refusal> {
         check_log_name(log_name)?;
         if self.writers.contains_key(log_name) {
-            return Err(refuse(ErrorKind::Conflict, format!("log {log_name} is being written to")));
+            return Err(Refusal::new(ErrorKind::Conflict, format!("log {log_name} is being written to")));
         }
-        log::remove(&self.logs_dir, log_name).map_err(|error| refuse(ErrorKind::Unavailable, format!("log {log_name}: {error}")))
+        log::remove(&self.logs_dir, log_name).map_err(|error| Refusal::new(ErrorKind::Unavailable, format!("log {log_name}: {error}")))
     }
 
     fn measure(&mut self, key: &str) -> Option<Usage> {
@@ -177,7 +176,7 @@ impl Keeper {
     fn shut_down(&mut self, asker: Asker, if_idle: bool) -> Result<(), Refusal> {
         let busy: Vec<String> = self.tasks.iter().filter(|(_, task)| task.is_running() || task.stop.is_some()).map(|(key, _)| key.clone()).collect();
         if if_idle && !busy.is_empty() {
-            return Err(refuse(ErrorKind::Conflict, format!("{} processes run, {} among them", busy.len(), busy[0])));
+            return Err(Refusal::new(ErrorKind::Conflict, format!("{} processes run, {} among them", busy.len(), busy[0])));
         }
         self.leaving.get_or_insert(Leaving { reason: ExitReason::Shutdown, waiters: Vec::new() }).waiters.push(asker);
         // also what outlived its leader: a keeper that leaves in order leaves nothing behind

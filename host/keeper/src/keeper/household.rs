@@ -65,13 +65,13 @@ pub(super) fn lock(dir: &Path) -> Result<OwnedFd, Error> {
 }
 
 /// Opens the journal, naming the directory at random when it is a new one.
-pub(super) fn open_journal(dir: &Path) -> Result<(Journal, Vec<Record>), Error> {
+pub(super) fn open_journal(dir: &Path, boot_id: &str) -> Result<(Journal, Vec<Record>), Error> {
     let random = || -> io::Result<String> {
         let mut bytes = [0; 6];
         rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
         Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
     };
-    Ok(Journal::open(dir, random)?)
+    Ok(Journal::open(dir, boot_id, random)?)
 }
 
 /// Makes this process fit to keep: a session of its own, parent of all orphans, with room for descriptors. Answers the limit of open files that we

@@ -7,10 +7,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{FlockOperation, flock, fstat, statfs};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat, statfs};
 use rustix::process::geteuid;
 
 use super::{Error, household};
+use crate::append::append;
 
 const MEMORY: &str = "/dev/shm";
 const PREFIX: &str = "hostler-keeper-";
@@ -22,15 +23,22 @@ pub(super) fn open(dir: &Path, instance: &str) -> Result<(PathBuf, OwnedFd), Err
     if geteuid().is_root() && is_in_memory() {
         let name = format!("{PREFIX}{instance}");
         let path = Path::new(MEMORY).join(&name);
-        let fd = household::subdirectory(Path::new(MEMORY), &name).ok().filter(is_ours);
-        let owned = std::fs::write(path.join(OWNER), dir.as_os_str().as_encoded_bytes());
+        // Everybody may make directories there: in one that is not ours, nothing is read, written or followed.
+        let ours = household::subdirectory(Path::new(MEMORY), &name).ok().filter(is_ours);
         // Held for as long as we live: whoever does not see our own directory must not take this for lost.
-        let held = fd.filter(|fd| flock(fd, FlockOperation::LockShared).is_ok());
-        if let (Some(fd), Ok(())) = (held, owned) {
+        let held = ours.filter(|fd| flock(fd, FlockOperation::LockShared).is_ok());
+        if let Some(fd) = held.filter(|fd| sign(fd, dir).is_ok()) {
             return Ok((path, fd));
         }
     }
     Ok((dir.join("pipes"), household::subdirectory(dir, "pipes")?))
+}
+
+/// Says beside the pipes whose they are.
+fn sign(pipes: &OwnedFd, dir: &Path) -> rustix::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(pipes, OWNER, flags, Mode::from_raw_mode(0o600))?;
+    append(&file, dir.as_os_str().as_encoded_bytes(), 0).map(drop)
 }
 
 /// Removes the pipes of keepers whose directory is gone, and answers which instances those were.
@@ -52,7 +60,7 @@ pub(super) fn sweep() -> Vec<String> {
 
 /// Is it ours, and the directory that it names without a keeper's journal?
 fn is_lost(path: &Path) -> bool {
-    let Ok(fd) = rustix::fs::open(path, household::DIRECTORY, rustix::fs::Mode::empty()) else { return false };
+    let Ok(fd) = rustix::fs::open(path, household::DIRECTORY, Mode::empty()) else { return false };
     // A living keeper's own directory may be one that only it sees: a mount of its namespace.
     if !is_ours(&fd) || flock(&fd, FlockOperation::NonBlockingLockExclusive).is_err() {
         return false;
@@ -71,4 +79,29 @@ fn is_ours(fd: &OwnedFd) -> bool {
 fn is_in_memory() -> bool {
     const TMPFS: u32 = 0x0102_1994;
     statfs(MEMORY).is_ok_and(|found| u32::try_from(found.f_type) == Ok(TMPFS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_somebody_else_prepared_is_left_alone() {
+        if !geteuid().is_root() || !is_in_memory() {
+            eprintln!("skipped: only root keeps pipes in shared memory");
+            return;
+        }
+        let own = tempfile::tempdir().expect("tempdir");
+        let victim = own.path().join("victim");
+        std::fs::write(&victim, "precious").expect("writes");
+        let instance = format!("test-{}", std::process::id());
+        let trap = Path::new(MEMORY).join(format!("{PREFIX}{instance}"));
+        std::fs::create_dir(&trap).expect("makes");
+        std::os::unix::fs::symlink(&victim, trap.join(OWNER)).expect("links");
+        std::os::unix::fs::chown(&trap, Some(65534), Some(65534)).expect("gives away");
+        let opened = open(own.path(), &instance).map(|(path, _)| path);
+        std::fs::remove_dir_all(&trap).expect("removes");
+        assert_eq!(opened.expect("opens"), own.path().join("pipes"));
+        assert_eq!(std::fs::read_to_string(victim).expect("reads"), "precious");
+    }
 }

@@ -67,7 +67,8 @@ impl Keeper {
             }
         }
         for key in &keys {
-            if self.tasks.get(key).is_some_and(|task| matches!(task.state, State::Exited(_)) && task.stop.is_none()) {
+            // also of one that was lost: its leader ended unseen, and may have left others behind
+            if self.tasks.get(key).is_some_and(|task| !task.is_running() && task.stop.is_none()) {
                 self.sweep(key);
             }
         }
@@ -136,7 +137,7 @@ impl Keeper {
         if let Some(task) = self.tasks.get_mut(key) {
             task.state = state.clone();
         }
-        self.journal.note_durably(&Record::Ended { key: key.to_owned(), state });
+        self.journal.note(&Record::Ended { key: key.to_owned(), state });
     }
 
     /// What was written while there was no keeper waits in the pipes. A pair belongs to the last run that it was given to.

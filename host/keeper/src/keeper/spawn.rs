@@ -3,7 +3,6 @@
 use rustix::fd::OwnedFd;
 
 use super::Keeper;
-use super::answers::refuse;
 use crate::clock;
 use crate::identity::Identity;
 use crate::journal::{Intent, Record};
@@ -24,7 +23,7 @@ impl Keeper {
             return if task.intent.digest == digest { Ok(task.view()) } else { Err(conflict(task)) };
         }
         if self.leaving.is_some() {
-            return Err(refuse(ErrorKind::Unavailable, "the keeper is shutting down"));
+            return Err(Refusal::new(ErrorKind::Unavailable, "the keeper is shutting down"));
         }
         let user = launch::check(command)?;
         let intent = Intent {
@@ -45,7 +44,7 @@ impl Keeper {
 
     fn start(&mut self, intent: Intent, command: &Command, user: Option<User>) -> Result<Process, Refusal> {
         let tag = task::tag(&intent);
-        let unavailable = |what: &str, error: &dyn std::fmt::Display| refuse(ErrorKind::Unavailable, format!("{what}: {error}"));
+        let unavailable = |what: &str, error: &dyn std::fmt::Display| Refusal::new(ErrorKind::Unavailable, format!("{what}: {error}"));
         let mut ids = Vec::new();
         let ends = [Origin::Out, Origin::Err].map(|origin| self.make_pipe(&intent, origin, user.as_ref(), &mut ids));
         let [Ok(out), Ok(err)] = ends else {
@@ -59,12 +58,18 @@ impl Keeper {
             return Err(unavailable("not started", &error));
         }
         let (group, mut notes) = self.cgroups.create(&tag, command);
-        let entrances = group.as_ref().map(crate::cgroup::Group::entrances).transpose().unwrap_or_else(|error| {
-            notes.push(format!("cgroups not used: {error}"));
-            None
-        });
+        let (group, entrances) = match group.map(|group| (group.entrances(), group)) {
+            Some((Ok(entrances), group)) => (Some(group), entrances),
+            Some((Err(error), group)) => {
+                // one that the child is not in would know none of its tree, and limit nothing
+                self.discard_group(Some(group));
+                notes.push(format!("cgroups not used, and no limit applied: {error}"));
+                (None, Vec::new())
+            }
+            None => (None, Vec::new()),
+        };
         let marker = task::marker(self.journal.instance(), &intent);
-        let with = Surroundings { marker, out, err, cgroups: entrances.unwrap_or_default(), open_files: self.open_files, user };
+        let with = Surroundings { marker, out, err, cgroups: entrances, open_files: self.open_files, user };
         match launch::start(command, with) {
             Ok(pid) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, pid)),
             Err(error) => {
@@ -111,5 +116,5 @@ fn digest(owner: &str, command: &Command) -> String {
 
 fn conflict(task: &Task) -> Refusal {
     let state = if task.is_running() { "runs" } else { "has ended" };
-    refuse(ErrorKind::Conflict, format!("{} {state} with another command or owner", task.intent.key))
+    Refusal::new(ErrorKind::Conflict, format!("{} {state} with another command or owner", task.intent.key))
 }

@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
-use super::answers::refuse;
 use super::{Keeper, Timer};
 use crate::clock;
 use crate::identity::Identity;
 use crate::journal::Record;
-use crate::launch::invalid;
 use crate::protocol::{ErrorKind, Refusal, Response, State};
 use crate::signal;
 use crate::task::{Parentage, Phase, Stop};
@@ -26,9 +24,9 @@ const KILLING_PAUSE_MS: u64 = 20;
 impl Keeper {
     /// Hears a request to stop; the answer comes when nothing is left.
     pub(super) fn stop(&mut self, asker: (u64, u64), key: &str, name: &str, grace_ms: u64) -> Result<(), Refusal> {
-        let signal = signal::by_name(name).ok_or_else(|| invalid(format!("there is no signal {name:?}")))?;
+        let signal = signal::by_name(name).ok_or_else(|| Refusal::invalid(format!("there is no signal {name:?}")))?;
         if !self.tasks.contains_key(key) {
-            return Err(refuse(ErrorKind::NotFound, format!("there is no process {key:?}")));
+            return Err(Refusal::new(ErrorKind::NotFound, format!("there is no process {key:?}")));
         }
         self.begin_stop(key, signal, grace_ms, Some(asker));
         Ok(())
@@ -148,8 +146,8 @@ impl Keeper {
         task.known.clear();
         let response = match &task.state {
             State::Exited(exit) => Response::Exit(exit.clone()),
-            State::Unknown(text) => Response::Error(refuse(ErrorKind::NotFound, text.clone())),
-            State::Running => Response::Error(refuse(ErrorKind::Other, "stopped, and yet it runs")),
+            State::Unknown(text) => Response::Error(Refusal::new(ErrorKind::NotFound, text.clone())),
+            State::Running => Response::Error(Refusal::new(ErrorKind::Other, "stopped, and yet it runs")),
         };
         let group = task.group.take();
         self.discard_group(group);

@@ -1,6 +1,6 @@
-//! The loop: hear, do, make durable, tell.
+//! The loop: hear, do, tell, tidy up.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::epoll::{self, EventFlags};
@@ -80,19 +80,49 @@ impl Keeper {
     }
 
     fn accept(&mut self) {
-        let Some(listener) = &self.listener else { return };
-        while let Ok((stream, _)) = listener.accept() {
-            // one at the door when the house is full is told so by being closed
-            if self.connections.len() < MAX_CONNECTIONS && may_connect(&stream) && stream.set_nonblocking(true).is_ok() {
-                self.next_id += 1;
-                let id = self.next_id;
-                let connection = Connection::new(stream);
-                let data = epoll::EventData::new_u64(token::CONNECTION | id);
-                if epoll::add(&self.epoll, &connection, data, connection.interest).is_ok() {
-                    self.connections.insert(id, connection);
-                }
+        loop {
+            let Some(door) = &mut self.door else { return };
+            match door.listener.accept() {
+                Ok((stream, _)) => self.let_in(stream),
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => {
+                        // nobody had to be left outside
+                        door.has_complained = false;
+                        return;
+                    }
+                    // who stood there has left
+                    ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
+                    _ => return self.shut_door(&error),
+                },
             }
         }
+    }
+
+    fn let_in(&mut self, stream: UnixStream) {
+        // one at the door when the house is full is told so by being closed
+        if self.connections.len() < MAX_CONNECTIONS && may_connect(&stream) && stream.set_nonblocking(true).is_ok() {
+            let id = self.new_id();
+            let connection = Connection::new(stream);
+            let data = epoll::EventData::new_u64(token::CONNECTION | id);
+            if epoll::add(&self.epoll, &connection, data, connection.interest).is_ok() {
+                self.connections.insert(id, connection);
+            }
+        }
+    }
+
+    /// No descriptor is free for who stands at the door. Epoll would tell of them again at once, and for as long as that lasts.
+    fn shut_door(&mut self, error: &std::io::Error) {
+        let Some(door) = &mut self.door else { return };
+        door.is_shut = epoll::delete(&self.epoll, &door.listener).is_ok();
+        if !std::mem::replace(&mut door.has_complained, true) {
+            eprintln!("hostler keeper: no client can connect: {error}; trying again every second");
+        }
+    }
+
+    fn open_door(&mut self) {
+        let Some(door) = self.door.as_mut().filter(|door| door.is_shut) else { return };
+        let data = epoll::EventData::new_u64(token::LISTENER);
+        door.is_shut = epoll::add(&self.epoll, &door.listener, data, EventFlags::IN).is_err();
     }
 
     /// Gives each client with unread requests its share of this turn.
@@ -134,25 +164,38 @@ impl Keeper {
             match self.timers.pop_first() {
                 Some((deadline, Timer::Stop(key))) => self.stop_timer(&key, deadline),
                 Some((_, Timer::HalfLine(pipe, size))) => self.unclog(pipe, size),
-                Some((_, Timer::Chores)) => self.litter.retain(|group| !group.remove()),
+                Some((_, Timer::Chores)) => self.do_chores(),
                 None => break,
             }
         }
     }
 
-    /// Makes the turn durable, tells what happened, and says whether that was the last one.
+    /// Tells what happened, and says whether that was the last turn. What happened is written in the journal by now; what the disk still has to
+    /// do for it keeps nobody waiting.
     fn settle(&mut self) -> Option<ExitReason> {
-        self.journal.settle();
+        let ending = self.leaves_now();
+        self.tell();
+        if ending.is_some() {
+            self.journal.settle();
+            return ending;
+        }
         if self.journal.wants_compaction() {
             self.compact();
         }
-        let chores = self.journal.is_behind() || !self.litter.is_empty();
-        if chores && !self.timers.iter().any(|(_, timer)| *timer == Timer::Chores) {
+        let is_shut = self.door.as_ref().is_some_and(|door| door.is_shut);
+        let chores = self.journal.is_behind() || is_shut || !self.litter.is_empty();
+        if chores && !self.has_chores {
+            self.has_chores = true;
             self.timers.insert((clock::boot_ms() + CHORES_MS, Timer::Chores));
         }
-        let ending = self.leaves_now();
-        self.tell();
-        ending
+        None
+    }
+
+    fn do_chores(&mut self) {
+        self.has_chores = false;
+        self.journal.settle();
+        self.litter.retain(|group| !group.remove());
+        self.open_door();
     }
 
     fn tell(&mut self) {

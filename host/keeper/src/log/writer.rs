@@ -8,6 +8,7 @@ use rustix::io::{Errno, Result, pread, pwrite};
 
 use super::Limits;
 use super::segment::{self, PREFIX_BYTES, Prefix, Segment};
+use crate::append::append;
 use crate::clock;
 use crate::protocol::Origin;
 
@@ -123,27 +124,8 @@ impl Current {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut rest = bytes;
-        let mut at = self.len;
-        while !rest.is_empty() {
-            match pwrite(&self.file, rest, at) {
-                Ok(0) => return self.take_back(Errno::NOSPC),
-                Ok(written) => {
-                    rest = &rest[written..];
-                    at += written as u64;
-                }
-                Err(Errno::INTR) => {}
-                Err(error) => return self.take_back(error),
-            }
-        }
-        self.len = at;
+        self.len = append(&self.file, bytes, self.len)?;
         Ok(())
-    }
-
-    /// Leaves no half line behind.
-    fn take_back(&self, error: Errno) -> Result<()> {
-        let _ = ftruncate(&self.file, self.len);
-        Err(error)
     }
 
     /// Goes on in a new file and removes the oldest; when that cannot be, goes on in this one.

@@ -58,11 +58,11 @@ pub struct Exit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// Its first process is alive.
+    /// Something of its tree is alive: its first process, or others that outlived it and are being killed or stopped.
     Running,
-    /// Its first process has ended. Others of its tree may still run until `Stop`.
+    /// Its first process has ended, and nothing of its tree is alive.
     Exited(Exit),
-    /// It does not run any more, and no keeper saw it end; the text says what is known.
+    /// Nothing of its tree is alive, and no keeper saw its first process end; the text says what is known.
     Unknown(String),
 }
 

@@ -1,6 +1,7 @@
 //! The keeper's disk is full, and then it is not.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,9 +15,9 @@ struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// Nothing where we may not mount.
-    fn mount() -> Option<SmallDisk> {
+    fn mount(kib: u32) -> Option<SmallDisk> {
         let dir = tempfile::tempdir().expect("tempdir");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs"]).arg(dir.path()).status();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={kib}k,mode=700"), "tmpfs"]).arg(dir.path()).status();
         mounted.is_ok_and(|status| status.success()).then(|| SmallDisk(dir))
     }
 
@@ -28,6 +29,12 @@ impl SmallDisk {
     fn fill(&self) {
         let mut file = std::fs::File::create(self.path().join("filler")).expect("creates");
         while file.write(&[0; 512]).is_ok_and(|written| written > 0) {}
+    }
+
+    /// Makes room again for so many bytes.
+    fn free(&self, bytes: u64) {
+        let file = std::fs::OpenOptions::new().write(true).open(self.path().join("filler")).expect("opens");
+        file.set_len(file.metadata().expect("there").len() - bytes).expect("cuts");
     }
 
     fn clear(&self) {
@@ -43,7 +50,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_refuses_what_is_new_and_loses_no_exit() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount(256) else {
         eprintln!("skipped: no file system can be mounted here");
         return;
     };
@@ -91,4 +98,35 @@ fn a_full_disk_refuses_what_is_new_and_loses_no_exit() {
         let State::Exited(exit) = client.inspect(key).expect("inspects").expect("known").state else { panic!("{key} was forgotten") };
         assert_eq!(exit.signal.as_deref(), Some("SIGKILL"));
     }
+}
+
+#[test]
+fn a_journal_that_cannot_be_compacted_goes_on_and_leaves_no_half_file_behind() {
+    let Some(disk) = SmallDisk::mount(2048) else {
+        eprintln!("skipped: no file system can be mounted here");
+        return;
+    };
+    let house = House::at(disk.path().to_owned(), &[]);
+    let mut client = house.client();
+    let journal = || disk.path().join("journal").metadata().expect("there");
+    let mut spawned = 0;
+    let mut grow_to = |kib: u64| {
+        while journal().len() < kib * 1024 {
+            spawned += 1;
+            let labels = vec![("weight".to_owned(), "x".repeat(16 * 1024))];
+            client.spawn(&format!("p{spawned}"), "plugin", hostler_keeper::protocol::Command { labels, ..shell("exit 0") }).expect("spawns");
+        }
+        client.list(None).expect("answers when the turn is over").len()
+    };
+    let first = journal().ino();
+    grow_to(224);
+    disk.fill();
+    disk.free(96 * 1024);
+    grow_to(288);
+    assert_eq!(journal().ino(), first, "there is no room for a second file");
+    assert!(!disk.path().join("journal.new").exists(), "nor is there a half one");
+    disk.clear();
+    let held = grow_to(640);
+    assert_ne!(journal().ino(), first, "tried again, once it has doubled");
+    assert_eq!(held, spawned);
 }

@@ -59,6 +59,22 @@ fn each_end_is_told_as_it_was() {
 }
 
 #[test]
+fn a_program_that_is_just_being_replaced_may_be_tried_again() {
+    let house = House::new();
+    let mut client = house.client();
+    let scratch = tempfile::tempdir().expect("tempdir");
+    let program = scratch.path().join("sleep");
+    std::fs::copy("/bin/sleep", &program).expect("copies");
+    let sleep = || command(program.to_str().expect("text"), &["1000"]);
+    let writer = std::fs::OpenOptions::new().write(true).open(&program).expect("opens");
+    let (kind, text) = refusal(client.spawn("a", "plugin", sleep()));
+    assert_eq!(kind, ErrorKind::Other, "{text}");
+    drop(writer);
+    // a child of another test may hold the writer between its fork and its exec
+    until("it starts", || client.spawn("a", "plugin", sleep()).ok());
+}
+
+#[test]
 fn what_cannot_run_is_refused_and_leaves_nothing() {
     let house = House::new();
     let mut client = house.client();

@@ -5,6 +5,7 @@ mod house;
 mod lifecycle;
 mod limits;
 mod logs;
+mod power_cut;
 mod recovery;
 mod stopping;
 mod wire;

@@ -79,6 +79,26 @@ fn an_end_that_no_keeper_saw_is_unknown_and_never_a_success() {
     client.forget("a").expect("forgets");
 }
 
+#[test]
+fn nothing_of_a_tree_is_alive_when_an_end_that_no_keeper_saw_is_told() {
+    for args in [&[][..], &["--no-cgroups"]] {
+        let mut house = House::with(args);
+        let mut client = house.client();
+        let leader = client.spawn("a", "plugin", shell("sleep 1000 & echo $!; wait")).expect("spawns").pid.expect("pid");
+        let worker: u32 = texts(&lines(&mut client, "a", 1))[0].parse().expect("a pid");
+        house.kill();
+        let killed = std::process::Command::new("/bin/kill").args(["-9", &leader.to_string()]).status().expect("runs");
+        assert!(killed.success());
+        until("the leader is dead", || (!is_alive(leader)).then_some(()));
+        assert!(is_alive(worker), "it outlives its leader for as long as there is no keeper");
+        house.start();
+        let mut client = house.client();
+        until("the end is told", || matches!(client.inspect("a").expect("inspects").expect("known").state, State::Unknown(_)).then_some(()));
+        assert!(!is_alive(worker), "{args:?}");
+        client.forget("a").expect("forgets: nothing is left");
+    }
+}
+
 /// A process of our own that no keeper may touch.
 struct Stranger(Child);
 

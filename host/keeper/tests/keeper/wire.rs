@@ -7,7 +7,9 @@ use std::time::Duration;
 use hostler_keeper::client::{Client, ClientError};
 use hostler_keeper::protocol::{Decoder, ErrorKind, PROTOCOL, Request, Response, encode};
 
-use crate::house::{House, LONG, command, until};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use crate::house::{House, LONG, command, state_of, until};
 use crate::lifecycle::refusal;
 
 fn connect(house: &House) -> UnixStream {
@@ -139,4 +141,21 @@ fn the_directory_is_closed_to_others() {
     assert_eq!(mode(house.dir().join("keeper.sock")), 0o600);
     assert_eq!(mode(house.dir().join("journal")), 0o600);
     assert_eq!(refusal(house.client().drop_log("../journal")).0, ErrorKind::Invalid);
+}
+
+#[test]
+fn a_keeper_without_a_free_descriptor_rests_and_lets_clients_in_once_there_is_one() {
+    let house = House::new();
+    let few = Rlimit { current: Some(40), maximum: Some(40) };
+    prlimit(Pid::from_raw(house.pid().cast_signed()), Resource::Nofile, few).expect("limits");
+    let crowd: Vec<UnixStream> = (0..60).map(|_| connect(&house)).collect();
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", house.pid())).expect("reads").count();
+    until("none is free", || (open() == 40).then_some(()));
+    let mut at_rest = 0;
+    until("it rests", || {
+        at_rest = if state_of(house.pid()) == Some('S') { at_rest + 1 } else { 0 };
+        (at_rest == 100).then_some(())
+    });
+    drop(crowd);
+    house.client().list(None).expect("answers");
 }

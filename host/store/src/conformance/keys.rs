@@ -135,6 +135,10 @@ fn refuses_what_is_malformed(store: &dyn Store) {
         let refusal = store.txn(txn).expect_err("it is malformed");
         assert!(matches!(refusal, StoreError::Invalid(_)), "{refusal}");
     }
+    let mut mixed = Txn::new().put("big", vec![0; limits::VALUE_BYTES + 1]).put("fine", *b"1");
+    mixed = mixed.emit(NewEvent::new("kind", "s", 0, "{")).emit(NewEvent::new("kind", "s", 0, "{}"));
+    assert_eq!(mixed.drop_refused().len(), 2);
+    assert_eq!(mixed, Txn::new().put("fine", *b"1").emit(NewEvent::new("kind", "s", 0, "{}")), "what may be stored is left");
     assert!(matches!(store.acquire_lease("", "h", 1, 0), Err(StoreError::Invalid(_))));
     assert!(matches!(store.acquire_lease("l", "\n", 1, 0), Err(StoreError::Invalid(_))));
     assert_eq!(store.revision().unwrap(), 0);

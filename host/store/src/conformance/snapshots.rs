@@ -58,9 +58,9 @@ fn refuses_what_is_no_snapshot(store: &dyn Store) {
     fs::write(&wrong, "not a snapshot").unwrap();
     for file in [&missing, &wrong] {
         let refusal = store.restore(file).expect_err("it is no snapshot");
+        assert!(matches!(refusal, StoreError::Snapshot { .. }), "{refusal:?}");
         assert!(refusal.to_string().contains(&file.display().to_string()), "{refusal}");
     }
-    assert!(matches!(store.restore(&wrong), Err(StoreError::Snapshot { .. })));
     assert!(store.snapshot(&scratch.file("no/such/directory")).is_err());
     assert_eq!((keys(store, ""), store.revision().unwrap()), (vec!["a".to_owned()], 1));
 }

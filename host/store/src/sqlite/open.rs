@@ -2,15 +2,17 @@
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::fault::fault;
+use super::fault::{damaged, fault};
 use super::{APPLICATION_ID, Options, SCHEMA_VERSION};
 use crate::StoreError;
+use crate::file::{private, replace_file, sync_names};
 
 const SCHEMA: &str = "
     CREATE TABLE meta (
@@ -82,9 +84,16 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
         Err(error) => return Err(StoreError::io(path, "looking at", error)),
     }
     make_private(path)?;
+    let had_log = has_log(path);
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // A connection that is closed moves the log into the file and deletes it: not into one that is refused.
+    let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map_err(|error| fault(path, "opening", error));
+    keep_log(had_log)?;
     check_content(path, &connection)?;
+    keep_log(false)?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
+    // The log is there now. SQLite syncs its name with the first commit, but says nothing when it could not.
+    sync_names(path).map_err(|error| StoreError::io(path, "syncing the directory of", error))?;
     Ok(Opened { connection, _lock: lock })
 }
 
@@ -98,6 +107,9 @@ pub(super) fn check_snapshot(file: &Path) -> Result<(), StoreError> {
     let checked = check_header(file).and_then(|()| check_content(file, &connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?));
     checked.map_err(|error| match error {
         StoreError::Corrupt { path, reason } | StoreError::Unwritable { path, reason } => StoreError::Snapshot { path, reason },
+        StoreError::TooNew { path, found, supported } => {
+            StoreError::Snapshot { path, reason: format!("it has schema version {found}, this Hostler knows up to {supported}") }
+        }
         other => other,
     })
 }
@@ -125,12 +137,11 @@ fn pid_in(file: &mut File) -> Option<u32> {
 /// Makes an empty store under another name first: under the final name there is a whole store or none, so that an empty
 /// file can only mean damage.
 fn create(path: &Path) -> Result<(), StoreError> {
-    let log = companion(path, "-wal");
-    if fs::metadata(&log).is_ok_and(|metadata| metadata.len() > 0) {
-        let reason = format!("it is gone, but its write-ahead log {} is still there", log.display());
+    if has_log(path) {
+        let reason = format!("it is gone, but its write-ahead log {} is still there", companion(path, "-wal").display());
         return Err(StoreError::Corrupt { path: path.to_owned(), reason });
     }
-    super::replace_file(path, |temporary| {
+    replace_file(path, |temporary| {
         let connection = connect(temporary, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};");
         let made = connection.execute_batch(&format!("BEGIN; {SCHEMA} {marks} COMMIT;"));
@@ -152,6 +163,10 @@ fn check_header(path: &Path) -> Result<(), StoreError> {
         Err(error) => return Err(StoreError::io(path, "reading", error)),
     }
     if !header.starts_with(b"SQLite format 3\0") {
+        // A power cut in a checkpoint tears pages that the log still has whole, the first among them: SQLite judges both.
+        if has_log(path) {
+            return Ok(());
+        }
         return corrupt("its header is damaged, or it is not a database");
     }
     let word = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
@@ -186,7 +201,7 @@ fn check_content(path: &Path, connection: &Connection) -> Result<(), StoreError>
     check_marks(path, mark("application_id")?, mark("user_version")?)?;
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
     if verdict != "ok" {
-        return Err(StoreError::Corrupt { path: path.to_owned(), reason: verdict });
+        return Err(damaged(path, verdict));
     }
     PROBES.iter().try_for_each(|probe| connection.prepare(probe).map(drop)).map_err(failed)?;
     let counters = super::read::counters(connection).map_err(failed)?;
@@ -219,12 +234,11 @@ fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Options that make a file for its owner only and follow no link.
-pub(super) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+fn has_log(path: &Path) -> bool {
+    fs::metadata(companion(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
 }
 
-fn companion(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

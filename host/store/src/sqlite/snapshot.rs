@@ -1,15 +1,15 @@
 //! Snapshots: the whole store as one database file, and back.
 
-use std::fs::{self, File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::apply::{Tally, count_replies, forget_deletions, save_counters};
 use super::fault::fault;
-use super::open::private;
 use super::read::{Counters, number};
 use crate::StoreError;
+use crate::file::{directory, replace_file};
 
 /// Writes a snapshot of the store at `store` into `file`.
 pub(super) fn write(connection: &Connection, store: &Path, file: &Path) -> Result<(), StoreError> {
@@ -57,36 +57,6 @@ fn copy(connection: &Connection, tally: &Tally) -> Result<Tally, rusqlite::Error
     let restored = Tally { counters, replies: count_replies(&transaction)? };
     transaction.commit()?;
     Ok(restored)
-}
-
-/// Makes a file, readable by its owner only, that appears under its name complete and synced, or not at all.
-pub(crate) fn replace_file(file: &Path, fill: impl FnOnce(&Path) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    let temporary = temporary(file)?;
-    let failed = |error| StoreError::io(file, "writing", error);
-    // What an interrupted attempt left behind.
-    let _absent = fs::remove_file(&temporary);
-    private(OpenOptions::new().write(true).create_new(true)).open(&temporary).map_err(failed)?;
-    let replaced = fill(&temporary).and_then(|()| {
-        File::open(&temporary).and_then(|written| written.sync_all()).map_err(failed)?;
-        fs::rename(&temporary, file).map_err(failed)?;
-        File::open(directory(file)).and_then(|directory| directory.sync_all()).map_err(failed)
-    });
-    if replaced.is_err() {
-        let _absent = fs::remove_file(&temporary);
-    }
-    replaced
-}
-
-fn temporary(file: &Path) -> Result<PathBuf, StoreError> {
-    let name = file.file_name().ok_or_else(|| StoreError::Invalid(format!("{} is not the name of a file", file.display())))?;
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(name);
-    hidden.push(".new");
-    Ok(directory(file).join(hidden))
-}
-
-fn directory(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn is_same(store: &Path, file: &Path) -> bool {

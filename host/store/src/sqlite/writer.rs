@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use rusqlite::Connection;
@@ -9,9 +10,9 @@ use rusqlite::Connection;
 use super::apply::{Tally, apply, compact, count_replies, save_counters};
 use super::fault::{fault, is_failed_sync};
 use super::open::Opened;
-use super::{leases, read, snapshot};
+use super::{Reply, read, snapshot};
 use crate::StoreError;
-use crate::contract::{Lease, LeaseAnswer, Retention};
+use crate::contract::Retention;
 use crate::txn::{Outcome, Txn};
 use crate::watch::{Change, Hub, Start, Watch};
 
@@ -21,34 +22,41 @@ const GROUP: usize = 1024;
 /// What the writer is asked.
 pub(super) enum Request {
     /// Joins the next group.
-    Write(Box<Job>),
+    Write(Box<dyn Job>),
+    /// Waits until the group before it is committed.
+    Alone(Alone),
+}
+
+pub(super) enum Alone {
     /// Starts a watch between two groups.
-    Watch { prefix: String, after_revision: u64, reply: super::Reply<Watch> },
+    Watch { prefix: String, after_revision: u64, reply: Reply<Watch> },
     /// Replaces everything by a checked snapshot.
-    Restore { file: PathBuf, reply: super::Reply<()> },
+    Restore { file: PathBuf, reply: Reply<()> },
 }
 
-/// A write and who wants to know.
-pub(super) struct Job {
-    pub(super) write: Write,
-    pub(super) done: Done,
+/// A write and who wants to know. It may be done more than once: when its group fails, it is taken back and done again alone.
+pub(super) trait Job: Send {
+    fn perform(&mut self, turn: &mut Turn<'_>) -> rusqlite::Result<()>;
+    /// What became of it; called once.
+    fn tell(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
-pub(super) type Done = super::Reply<Answer>;
-
-pub(super) enum Write {
-    Txn(Txn),
-    Acquire { name: String, holder: String, ttl_ms: u64, now_ms: u64 },
-    Renew { lease: Lease, ttl_ms: u64, now_ms: u64 },
-    Release { lease: Lease },
-    Compact(Retention),
+/// A job whose work answers with a `T`.
+pub(super) struct Asked<T, W> {
+    work: W,
+    answer: Option<T>,
+    reply: Reply<T>,
 }
 
-pub(super) enum Answer {
-    Txn(Outcome),
-    Lease(LeaseAnswer),
-    Released(bool),
-    Compacted,
+/// Revisions and what changed with each.
+type Told = Vec<(u64, Vec<Change>)>;
+
+/// What the jobs of one group work on, and what they leave for its watchers.
+pub(super) struct Turn<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) tally: Tally,
+    watched: bool,
+    told: Told,
 }
 
 /// The writing connection and all that goes with it.
@@ -61,13 +69,6 @@ pub(super) struct Writer {
     gave_up: bool,
 }
 
-/// The answers of a group, and what its watchers will see.
-struct Group {
-    answers: Vec<Answer>,
-    told: Vec<(u64, Vec<Change>)>,
-    tally: Tally,
-}
-
 impl Writer {
     pub(super) fn new(path: PathBuf, opened: Opened) -> Result<Self, StoreError> {
         let tally = tally(&opened.connection).map_err(|error| fault(&path, "reading", error))?;
@@ -76,14 +77,14 @@ impl Writer {
 
     /// Works until the store is dropped and its queue is empty.
     pub(super) fn run(mut self, queue: &Receiver<Request>) {
-        let mut group: Vec<Job> = Vec::new();
+        let mut group: Vec<Box<dyn Job>> = Vec::new();
         while let Ok(first) = queue.recv() {
             for request in std::iter::once(first).chain(std::iter::from_fn(|| queue.try_recv().ok())) {
                 match request {
-                    Request::Write(job) => group.push(*job),
-                    other => {
+                    Request::Write(job) => group.push(job),
+                    Request::Alone(request) => {
                         self.commit(std::mem::take(&mut group));
-                        self.serve(other);
+                        self.serve(request);
                     }
                 }
                 if group.len() == GROUP {
@@ -94,14 +95,13 @@ impl Writer {
         }
     }
 
-    fn serve(&mut self, request: Request) {
+    fn serve(&mut self, request: Alone) {
         match request {
-            Request::Write(job) => self.commit(vec![*job]),
-            Request::Watch { prefix, after_revision, reply } => {
+            Alone::Watch { prefix, after_revision, reply } => {
                 let watch = self.watch(&prefix, after_revision).map_err(|error| fault(&self.path, "reading", error));
                 tell(reply, watch);
             }
-            Request::Restore { file, reply } => {
+            Alone::Restore { file, reply } => {
                 let restored = self.restore(&file);
                 tell(reply, restored);
             }
@@ -125,29 +125,30 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits jobs together. When that fails each gets its own chance, so that nobody pays for another's size.
-    fn commit(&mut self, jobs: Vec<Job>) {
+    /// Commits jobs together. When that fails each gets its own chance, so that nobody pays for another's size; but when it
+    /// fails so that nobody may write any more, all of them get the reason: what became of them is the same.
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         if jobs.is_empty() {
             return;
         }
-        match self.attempt(&jobs) {
-            Ok(group) => self.finish(jobs, group),
-            Err(error) if jobs.len() == 1 => jobs.into_iter().zip([error]).for_each(|(job, error)| tell(job.done, Err(error))),
+        match self.attempt(&mut jobs) {
+            Ok(()) => jobs.into_iter().for_each(|job| job.tell(Ok(()))),
+            Err(error) if jobs.len() == 1 || self.gave_up => jobs.into_iter().for_each(|job| job.tell(Err(error.clone()))),
             Err(_) => jobs.into_iter().for_each(|job| self.commit(vec![job])),
         }
     }
 
-    fn attempt(&mut self, jobs: &[Job]) -> Result<Group, StoreError> {
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
         if self.gave_up {
             return Err(StoreError::Closed);
         }
         let connection = &self.opened.connection;
-        let group = connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
-            let group = perform(connection, self.tally, jobs, self.hub.is_watched())?;
-            connection.execute_batch("COMMIT")?;
-            Ok(group)
-        });
-        group.map_err(|error| self.failed(error))
+        let turn = Turn { connection, tally: self.tally, watched: self.hub.is_watched(), told: Vec::new() };
+        let (tally, told) = turn.take(jobs).map_err(|error| self.failed(error))?;
+        // The commit is durable: now it counts, and everybody may know.
+        self.tally = tally;
+        told.iter().for_each(|(revision, changes)| self.hub.publish(*revision, changes));
+        Ok(())
     }
 
     /// Takes back what a failed commit left open.
@@ -161,18 +162,8 @@ impl Writer {
             Err(_) => self.gave_up = true,
         }
         self.gave_up |= open || is_failed_sync(&error);
-        error
-    }
-
-    /// The commit is durable: now it counts, and everybody may know.
-    fn finish(&mut self, jobs: Vec<Job>, group: Group) {
-        self.tally = group.tally;
-        for (revision, changes) in group.told {
-            self.hub.publish(revision, &changes);
-        }
-        for (job, answer) in jobs.into_iter().zip(group.answers) {
-            tell(job.done, Ok(answer));
-        }
+        // What could not be taken back may be there when the store is opened anew, and only `Engine` says so.
+        if open { StoreError::Engine { path: self.path.clone(), doing: "taking back", source: Arc::new(error) } } else { error }
     }
 }
 
@@ -180,58 +171,82 @@ fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
     Ok(Tally { counters: read::counters(connection)?, replies: count_replies(connection)? })
 }
 
-fn perform(connection: &Connection, mut tally: Tally, jobs: &[Job], watched: bool) -> rusqlite::Result<Group> {
-    let before = tally.counters;
-    let mut answers = Vec::with_capacity(jobs.len());
-    let mut told = Vec::new();
-    for job in jobs {
-        answers.push(match &job.write {
-            Write::Txn(txn) => {
-                let applied = apply(connection, &mut tally, txn, watched)?;
-                if !applied.changes.is_empty() {
-                    told.push((tally.counters.revision, applied.changes));
-                }
-                Answer::Txn(applied.outcome)
-            }
-            Write::Acquire { name, holder, ttl_ms, now_ms } => Answer::Lease(leases::acquire(connection, name, holder, *ttl_ms, *now_ms)?),
-            Write::Renew { lease, ttl_ms, now_ms } => Answer::Lease(leases::renew(connection, lease, *ttl_ms, *now_ms)?),
-            Write::Release { lease } => Answer::Released(leases::release(connection, lease)?),
-            Write::Compact(keep) => {
-                compact(connection, &mut tally.counters, *keep)?;
-                Answer::Compacted
-            }
-        });
+impl Turn<'_> {
+    /// Does the jobs in one transaction of the database.
+    fn take(mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<(Tally, Told)> {
+        let before = self.tally.counters;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        jobs.iter_mut().try_for_each(|job| job.perform(&mut self))?;
+        if self.tally.counters != before {
+            save_counters(self.connection, &self.tally.counters)?;
+        }
+        self.connection.execute_batch("COMMIT")?;
+        Ok((self.tally, self.told))
     }
-    if tally.counters != before {
-        save_counters(connection, &tally.counters)?;
+
+    pub(super) fn apply(&mut self, txn: &Txn) -> rusqlite::Result<Outcome> {
+        let applied = apply(self.connection, &mut self.tally, txn, self.watched)?;
+        if !applied.changes.is_empty() {
+            self.told.push((self.tally.counters.revision, applied.changes));
+        }
+        Ok(applied.outcome)
     }
-    Ok(Group { answers, told, tally })
+
+    pub(super) fn compact(&mut self, keep: Retention) -> rusqlite::Result<()> {
+        compact(self.connection, &mut self.tally.counters, keep)
+    }
+}
+
+impl<T, W> Asked<T, W> {
+    pub(super) fn new(work: W, reply: Reply<T>) -> Self {
+        Self { work, answer: None, reply }
+    }
+}
+
+impl<T: Send, W: FnMut(&mut Turn<'_>) -> rusqlite::Result<T> + Send> Job for Asked<T, W> {
+    fn perform(&mut self, turn: &mut Turn<'_>) -> rusqlite::Result<()> {
+        self.answer = Some((self.work)(turn)?);
+        Ok(())
+    }
+
+    fn tell(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Self { answer, reply, .. } = *self;
+        tell(reply, outcome.map(|()| answer.expect("a job whose group was committed was performed")));
+    }
 }
 
 /// A listener that panics must not take the store with it.
-fn tell<T>(reply: super::Reply<T>, result: Result<T, StoreError>) {
+fn tell<T>(reply: Reply<T>, result: Result<T, StoreError>) {
     let _listener = catch_unwind(AssertUnwindSafe(|| reply(result)));
 }
 
-impl Answer {
-    pub(super) fn outcome(self) -> Outcome {
-        match self {
-            Self::Txn(outcome) => outcome,
-            Self::Lease(_) | Self::Released(_) | Self::Compacted => panic!("a transaction is answered by its outcome"),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::{Options, open};
+    use std::sync::mpsc;
 
-    pub(super) fn lease(self) -> LeaseAnswer {
-        match self {
-            Self::Lease(answer) => answer,
-            Self::Txn(_) | Self::Released(_) | Self::Compacted => panic!("a lease request is answered by a lease"),
+    /// A disk that fails at a sync cannot be had in a test; a store whose counters are gone gives up in the same way.
+    #[test]
+    fn a_group_that_ends_all_writing_is_told_why() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("store.db");
+        let opened = open::open(&path, Options::default()).unwrap();
+        let mut writer = Writer::new(path, opened).unwrap();
+        writer.opened.connection.execute_batch("DROP TABLE meta").unwrap();
+        let (told, answers) = mpsc::channel();
+        let job = |key: &str| {
+            let told = told.clone();
+            let txn = Txn::new().put(key, *b"1");
+            let job = Asked::new(move |turn: &mut Turn<'_>| turn.apply(&txn), Box::new(move |answer| told.send(answer.map(drop)).unwrap()));
+            Box::new(job) as Box<dyn Job>
+        };
+        writer.commit(vec![job("a"), job("b")]);
+        for _ in 0..2 {
+            let answer = answers.try_recv().unwrap();
+            assert!(matches!(answer, Err(StoreError::Corrupt { .. })), "{answer:?}");
         }
-    }
-
-    pub(super) fn released(self) -> bool {
-        match self {
-            Self::Released(released) => released,
-            Self::Txn(_) | Self::Lease(_) | Self::Compacted => panic!("a release is answered by a yes or no"),
-        }
+        writer.commit(vec![job("c")]);
+        assert!(matches!(answers.try_recv().unwrap(), Err(StoreError::Closed)));
     }
 }

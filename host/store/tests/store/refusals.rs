@@ -59,7 +59,10 @@ fn check(damage: impl Fn(&Path), reason: &str) {
 
     let hint = refusal.hint().unwrap();
     let commands: String = hint.lines().filter(|line| line.starts_with("  ")).map(|line| line.to_owned() + "\n").collect();
-    let played = Command::new("sh").args(["-ec", &commands.replace("SNAPSHOT", "snapshot")]).current_dir(&state).status();
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(state.path().join("snapshot"), copy.path().join(path.file_name().unwrap())).unwrap();
+    let commands = commands.replace("COPY", &copy.path().display().to_string());
+    let played = Command::new("sh").args(["-ec", &commands]).current_dir(&state).status();
     assert!(played.unwrap().success(), "{hint}");
     let store = Sqlite::open(&path).unwrap_or_else(|error| panic!("{reason}: {error}"));
     assert_eq!(store.range("k", None, usize::MAX).unwrap().len(), 300, "{reason}");
@@ -85,6 +88,45 @@ fn refuses_a_damaged_file() {
     check(|path| cut(path, 4096), "malformed");
     check(|path| cut(path, fs::metadata(path).unwrap().len() / 2 + 77), "malformed");
     check(|path| fs::write(path, "wanted:\n  db: {}\n".repeat(99)).unwrap(), "it is not a database");
+}
+
+/// A store as a crash leaves it: what was committed last, and grew it, is only in its write-ahead log.
+fn crashed() -> (TempDir, PathBuf) {
+    let (state, path) = sound();
+    let (crashed, store) = (tempfile::tempdir().unwrap(), Sqlite::open(&path).unwrap());
+    commit(&store, Txn::new().put("late", vec![b'v'; 50_000]));
+    for (file, content) in files(&state) {
+        fs::write(crashed.path().join(file.file_name().unwrap()), content.unwrap()).unwrap();
+    }
+    let path = crashed.path().join(path.file_name().unwrap());
+    (crashed, path)
+}
+
+#[test]
+fn a_refused_store_keeps_its_log() {
+    let (state, path) = crashed();
+    overwrite(&path, fs::metadata(&path).unwrap().len() / 2 / 4096 * 4096, &noise(4, 4096));
+    let kept = |(file, _): &(PathBuf, Option<Vec<u8>>)| !file.to_str().unwrap().ends_with("-shm");
+    let before: Vec<_> = files(&state).into_iter().filter(kept).collect();
+    let refusal = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(refusal, StoreError::Corrupt { .. }), "{refusal:?}");
+    assert!(files(&state).into_iter().filter(kept).eq(before), "nothing was changed, as it says");
+}
+
+#[test]
+fn a_header_torn_in_a_checkpoint_is_healed_by_the_log() {
+    let (_state, path) = crashed();
+    overwrite(&path, 0, &[0; 512]);
+    let store = Sqlite::open(&path).unwrap();
+    assert_eq!((store.revision().unwrap(), store.range("", None, 999).unwrap().len()), (2, 301));
+    drop(store);
+    let (_state, path) = crashed();
+    overwrite(&path, 0, &[0; 512]);
+    let log = path.with_file_name("it's a store.db-wal");
+    fs::write(&log, noise(5, 5000)).unwrap();
+    let refusal = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(refusal, StoreError::Corrupt { .. }), "without a page in the log it stays damaged: {refusal:?}");
+    assert_eq!(fs::read(&log).unwrap(), noise(5, 5000));
 }
 
 #[test]
@@ -154,7 +196,7 @@ fn notices_damage_while_it_runs() {
     }
     let error = store.range("", None, usize::MAX).map(|entries| entries.len()).unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-    assert!(error.hint().unwrap().contains("cp SNAPSHOT"));
+    assert!(error.hint().unwrap().contains("cp COPY/"));
 }
 
 #[test]
@@ -164,6 +206,7 @@ fn restores_only_from_a_sound_snapshot() {
     let bad = state.path().join("bad");
     let refused = |reason: &str| {
         let refusal = store.restore(&bad).unwrap_err();
+        assert!(matches!(refusal, StoreError::Snapshot { .. }), "{refusal:?}");
         assert!(refusal.to_string().contains(reason) && refusal.to_string().contains(&bad.display().to_string()), "{refusal}");
         assert_eq!((store.revision().unwrap(), store.range("", None, 999).unwrap().len()), (1, 300));
     };

@@ -52,6 +52,7 @@ pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> Commands {
 
 impl commands::Host for Commands {
     async fn run(&mut self, command: Command) -> Result<Output, Error> {
+        self.scope.permit("commands").map_err(Error::Denied)?;
         let mut process = self.admit(&command)?;
         let child = process.spawn().map_err(|error| spawn_error(&command.program, &error))?;
         let most = usize::try_from(command.max_output).unwrap_or(usize::MAX).min(MAX_OUTPUT_BYTES);
@@ -172,7 +173,7 @@ async fn finish(mut child: Child, mut group: Group, stdin: Vec<u8>, most: usize)
     group.reaped = true;
     Ok(Output {
         code: status.code(),
-        signal: std::os::unix::process::ExitStatusExt::signal(&status).map(signal_name),
+        signal: std::os::unix::process::ExitStatusExt::signal(&status).map(hostler_keeper::signal_name),
         truncated: out_kept.truncated | err_kept.truncated,
         out: out_kept.bytes,
         err: err_kept.bytes,
@@ -206,28 +207,4 @@ pub(super) fn cut(bytes: &mut Vec<u8>, most: usize) -> bool {
     let longer = bytes.len() > most;
     bytes.truncate(most);
     longer
-}
-
-fn signal_name(number: i32) -> String {
-    let names = [
-        (1, "SIGHUP"),
-        (2, "SIGINT"),
-        (3, "SIGQUIT"),
-        (4, "SIGILL"),
-        (5, "SIGTRAP"),
-        (6, "SIGABRT"),
-        (7, "SIGBUS"),
-        (8, "SIGFPE"),
-        (9, "SIGKILL"),
-        (10, "SIGUSR1"),
-        (11, "SIGSEGV"),
-        (12, "SIGUSR2"),
-        (13, "SIGPIPE"),
-        (14, "SIGALRM"),
-        (15, "SIGTERM"),
-        (24, "SIGXCPU"),
-        (25, "SIGXFSZ"),
-        (31, "SIGSYS"),
-    ];
-    names.iter().find(|(known, _)| *known == number).map_or_else(|| format!("SIG{number}"), |(_, name)| (*name).to_owned())
 }

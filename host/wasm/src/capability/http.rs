@@ -15,10 +15,9 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::CallState;
 use crate::grant::HttpGrant;
-use crate::grant::address::is_own;
 use crate::grant::host::Host;
 use crate::grant::url::{Admission, Destination, Urls};
-use crate::runtime::{OwnAddresses, Shared};
+use crate::runtime::Shared;
 use crate::scope::Scope;
 
 mod answer;
@@ -32,7 +31,6 @@ const CAPABILITY: &str = "http";
 /// The grant, read.
 pub(super) struct Settled {
     urls: Urls,
-    own: Arc<OwnAddresses>,
     transport: Arc<Transport>,
 }
 
@@ -47,7 +45,7 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
 }
 
 pub(super) fn settle(grant: &HttpGrant, shared: &Shared) -> Result<Settled, String> {
-    Ok(Settled { urls: Urls::settle(grant)?, own: Arc::clone(&shared.own), transport: Arc::clone(&shared.transport) })
+    Ok(Settled { urls: Urls::settle(grant)?, transport: Arc::clone(&shared.transport) })
 }
 
 pub(super) fn build(settled: Option<&Arc<Settled>>, scope: &Scope) -> Http {
@@ -72,6 +70,7 @@ impl WasiHttpHooks for Http {
 
 impl Settled {
     async fn send(&self, scope: &Scope, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
+        scope.permit(CAPABILITY).map_err(|_| Error::HttpRequestDenied)?;
         let uri = request.uri().clone();
         let to = destination(&uri)?;
         let method = request.method().as_str().to_owned();
@@ -80,7 +79,12 @@ impl Settled {
             scope.denied(CAPABILITY, &what);
             Error::HttpRequestDenied
         })?;
-        let key = Key { plugin: scope.plugin().to_owned(), subject: scope.subject().to_owned(), target: to.to_string() };
+        let key = Key {
+            plugin: scope.plugin().to_owned(),
+            revision: scope.revision().to_owned(),
+            subject: scope.subject().to_owned(),
+            target: to.to_string(),
+        };
         let until = scope.until();
         let answer_by = earlier(until, options.first_byte_timeout);
         let request = strip(request, &path)?;
@@ -102,9 +106,8 @@ impl Settled {
                 Err(error) => return Err(Error::DnsError { rcode: Some(error.to_string()), info_code: None }),
             },
         };
-        let own = self.own.read();
         for address in &found {
-            if !admission.admits(address.ip()) || is_own(*address, &own) {
+            if !admission.admits(address.ip()) {
                 scope.denied(CAPABILITY, &format!("{to} at the address {}", address.ip()));
                 return Err(Error::DestinationIpProhibited);
             }

@@ -59,6 +59,7 @@ pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> Processes {
 impl Processes {
     /// Asks the keeper, but not past the call's deadline.
     async fn ask(&self, request: Request) -> Result<(Response, Vec<u8>), Error> {
+        self.scope.permit(CAPABILITY).map_err(Error::Denied)?;
         let changes = changes(&request);
         let answer = match tokio::time::timeout_at(self.scope.until(), self.settled.keeper.request(request)).await {
             Ok(answer) => answer,

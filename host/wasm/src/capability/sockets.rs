@@ -1,24 +1,42 @@
-//! `wasi:sockets`: TCP connections to granted hosts and ports, and the name lookup that goes with them. Nothing listens.
+//! `wasi:sockets`: TCP connections to granted hosts and ports, and the lookup of granted names. Nothing listens.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, HostResolveAddressStream, ResolveAddressStream};
+use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, HostNetwork, IpAddress, Network};
+use wasmtime_wasi::p2::{DynPollable, SocketError};
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView, WasiSocketsView};
 
+use super::CallState;
 use crate::grant::TcpGrant;
-use crate::grant::address::{Place, is_own, place};
-use crate::grant::host::{HostPattern, PortPattern, split};
-use crate::runtime::{OwnAddresses, Shared};
+use crate::grant::address::{Place, place};
+use crate::grant::host::{Host, HostPattern, PortPattern, split};
 use crate::scope::Scope;
+
+const CAPABILITY: &str = "tcp";
 
 /// The grant, read.
 pub(super) struct Settled {
     rules: Vec<(HostPattern, PortPattern)>,
-    own: Arc<OwnAddresses>,
 }
 
-pub(super) fn settle(grant: &TcpGrant, shared: &Shared) -> Result<Settled, String> {
+/// Takes the place of WASI's own lookup, which knows no names: to ask for a name is to send it to whoever answers for its
+/// domain, so that it needs a rule as much as a connection does.
+pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    ip_name_lookup::add_to_linker::<_, Lookups>(linker, |call| Lookup {
+        settled: call.sockets.clone(),
+        scope: call.scope.clone(),
+        inner: call.sockets(),
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+pub(super) fn settle(grant: &TcpGrant) -> Result<Settled, String> {
     let rule = |text: &String| {
         let (host, port) = split(text);
         let port = port.ok_or_else(|| format!("`{text}` has no port; write `{text}:*` for any"))?;
@@ -28,7 +46,7 @@ pub(super) fn settle(grant: &TcpGrant, shared: &Shared) -> Result<Settled, Strin
         }
         Ok::<_, String>((host, PortPattern::parse(port)?))
     };
-    Ok(Settled { rules: grant.connect.iter().map(rule).collect::<Result<_, _>>()?, own: Arc::clone(&shared.own) })
+    Ok(Settled { rules: grant.connect.iter().map(rule).collect::<Result<_, _>>()? })
 }
 
 pub(super) fn build(wasi: &mut WasiCtxBuilder, settled: Option<&Arc<Settled>>, scope: &Scope) {
@@ -44,33 +62,102 @@ pub(super) fn build(wasi: &mut WasiCtxBuilder, settled: Option<&Arc<Settled>>, s
 
 impl Settled {
     async fn check(&self, address: SocketAddr, usage: SocketAddrUse, scope: &Scope) -> bool {
+        if scope.permit(CAPABILITY).is_err() {
+            return false;
+        }
         match usage {
             // every connection first binds to the wildcard address
             SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
             SocketAddrUse::TcpConnect => {
                 let admitted = self.admits(address).await;
                 if !admitted {
-                    scope.denied("tcp", &format!("connect {address}"));
+                    scope.denied(CAPABILITY, &format!("connect {address}"));
                 }
                 admitted
             }
             _ => {
-                scope.denied("tcp", &format!("{usage:?} {address}"));
+                scope.denied(CAPABILITY, &format!("{usage:?} {address}"));
                 false
             }
         }
     }
 
     async fn admits(&self, address: SocketAddr) -> bool {
-        if is_own(address, &self.own.read()) {
-            return false;
-        }
         for (host, port) in &self.rules {
             if port.matches(address.port()) && admits_host(host, address).await {
                 return true;
             }
         }
         false
+    }
+}
+
+impl Settled {
+    /// May this text be handed to the resolver? An address is nobody's name.
+    fn admits_name(&self, name: &str) -> bool {
+        match Host::parse(name) {
+            Ok(Host::Address(_)) => true,
+            Ok(host) => self.rules.iter().any(|(rule, _)| rule.matches(&host)),
+            Err(_) => self.rules.iter().any(|(rule, _)| *rule == HostPattern::Any),
+        }
+    }
+}
+
+/// WASI's lookup behind the grant.
+struct Lookup<'a> {
+    settled: Option<Arc<Settled>>,
+    scope: Scope,
+    inner: WasiSocketsCtxView<'a>,
+}
+
+struct Lookups;
+
+impl HasData for Lookups {
+    type Data<'a> = Lookup<'a>;
+}
+
+impl ip_name_lookup::Host for Lookup<'_> {
+    fn resolve_addresses(&mut self, network: Resource<Network>, name: String) -> Result<Resource<ResolveAddressStream>, SocketError> {
+        if self.scope.permit(CAPABILITY).is_err() {
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        if !self.settled.as_ref().is_some_and(|settled| settled.admits_name(&name)) {
+            self.scope.denied(CAPABILITY, &format!("look up {name}"));
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        self.inner.resolve_addresses(network, name)
+    }
+}
+
+// The rest is WASI's own, passed through.
+
+impl network::Host for Lookup<'_> {
+    fn convert_error_code(&mut self, error: SocketError) -> wasmtime::Result<ErrorCode> {
+        self.inner.convert_error_code(error)
+    }
+
+    fn network_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        self.inner.network_error_code(error)
+    }
+}
+
+impl HostNetwork for Lookup<'_> {
+    fn drop(&mut self, network: Resource<Network>) -> wasmtime::Result<()> {
+        HostNetwork::drop(&mut self.inner, network)
+    }
+}
+
+impl HostResolveAddressStream for Lookup<'_> {
+    fn resolve_next_address(&mut self, stream: Resource<ResolveAddressStream>) -> Result<Option<IpAddress>, SocketError> {
+        self.inner.resolve_next_address(stream)
+    }
+
+    fn subscribe(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
+        self.inner.subscribe(stream)
+    }
+
+    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
+        HostResolveAddressStream::drop(&mut self.inner, stream)
     }
 }
 
@@ -92,40 +179,47 @@ async fn admits_host(host: &HostPattern, address: SocketAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn settled(rules: &[&str], own: &[&str]) -> Settled {
+    fn settled(rules: &[&str]) -> Settled {
         let grant = TcpGrant { connect: rules.iter().map(|rule| (*rule).to_owned()).collect() };
-        let addresses = OwnAddresses::default();
-        for address in own {
-            addresses.add(address.parse().expect("an address"));
-        }
-        let shared = Shared::for_tests(Arc::new(addresses));
-        settle(&grant, &shared).expect("settles")
+        settle(&grant).expect("settles")
     }
 
     #[tokio::test]
     async fn only_granted_addresses_are_connected_to() {
-        let check = async |rules: &[&str], own: &[&str], address: &str, expected: bool| {
-            let admitted = settled(rules, own).admits(address.parse().expect("an address")).await;
+        let check = async |rules: &[&str], address: &str, expected: bool| {
+            let admitted = settled(rules).admits(address.parse().expect("an address")).await;
             assert_eq!(admitted, expected, "{rules:?} {address}");
         };
-        check(&["127.0.0.1:*"], &[], "127.0.0.1:6379", true).await;
-        check(&["127.0.0.1:*"], &[], "[::ffff:127.0.0.1]:6379", true).await;
-        check(&["127.0.0.1:*"], &[], "127.0.0.2:6379", false).await;
-        check(&["*:5432"], &[], "10.0.0.1:5432", true).await;
-        check(&["*:5432"], &[], "10.0.0.1:5433", false).await;
-        check(&["*:80"], &[], "169.254.169.254:80", false).await;
-        check(&["*:80"], &[], "[::ffff:169.254.169.254]:80", false).await;
-        check(&["169.254.169.254:80"], &[], "169.254.169.254:80", true).await;
-        check(&["localhost:80"], &[], "127.0.0.1:80", true).await;
-        check(&["localhost:80"], &[], "10.0.0.1:80", false).await;
-        check(&["127.0.0.1:*"], &["127.0.0.1:7070"], "127.0.0.1:7070", false).await;
-        check(&[], &[], "127.0.0.1:1", false).await;
+        check(&["127.0.0.1:*"], "127.0.0.1:6379", true).await;
+        check(&["127.0.0.1:*"], "[::ffff:127.0.0.1]:6379", true).await;
+        check(&["127.0.0.1:*"], "127.0.0.2:6379", false).await;
+        check(&["*:5432"], "10.0.0.1:5432", true).await;
+        check(&["*:5432"], "10.0.0.1:5433", false).await;
+        check(&["*:80"], "169.254.169.254:80", false).await;
+        check(&["*:80"], "[::ffff:169.254.169.254]:80", false).await;
+        check(&["169.254.169.254:80"], "169.254.169.254:80", true).await;
+        check(&["localhost:80"], "127.0.0.1:80", true).await;
+        check(&["localhost:80"], "10.0.0.1:80", false).await;
+        check(&[], "127.0.0.1:1", false).await;
+    }
+
+    #[test]
+    fn only_granted_names_are_looked_up() {
+        let check = |rules: &[&str], name: &str, expected: bool| {
+            assert_eq!(settled(rules).admits_name(name), expected, "{rules:?} {name}");
+        };
+        check(&["127.0.0.1:*"], "c2VjcmV0.evil.example", false);
+        check(&["127.0.0.1:*"], "127.0.0.1", true);
+        check(&["db.internal:5432"], "DB.internal.", true);
+        check(&["db.internal:5432"], "c2VjcmV0.db.internal", false);
+        check(&["*:5432"], "anything.example", true);
+        check(&[], "anything.example", false);
     }
 
     #[test]
     fn a_rule_without_a_port_is_refused() {
         let grant = TcpGrant { connect: vec!["127.0.0.1".to_owned()] };
-        let error = settle(&grant, &Shared::for_tests(Arc::default())).err().expect("no port");
+        let error = settle(&grant).err().expect("no port");
         assert!(error.contains("127.0.0.1:*"), "{error}");
     }
 }

@@ -12,6 +12,7 @@ use crate::hooks::{Quota, StateError, StateStore};
 use crate::runtime::Shared;
 use crate::scope::Scope;
 
+const CAPABILITY: &str = "state";
 const MAX_KEY_BYTES: usize = 255;
 const MAX_KEYS: usize = 1_000;
 
@@ -40,6 +41,11 @@ pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> State {
 }
 
 impl State {
+    fn admit(&self, key: &str) -> Result<(), Error> {
+        self.scope.permit(CAPABILITY).map_err(Error::Denied)?;
+        check_key(key)
+    }
+
     /// Waits for the store, but not past the call's deadline.
     async fn within<T>(&self, wait: impl Future<Output = Result<T, StateError>>) -> Result<T, Error> {
         match tokio::time::timeout_at(self.scope.until(), wait).await {
@@ -51,12 +57,12 @@ impl State {
 
 impl state::Host for State {
     async fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, Error> {
-        check_key(&key)?;
+        self.admit(&key)?;
         self.within(self.settled.store.get(self.scope.plugin(), &key)).await
     }
 
     async fn set(&mut self, key: String, value: Vec<u8>, expected: Option<Vec<u8>>) -> Result<(), Error> {
-        check_key(&key)?;
+        self.admit(&key)?;
         if value.len() as u64 > self.settled.quota.bytes {
             return Err(Error::Unavailable(format!("the value alone is over the quota of {} bytes", self.settled.quota.bytes)));
         }
@@ -64,11 +70,12 @@ impl state::Host for State {
     }
 
     async fn delete(&mut self, key: String) -> Result<(), Error> {
-        check_key(&key)?;
+        self.admit(&key)?;
         self.within(self.settled.store.delete(self.scope.plugin(), &key)).await
     }
 
     async fn keys(&mut self, prefix: String) -> Result<Vec<String>, Error> {
+        self.scope.permit(CAPABILITY).map_err(Error::Denied)?;
         if !prefix.is_empty() {
             check_key(&prefix)?;
         }

@@ -35,6 +35,7 @@ impl task_exec::Host for TaskExecutor {
     }
 
     async fn run(&mut self, command: Command) -> Result<Output, Error> {
+        self.scope.permit("task-exec").map_err(Error::Denied)?;
         let Some(hook) = self.hook.as_ref().filter(|hook| hook.available()) else {
             return Err(Error::Unavailable("the task's backend cannot run commands inside it".to_owned()));
         };

@@ -12,10 +12,10 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-use super::log::escape;
 use super::{CallState, sockets};
 use crate::hooks::Level;
 use crate::scope::Scope;
+use crate::text::escape;
 
 const MAX_LINE_BYTES: usize = 8 << 10;
 const WRITE_AT_ONCE: usize = 64 << 10;

@@ -1,6 +1,6 @@
 //! Which IP addresses may be reached, decided after names are resolved.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What kind of place an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,24 +69,6 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The same address without a disguise, for comparing.
-pub(crate) fn plain(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
-/// Is `target` one of the host's own `listeners`? A listener on the wildcard address is reached through any address of this
-/// machine, so that its port is refused on everything that is not public.
-pub(crate) fn is_own(target: SocketAddr, listeners: &[SocketAddr]) -> bool {
-    let ip = plain(target.ip());
-    listeners.iter().any(|own| {
-        let own_ip = plain(own.ip());
-        own.port() == target.port()
-            && (own_ip == ip
-                || (own_ip.is_unspecified() && place(ip) != Place::Public)
-                || (own_ip.is_loopback() && (ip.is_loopback() || ip.is_unspecified())))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,17 +105,5 @@ mod tests {
         check("2002:7f00:1::", Place::Private);
         check("2001:0:1:2:3:4:5601:5601", Place::Forbidden);
         check("::ffff:8.8.8.8", Place::Public);
-    }
-
-    #[test]
-    fn the_hosts_own_listeners_are_recognised() {
-        let target = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        let loopback = [target("127.0.0.1:7070")];
-        assert!(is_own(target("127.0.0.1:7070"), &loopback));
-        assert!(is_own(target("[::ffff:127.0.0.1]:7070"), &loopback));
-        assert!(!is_own(target("127.0.0.1:7071"), &loopback));
-        let wildcard = [target("0.0.0.0:7070")];
-        assert!(is_own(target("10.0.0.5:7070"), &wildcard));
-        assert!(!is_own(target("93.184.216.34:7070"), &wildcard));
     }
 }

@@ -1,11 +1,13 @@
 //! Calls to a backend and to its abilities.
 
+use tokio::time::Instant;
+
 use super::honest::{self, Lie};
 use crate::call::Call;
 use crate::capability::Extras;
 use crate::error::{CallError, Failure};
 use crate::function::Function;
-use crate::limits::{MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_PAGE, MAX_PAGES, MAX_TEXT_BYTES};
+use crate::limits::{MAX_LINE_BYTES, MAX_LIST_BYTES, MAX_OUTPUT_BYTES, MAX_PAGE, MAX_PAGES, MAX_TEXT_BYTES};
 use crate::plugin::Plugin;
 use crate::words::{Chunk, Engine, ExecCommand, ExecOutput, Fault, Found, Handle, Page, Problem, Status, Task, UpdateOutcome, Usage};
 
@@ -71,13 +73,23 @@ impl<'p> Backend<'p> {
         self.ask(Function::Destroy, call, (handle, force)).await
     }
 
-    /// Everything that carries this host's tag, all pages of it. The deadline of `call` is for each page.
+    /// Everything that carries this host's tag. The deadline of `call` is for all pages together.
     pub async fn list(&self, call: Call<'_>) -> Result<Vec<Found>, CallError> {
+        let until = Instant::now() + call.deadline();
         let mut found: Vec<Found> = Vec::new();
         let mut cursor: Option<String> = None;
+        let mut bytes = 0;
         for _ in 0..MAX_PAGES {
-            let page: Page = self.ask(Function::List, call, (cursor.as_deref(),)).await?;
-            let page = self.honest(Function::List, call, page, honest_page)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.plugin.broken(Function::List, call.subject(), Failure::Deadline { after: call.deadline() }));
+            }
+            let page: Page = self.ask(Function::List, Call::within(left).about(call.subject()), (cursor.as_deref(),)).await?;
+            bytes += page.items.iter().map(honest::found_bytes).sum::<usize>();
+            let page = self.honest(Function::List, call, page, |page| {
+                honest_page(page)?;
+                honest::count("bytes of list", bytes, MAX_LIST_BYTES)
+            })?;
             let stuck = page.next.is_some() && page.next == cursor;
             found.extend(page.items.into_iter().filter(|item| self.is_ours(item, call)));
             match page.next {

@@ -1,6 +1,7 @@
 //! Calls to a health-check strategy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::honest;
 use crate::call::Call;
@@ -42,9 +43,10 @@ impl<'p> HealthCheck<'p> {
     pub async fn check(&self, call: Call<'_>, target: &Target, settings: &str, exec: Option<Arc<dyn TaskExec>>) -> Result<Report, CallError> {
         let function = Function::Check;
         honest::json(settings).map_err(|why| self.plugin.error(function, Failure::Limit(why)))?;
-        let deadline_ms = u64::try_from(call.deadline().as_millis()).unwrap_or(u64::MAX);
         let extras = Extras { task_exec: exec };
-        let (answer,): (Result<Report, Fault>,) = self.plugin.call(function, call, extras, (target, settings, deadline_ms)).await?;
+        // Rounded up: of "300ms" that had to wait for nothing, 300 are left.
+        let params = |left: Duration| (target, settings, u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
+        let (answer,): (Result<Report, Fault>,) = self.plugin.call_with(function, call, extras, params).await?;
         let broken = |why| self.plugin.broken(function, call.subject(), why);
         let mut report = answer.map_err(|fault| broken(Failure::Fault(honest::shorten_fault(fault))))?;
         honest::pairs("details", &report.details).map_err(|lie| broken(Failure::Malformed(lie)))?;

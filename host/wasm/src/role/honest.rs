@@ -1,7 +1,7 @@
 //! What an answer must look like before the host believes it.
 
-use crate::limits::{MAX_ENTRIES, MAX_HANDLE_BYTES, MAX_JSON_BYTES, MAX_TEXT_BYTES};
-use crate::words::{Endpoint, Exit, Fault, Handle, Phase, Problem, Status};
+use crate::limits::{MAX_ENTRIES, MAX_HANDLE_BYTES, MAX_JSON_BYTES, MAX_STATUS_BYTES, MAX_TEXT_BYTES};
+use crate::words::{Endpoint, Exit, Fault, Found, Handle, Phase, Problem, Status};
 
 /// What is wrong with an answer.
 pub(super) type Lie = String;
@@ -56,7 +56,21 @@ pub(super) fn status(status: &Status) -> Result<(), Lie> {
     }
     count("endpoints", status.endpoints.len(), MAX_ENTRIES)?;
     status.endpoints.iter().try_for_each(endpoint)?;
-    pairs("attributes", &status.attributes)
+    pairs("attributes", &status.attributes)?;
+    count("bytes of endpoints and attributes", status_bytes(status), MAX_STATUS_BYTES)
+}
+
+/// The texts of a status that its host keeps.
+fn status_bytes(status: &Status) -> usize {
+    let endpoints = status.endpoints.iter().map(|endpoint| endpoint.name.len() + endpoint.host.len() + endpoint.protocol.len());
+    let attributes = status.attributes.iter().map(|(key, value)| key.len() + value.len());
+    endpoints.chain(attributes).sum()
+}
+
+/// About what one entry of a list costs the host.
+pub(super) fn found_bytes(found: &Found) -> usize {
+    let texts = found.id.len() + found.spec_digest.as_ref().map_or(0, String::len) + found.handle.state.len();
+    size_of::<Found>() + texts + status_bytes(&found.status)
 }
 
 pub(super) fn exit(exit: &Exit) -> Result<(), Lie> {
@@ -113,5 +127,17 @@ mod tests {
         assert!(handle(&Handle { version: 1, state: vec![0; MAX_HANDLE_BYTES] }).is_ok());
         assert!(handle(&Handle { version: 1, state: vec![0; MAX_HANDLE_BYTES + 1] }).is_err());
         assert!(same_number("statuses", 1, 2).is_err());
+    }
+
+    #[test]
+    fn a_status_that_would_fill_the_host_is_refused() {
+        let with = |attributes: usize| Status {
+            phase: Phase::Running,
+            started_at: None,
+            endpoints: Vec::new(),
+            attributes: vec![("key".to_owned(), "v".repeat(MAX_TEXT_BYTES)); attributes],
+        };
+        assert!(status(&with(15)).is_ok());
+        assert!(status(&with(16)).is_err_and(|lie| lie.contains("bytes of endpoints and attributes")));
     }
 }

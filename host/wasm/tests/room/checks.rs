@@ -53,6 +53,22 @@ async fn checks_of_one_target_share_a_connection_and_others_do_not() {
 }
 
 #[tokio::test]
+async fn a_connection_judged_under_other_grants_is_not_used_again() {
+    let (host, web) = (Host::new(), Web::start());
+    let wide = host.load("http", built_in("http"), LOCAL).await;
+    until("the connection is kept", async || {
+        let before = web.connections();
+        judge(&wide, call(), json!({"url": web.url("/ok")})).await.expect("judged");
+        web.connections() == before
+    })
+    .await;
+    let narrow = host.load("http", built_in("http"), &json!({"http": {"hosts": [web.url("/ok")]}}).to_string()).await;
+    let before = web.connections();
+    judge(&narrow, call(), json!({"url": web.url("/ok")})).await.expect("judged");
+    assert_eq!(web.connections(), before + 1);
+}
+
+#[tokio::test]
 async fn a_connection_that_died_in_between_is_no_failure() {
     let (host, web) = (Host::new(), Web::start());
     let http = host.load("http", built_in("http"), LOCAL).await;

@@ -48,20 +48,6 @@ async fn metadata_addresses_are_not_reached_even_where_private_ones_are() {
 }
 
 #[tokio::test]
-async fn the_hosts_own_listener_is_not_reached() {
-    let web = Web::start();
-    let host = Host::new();
-    host.runtime.forbid_address(web.address);
-    let http = host.load("http", built_in("http"), EVERYTHING).await;
-    for url in [web.url("/ok"), format!("http://localhost:{}/ok", web.address.port())] {
-        let answer = judge(&http, call(), json!({"url": url})).await;
-        assert!(answer.as_ref().map_or(true, |report| report.verdict != Verdict::Pass), "{url}: {answer:?}");
-    }
-    assert_eq!(web.connections(), 0);
-    assert!(!host.heard.denied().is_empty());
-}
-
-#[tokio::test]
 async fn redirects_are_answers() {
     let web = Web::start();
     let host = Host::new();

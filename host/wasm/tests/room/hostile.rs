@@ -144,9 +144,14 @@ async fn lies_about_shapes_are_found_out() {
 #[tokio::test]
 async fn lies_about_pages_are_found_out() {
     let host = Host::new();
-    let endless = naughty_at(&host, "list", "endless").await;
-    let error = endless.backend().expect("a backend").list(call()).await.expect_err("no end");
-    assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("no end")), "{error}");
+    for deed in ["few", "endless"] {
+        let endless = naughty_at(&host, "list", deed).await;
+        let error = endless.backend().expect("a backend").list(call()).await.expect_err("no end");
+        assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("no end")), "{deed}: {error}");
+    }
+    let many = naughty_at(&host, "list", "many").await;
+    let error = many.backend().expect("a backend").list(call()).await.expect_err("9,000 again and again");
+    assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("bytes of list")), "{error}");
     let huge = naughty_at(&host, "list", "huge").await;
     let error = huge.backend().expect("a backend").list(call()).await.expect_err("50,000 at once");
     assert!(matches!(&error.why, Failure::Malformed(lie) if lie.contains("tasks on one page")), "{error}");
@@ -154,6 +159,38 @@ async fn lies_about_pages_are_found_out() {
     let found = strange.backend().expect("a backend").list(call()).await.expect("listed");
     assert!(found.is_empty(), "an id that walks is none: {found:?}");
     assert!(host.heard.said().iter().any(|line| line.contains("../../etc/passwd")), "{:?}", host.heard.said());
+}
+
+#[tokio::test]
+async fn all_pages_of_a_list_share_one_deadline() {
+    let host = Host::new();
+    let endless = naughty_at(&host, "list", "endless").await;
+    let within = Duration::from_millis(20);
+    let error = endless.backend().expect("a backend").list(Call::within(within)).await.expect_err("a thousand pages take longer");
+    assert!(matches!(error.why, Failure::Deadline { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_only_describes_and_validates_touches_nothing() {
+    let host = Host::new();
+    let grants = r#"{"commands": {"programs": ["*"]}, "state": {}}"#;
+    let plugin = host.load("ungranted", fixture("ungranted"), grants).await;
+    let problems = plugin.backend().expect("a backend").validate(call(), r#"{"reach": true}"#).await.expect("it answers");
+    let said: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said.iter().all(|said| said.contains("in backend.validate: the contract promises")), "{said:?}");
+    assert_eq!(host.heard.denied(), ["state: this function may touch nothing outside", "commands: this function may touch nothing outside"]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_recorded_short_and_harmless() {
+    let host = Host::new();
+    let plugin = host.load("ungranted", fixture("ungranted"), r#"{"commands": {"programs": ["/bin/true"]}, "state": {}}"#).await;
+    let settings = json!({"program": format!("\u{1b}[31m{}", "x".repeat(10_000))});
+    let error = plugin.backend().expect("a backend").start(call(), &task("t-1", "d", settings)).await.expect_err("it is not granted");
+    let denied = host.heard.denied().join("");
+    assert!(denied.starts_with("commands: program `\\u{1b}[31mxxx") && denied.len() < 1_100, "{denied}");
+    assert!(error.to_string().len() < 1_500, "{error}");
 }
 
 #[tokio::test]
@@ -223,6 +260,25 @@ async fn a_describe_without_end_ends() {
     let error = host.try_load("endless", fixture("endless-describe"), "{}").await.expect_err("it never says what it is");
     assert!(matches!(&error, LoadError::Describe(inner) if matches!(inner.why, Failure::Deadline { .. })), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_check_is_told_what_is_left_once_it_has_a_slot() {
+    let host = Host::new();
+    let mut source = source("always", fixture("always"), "{}");
+    source.limits.concurrency = 1;
+    let plugin = host.runtime.load(source).await.expect("loads");
+    let (check, target) = (plugin.health_check().expect("a check"), target_of("story"));
+    let (first, second) = tokio::join!(
+        check.check(call(), &target, r#"{"verdict": "pass", "slow": 500}"#, None),
+        check.check(call(), &target, r#"{"verdict": "pass"}"#, None),
+    );
+    let left = |report: hostler_wasm::words::Report| {
+        let (_, left) = report.details.into_iter().find(|(key, _)| key == "deadline").expect("it says what it was told");
+        left.parse::<u64>().expect("milliseconds")
+    };
+    let (first, second) = (left(first.expect("judged")), left(second.expect("judged")));
+    assert!(first <= 20_000 && second + 500 <= 20_000, "{first} and {second}");
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn the_operators_mistakes_are_named() {
     assert!(error.contains("grant `http`: `example.com` is no URL prefix"), "{error}");
 
     let error = host.try_load("../http", built_in("http"), HTTP).await.expect_err("a path for a name").to_string();
-    assert!(error.contains("a plugin's name is"), "{error}");
+    assert!(error.contains("plugin name \"../http\" starts with '.'"), "{error}");
 
     let mut greedy = source("http", built_in("http"), HTTP);
     greedy.limits = Limits { memory: 1 << 40, ..Limits::default() };

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::CRASHER;
 use crate::Fallible;
-use crate::child::{Birth, Births};
+use crate::births::Births;
 use crate::clock::{self, between};
 use crate::http::Connection;
 use crate::laps::{self, Lap};
@@ -26,31 +26,45 @@ struct Crash {
     born: u64,
 }
 
-/// Kills the running crasher again and again, and a service of this program's own, and adds what came out.
-pub(crate) fn measure(place: &Place, births: &Births, first: Birth, kills: usize, report: &mut Report) -> Fallible<()> {
-    let crashes = crash(place, births, first, kills)?;
-    let (floor, syncs) = (machine::restarts(place, kills)?, machine::syncs(place, kills)?);
+/// What is killed, and where it tells of its next life.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured<'a> {
+    pub(crate) births: &'a Births,
+    /// Of the crasher, which runs.
+    pub(crate) slot: usize,
+    /// Of the same service under a loop that does nothing else.
+    pub(crate) bare: usize,
+    pub(crate) kills: usize,
+}
+
+/// Kills the running crasher again and again, and a service of this program's own, and adds what came out; the whole figures, which are
+/// percentiles, beside more.
+pub(crate) fn measure(place: &Place, measured: &Measured<'_>, more: impl Fn(Figure, f64) -> Figure, report: &mut Report) -> Fallible<()> {
+    let crashes = crash(place, measured)?;
+    let floor = machine::restarts(place, measured.births, measured.bare, measured.kills)?;
+    let syncs = machine::syncs(place, measured.kills)?;
     let laps = laps::read(&place.state("host.log"), CRASHER)?;
-    show_whole(&crashes, &floor, report);
+    show_whole(&crashes, &floor, more, report);
     let parts = Parts::of(&crashes, &laps);
     if parts.notice.len() < crashes.len() {
-        eprintln!("  the host's log has the parts of {} of {} restarts", parts.notice.len(), crashes.len());
+        report.note(format!("the host's log has the parts of {} of {} restarts", parts.notice.len(), crashes.len()));
     }
     show_parts(&parts, &floor, &syncs, report);
     Ok(())
 }
 
-fn crash(place: &Place, births: &Births, first: Birth, kills: usize) -> Fallible<Vec<Crash>> {
+fn crash(place: &Place, measured: &Measured<'_>) -> Fallible<Vec<Crash>> {
     let mut host = place.connect()?;
+    let first = measured.births.last(measured.slot)?.ok_or("the service was never started")?;
     let mut living = first.pid;
-    let mut crashes = Vec::with_capacity(kills);
-    for _ in 0..kills {
+    let mut crashes = Vec::with_capacity(measured.kills);
+    for _ in 0..measured.kills {
         // A service that crashes before the host knows that it runs is another story.
         until("the host knows of the new life", Duration::from_millis(5), || Ok(knows(&mut host, living)?.then_some(())))?;
         machine::breathe();
         let (killed, killed_of_day) = (clock::now(), clock::time_of_day());
         processes::signal(living, Signal::KILL);
-        let birth = births.next()?;
+        let birth = measured.births.after(measured.slot, killed)?;
         crashes.push(Crash { killed, killed_of_day, born: birth.at });
         living = birth.pid;
     }
@@ -64,17 +78,21 @@ fn knows(host: &mut Connection, pid: u32) -> Fallible<bool> {
     Ok(service["pid"].as_u64() == Some(u64::from(pid)) && service["status"] == "running")
 }
 
-fn show_whole(crashes: &[Crash], floor: &Floor, report: &mut Report) {
+fn show_whole(crashes: &[Crash], floor: &Floor, more: impl Fn(Figure, f64) -> Figure, report: &mut Report) {
     let total: Samples = crashes.iter().map(|crash| (crash.born - crash.killed) as f64 / 1e9).collect();
     let what = "kill, wait, posix_spawn of the same program by a loop";
-    let figure = |name, percent| Figure::new(name, Unit::Seconds, total.percentile(percent)).beside(what, floor.total.percentile(percent));
-    report.add(figure(format!("killed → main of the next process, p50 of {}", crashes.len()), 50.0));
-    report.add(figure("the same, p99".to_owned(), 99.0));
+    let figure = |name, percent| {
+        let figure = Figure::new(name, Unit::Seconds, total.percentile(percent)).beside(what, floor.total.percentile(percent));
+        more(figure, percent)
+    };
+    report.add(figure(format!("killed → main of the next process, p50 of {}", crashes.len()), 50.0).at_most(1.5e-3));
+    report.add(figure("the same, p99".to_owned(), 99.0).at_most(5e-3));
 }
 
 /// The parts of crashes whose lap was found, in seconds.
 #[derive(Debug, Default)]
 struct Parts {
+    whole: Samples,
     notice: Samples,
     look: Samples,
     decide: Samples,
@@ -100,6 +118,7 @@ impl Parts {
         let over = between(crash.killed_of_day, lap.at) as f64 / 1e9;
         // Rounding in the log may make a little less than nothing of it.
         let notice = (over - seconds(lap.inside())).max(0.0);
+        self.whole.add(whole);
         self.notice.add(notice);
         self.look.add(seconds(lap.look));
         self.decide.add(seconds(lap.decide));
@@ -121,14 +140,15 @@ const LOG_ROUNDS: i64 = 10_000;
 
 fn show_parts(parts: &Parts, floor: &Floor, syncs: &Syncs, report: &mut Report) {
     let figure = |name, samples: &Samples| Figure::new(name, Unit::Seconds, samples.median());
+    let whole = ("killed → main, p50", parts.whole.median());
     let what = "kill → wait returns, and 4 KiB appended and synced";
     let notice = figure("  notice: the keeper reaps, syncs its record, tells the host", &parts.notice);
     report.add(notice.beside(what, floor.notice.median() + syncs.append.median()));
-    report.add(figure("  look: one plugin call asks the keeper what it is now", &parts.look));
-    report.add(figure("  decide: to the next life, in the core", &parts.decide));
+    report.add(figure("  look: one plugin call asks the keeper what it is now", &parts.look).beside(whole.0, whole.1));
+    report.add(figure("  decide: to the next life, in the core", &parts.decide).beside(whole.0, whole.1));
     report.add(figure("  intent on disk: committed by the store", &parts.commit).beside("4 KiB overwritten and synced", syncs.overwrite.median()));
     report.add(figure("  call: plugin → keeper → fork → exec → main", &parts.call).beside("posix_spawn → main", floor.spawn.median()));
-    report.add(figure("  from there until the loop knows it; negative: before main", &parts.answer));
+    report.add(figure("  from there until the loop knows it; negative: before main", &parts.answer).beside(whole.0, whole.1));
 }
 
 #[cfg(test)]

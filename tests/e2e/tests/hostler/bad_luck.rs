@@ -152,7 +152,7 @@ fn output_that_is_no_text() {
     assert!(output.stdout.starts_with(b"a\xffb\0c\n\x1b[2Jwiped\n"), "into a pipe every byte goes as it was: {:?}", output.stdout);
     let terminal = yard.stay_on_terminal("logs odd");
     let (_, shown) = terminal.ends();
-    assert!(!shown.contains("\x1b[2J") && shown.contains("\\x1b[2Jwiped"), "a terminal is not told to do things: {shown:?}");
+    assert!(!shown.contains("\x1b[2J") && shown.contains("\\u{1b}[2Jwiped"), "a terminal is not told to do things: {shown:?}");
     let pid = yard.pid("odd");
     hostler_e2e::kill(pid);
     until("what had no newline is not lost", || {

@@ -32,7 +32,9 @@ fn a_plan_shows_every_kind_of_change_and_does_none() {
     assert_eq!(plan["applied"], false);
     let text = yard.run("plan").ok();
     assert!(
-        text.contains("update-live  live     health_checks") && text.contains("recreate     new-env  env") && text.contains("1 unchanged"),
+        text.contains("update-live  live     health_checks.command.interval 1h → 2h")
+            && text.contains("recreate     new-env  env.COLOUR\n")
+            && text.contains("1 unchanged"),
         "{text}"
     );
     assert_eq!(["live", "new-env", "same", "leaves"].map(|name| yard.pid(name)), pids);
@@ -83,7 +85,7 @@ fn a_changed_program_is_another_process() {
     yard.config(&(sleeper("db", "").replace("1000", "2000") + &sleeper("web", "dependencies = [\"db\"]")));
     let plan = yard.run("apply --json --no-wait").json();
     assert_eq!(changes(&plan), [("db", "recreate"), ("web", "unchanged")]);
-    assert!(plan["changes"][0]["reasons"] == json!(["backend"]), "{plan:#}");
+    assert!(plan["changes"][0]["reasons"] == json!(["backend.args"]), "{plan:#}");
     yard.until_again("db", db);
     yard.until_status("web", "running");
     let line = std::fs::read_to_string(format!("/proc/{}/cmdline", yard.pid("db"))).expect("it runs");

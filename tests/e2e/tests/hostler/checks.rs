@@ -126,7 +126,14 @@ fn command_and_script_judge_by_exit_code() {
 fn arguments_reach_a_command_as_they_were_written() {
     let yard = Yard::new();
     yard.script("exact.sh", "[ \"$#\" = 3 ] && [ \"$1\" = '; rm -rf /' ] && [ \"$2\" = '$(id)' ] && [ \"$3\" = '-x y' ]");
-    check(&yard, "", &[("type = \"command\", command = \"./exact.sh\", args = [\"; rm -rf /\", \"$$(id)\", \"-x y\"]", "pass", "")]);
+    check(
+        &yard,
+        "",
+        &[
+            ("type = \"command\", command = \"./exact.sh\", args = [\"; rm -rf /\", \"$$(id)\", \"-x y\"]", "pass", ""),
+            ("type = \"command\", command = [\"./exact.sh\", \"; rm -rf /\", \"$$(id)\", \"-x y\"]", "pass", ""),
+        ],
+    );
 }
 
 #[test]

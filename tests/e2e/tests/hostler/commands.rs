@@ -126,6 +126,42 @@ fn a_failure_with_json_is_one_document_and_nothing_on_standard_output() {
 }
 
 #[test]
+fn a_mistake_in_the_command_line_is_a_document_too() {
+    let yard = Yard::bare();
+    for (line, message, hint) in [
+        ("fly --json", "unrecognized subcommand 'fly'", "Usage: hostler"),
+        ("ps --jsn --json", "unexpected argument '--jsn' found", "'--json'"),
+        ("explain --json", "the following required arguments were not provided: <SERVICE>", "Usage: hostler explain"),
+        ("--json", "'hostler' requires a subcommand", ""),
+        ("plugin --json", "'hostler plugin' requires a subcommand", ""),
+    ] {
+        let ran = yard.run(line);
+        assert_eq!((ran.out.as_str(), ran.err.lines().count()), ("", 1), "{line}: {}", ran.err);
+        let document = failure(ran, 2);
+        assert_eq!(document["code"], "invalid");
+        assert!(document["message"].as_str().is_some_and(|text| text.contains(message)), "{line}: {document}");
+        assert!(document["hint"].as_str().is_some_and(|text| text.contains(hint)), "{line}: {document}");
+    }
+    assert!(yard.run("ps --help --json").ok().contains("Usage: hostler ps"), "help is an answer, and no mistake");
+}
+
+#[test]
+fn a_bad_file_that_was_read_for_its_state_dir_is_one_document() {
+    let yard = Yard::bare();
+    let run = |line: &str| Ran::of(yard.command(line).env_remove("HOSTLER_STATE_DIR"));
+    yard.config("[settings]\nstate_dir = 1");
+    let ran = run("ps --json");
+    assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    let document = failure(ran, 3);
+    assert!(document["hint"].as_str().is_some_and(|hint| hint.contains("--state-dir")), "{document}");
+    let text = run("ps").fails(3);
+    assert!(text.ends_with("was read for its `state_dir`; --state-dir names one without it\n"), "{text}");
+    yard.config("[settings]\nstate_dir = \"there\"\n[services.half]\nbackend = \"${NOT_SET_YET}\"");
+    let text = run("ps").fails(4);
+    assert!(text.contains(&format!("no host is running on {}", yard.file("there").display())), "a service's mistake hides no host: {text}");
+}
+
+#[test]
 fn completions_are_scripts_that_know_the_commands() {
     let yard = Yard::bare();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {

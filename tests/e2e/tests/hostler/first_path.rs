@@ -156,6 +156,17 @@ fn health_is_shown_and_asked_for_anew() {
 }
 
 #[test]
+fn asking_anew_waits_for_the_first_answer_of_what_was_just_started() {
+    let yard = Yard::new();
+    let check = "health_check = { type = \"command\", command = \"sleep\", args = [\"0.5\"] }";
+    yard.config(&(crate::sleeper("web", check) + &crate::sleeper("plain", "")));
+    yard.run("up --detach --timeout 10ms");
+    yard.until_service("web", "it has a process", |service| service["pid"].is_u64());
+    let now = yard.run("health --now --json").json();
+    assert_eq!((&now["results"][0]["verdict"], &now["not_checked"]), (&"pass".into(), &hostler_e2e::json!(["plain"])), "{now:#}");
+}
+
+#[test]
 fn logs_show_what_was_written() {
     let yard = Yard::new();
     let page = shop(&yard);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Signal, Yard, alive, descendants, until};
+use hostler_e2e::{Signal, Value, Yard, alive, descendants, until};
 
 use crate::{script, sleeper};
 
@@ -38,6 +38,40 @@ fn up_shows_progress_and_ctrl_c_stops_in_reverse() {
     assert_eq!(yard.read("ends"), "web\napi\ndb\n");
     until("nothing is left", || !everybody.iter().any(|pid| alive(*pid)) && yard.processes().is_empty());
     assert!(!said.contains("WARN") && !said.contains("ERROR"), "{said}");
+}
+
+#[test]
+fn up_with_json_prints_the_picture_and_then_every_event() {
+    let yard = Yard::new();
+    three(&yard);
+    let output = yard.file("documents");
+    let mut command = yard.command("up --json");
+    let mut up = command.stdout(std::fs::File::create(&output).expect("it is ours")).spawn().expect("it can be started");
+    until("everything is up", || ["db", "api", "web"].iter().all(|name| yard.get("/services").is_some() && yard.status(name) == "running"));
+    hostler_e2e::signal(up.id(), Signal::INT);
+    assert!(up.wait().expect("it is our child").success());
+    let documents: Vec<Value> = yard.read("documents").lines().map(|line| hostler_e2e::parse(line).expect("each line is a document")).collect();
+    assert!(documents.iter().all(|document| document["version"] == 1), "{documents:#?}");
+    let (picture, events) = documents.split_first().expect("it said something");
+    assert_eq!(picture["services"].as_array().map(Vec::len), Some(3), "{picture:#}");
+    let first = picture["last_event"].as_u64().expect("a number") + 1;
+    let seqs: Vec<u64> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert_eq!(seqs, (first..first + events.len() as u64).collect::<Vec<u64>>(), "none is missing, none is told twice");
+    let stops: Vec<&str> = events.iter().filter(|event| event["kind"] == "stopped").filter_map(|event| event["service"].as_str()).collect();
+    assert_eq!(stops, ["web", "api", "db"]);
+}
+
+#[test]
+fn serve_with_json_says_which_host_there_is() {
+    let yard = Yard::new();
+    let host = yard.run("serve --detach --json").json();
+    assert_eq!(host["pid"], yard.host_pid());
+    assert_eq!(host["state_dir"].as_str(), yard.state().to_str());
+    yard.run("down").ok();
+    let serve = yard.stay("serve --json");
+    serve.says("\"state_dir\"");
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.ends().0, 0);
 }
 
 #[test]

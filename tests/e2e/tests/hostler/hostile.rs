@@ -137,6 +137,16 @@ fn a_checker_of_a_third_party_judges_like_a_built_in() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_is_no_empty_log() {
+    let yard = Yard::new();
+    yard.up(&(naughty("") + &task("odd", "read", "panic") + &sleeper("calm", "")));
+    let ran = yard.run("logs odd");
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("the log of service `odd` cannot be read"), "{}", ran.err);
+    yard.run("logs calm").ok();
+}
+
+#[test]
 fn a_flood_of_log_lines_is_cut() {
     let yard = Yard::new();
     yard.config(&(naughty("") + &task("odd", "start", "flood").replace("700ms", "20s") + &sleeper("calm", "")));
@@ -181,4 +191,28 @@ fn a_call_that_runs_a_command_leaves_none_behind_when_its_time_is_up() {
             .count()
     };
     until("its command has ended with it", || sleeps() == 0);
+}
+
+#[test]
+fn what_poses_as_the_task_of_another_backend_says_nothing_about_it() {
+    let yard = Yard::new();
+    let plugin = |name: &str| {
+        let grants = "grants = { processes = { programs = [\"*\"] }, commands = { programs = [\"*\"] } }";
+        format!("[plugins.{name}]\nsource = \"{}\"\n{grants}\n", fixture("scratch").display())
+    };
+    let task = |name: &str, plugin: &str, more: &str| format!("[services.{name}]\nbackend = {{ type = \"{plugin}\"{more} }}\n");
+    let config = plugin("honest") + &plugin("sly") + &task("web", "honest", "");
+    yard.up(&config);
+    let web = yard.pid("web");
+    let run = yard.detail("web")["replicas"][0]["run"].clone();
+    yard.config(&(config + &task("other", "sly", &format!(", poses_as = \"web-0-{run}\""))));
+    yard.run("apply").ok();
+    // The next host lists everything, and finds it too.
+    yard.kill_host();
+    yard.serve();
+    let told = |event: &Value| event["kind"] == "stranger" && event["message"].as_str().is_some_and(|text| text.contains("backend sly has"));
+    until("the stranger is told of", || yard.events().iter().any(told));
+    assert_eq!((yard.status("web").as_str(), yard.pid("web")), ("running", web));
+    assert!(yard.story("web").iter().all(|line| !line.starts_with("exited")), "{:#?}", yard.story("web"));
+    assert_eq!(yard.detail("web")["replicas"][0]["run"], run);
 }

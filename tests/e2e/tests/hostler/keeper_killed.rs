@@ -66,3 +66,23 @@ fn a_stop_reaches_a_tree_that_an_earlier_keeper_started() {
     assert!(!alive(grandchild), "nothing alive when stop returns");
     until("nothing of it is left", || !family.iter().any(|pid| alive(*pid)));
 }
+
+#[test]
+fn what_the_keeper_holds_is_not_asked_about_all_the_time() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    let db = yard.pid("db");
+    // A status would ask for what it uses.
+    let has_run_for =
+        |ms: u64| until("it has run for a while", || yard.get("/services").is_some_and(|list| list["services"][0]["uptime_ms"].as_u64() > Some(ms)));
+    let calls = || yard.get("/plugins/process").and_then(|answer| answer["plugin"]["counters"]["calls"].as_u64()).expect("it is loaded");
+    has_run_for(2_500);
+    let before = calls();
+    has_run_for(6_500);
+    assert!(calls() <= before + 1, "{} calls in 4 s", calls() - before);
+    kill(db);
+    let again = yard.until_again("db", db);
+    kill(yard.keeper_pid());
+    kill(again);
+    yard.until_again("db", again);
+}

@@ -1,8 +1,9 @@
 //! The operator's view on disk, and the logs.
 
 use std::fs;
+use std::process::Command;
 
-use hostler_e2e::{Value, Yard, kill, until};
+use hostler_e2e::{Ran, Value, Yard, kill, program, until};
 
 use crate::{script, sleeper};
 
@@ -86,6 +87,37 @@ fn logs_have_a_tail_and_a_beginning() {
     assert!(stamped.split_whitespace().count() > stamped.trim().split(' ').count().min(1), "{stamped}");
     let all = yard.run("logs").ok();
     assert!(all.lines().any(|line| line.contains("talk") && line.ends_with("line 1")), "several services are told apart: {all}");
+}
+
+#[test]
+fn logs_of_more_services_than_there_are_descriptors_are_read_some_at_a_time() {
+    let yard = Yard::new();
+    let many: String = (0..150).map(|number| sleeper(&format!("s{number:03}"), "enabled = false")).collect();
+    yard.up(&(script(&yard, "first", "echo hello", "restart = \"never\"") + &many + &script(&yard, "talk", "echo more; exec sleep 1000", "")));
+    until("both have written", || yard.log("first").len() == 1 && yard.log("talk").len() == 1);
+    let line = format!("ulimit -n 130; {} logs --state-dir {}", program().display(), yard.state().display());
+    let text = Ran::of(Command::new("bash").args(["-c", &line])).ok();
+    assert_eq!(text, "first | hello\ntalk  | more\n");
+    let text = yard.run("logs -f").fails(2);
+    assert!(text.contains("152 services are too many to follow") && text.contains("hint: name at most 100"), "{text}");
+}
+
+#[test]
+fn the_hosts_own_log_keeps_one_old_one() {
+    let yard = Yard::new();
+    let full = 10 << 20;
+    yard.write("state/host.log", vec![b'x'; full]);
+    yard.up(&sleeper("db", ""));
+    assert_eq!(yard.read("state/host.log.1").len(), full, "what was too long is put aside");
+    let text = yard.read("state/host.log");
+    assert!(text.contains("serves") && !text.starts_with('x'), "a new one was begun");
+
+    yard.run("down").ok();
+    yard.write("state/host.log", vec![b'y'; full - 1]);
+    let mut command = yard.command("up --detach");
+    Ran::of(command.env("HOSTLER_LOG", "debug")).ok();
+    until("it is put aside by a host that writes", || yard.read("state/host.log.1").starts_with('y'));
+    assert!(!yard.read("state/host.log").starts_with('y'), "and another one is begun");
 }
 
 #[test]

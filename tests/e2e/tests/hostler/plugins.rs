@@ -47,6 +47,37 @@ fn a_file_of_a_third_party_works_like_a_built_in() {
 }
 
 #[test]
+fn a_plugin_that_is_removed_leaves_nothing_to_the_next_of_its_name() {
+    let yard = Yard::new();
+    let plugin = |file: &str| {
+        let grants = "grants = { commands = { programs = [\"*\"] }, state = { bytes = \"64Ki\", keys = 1 } }";
+        format!("[plugins.notes]\nsource = \"{}\"\n{grants}\n", fixture(file).display())
+    };
+    let apply = |config: &str| {
+        yard.config(&(sleeper("web", "") + config));
+        yard.run("apply --no-wait").ok();
+    };
+    let task = "[services.task]\nbackend = { type = \"notes\" }\ntimeout = \"100ms\"\nrestart = \"never\"\n";
+    yard.up(&sleeper("web", ""));
+    // It writes something down, and does not come up.
+    apply(&(plugin("ungranted") + task));
+    yard.until_status("task", "failed");
+    apply(&plugin("ungranted"));
+    hostler_e2e::until("its service is gone", || yard.get("/services/task").is_none());
+    apply("");
+    assert!(yard.get("/plugins/notes").is_none());
+
+    apply(&(plugin("ledger") + task));
+    yard.until_status("task", "running");
+    apply(&plugin("ledger"));
+    hostler_e2e::until("its service is gone", || yard.get("/services/task").is_none());
+    apply("");
+    yard.kill_host();
+    yard.serve();
+    assert!(yard.get("/plugins/notes").is_none(), "it does not come back");
+}
+
+#[test]
 fn settings_of_a_third_party_are_held_against_its_own_schema() {
     let yard = Yard::new();
     yard.config(&(scratch(GRANTS) + "[services.task]\nbackend = { type = \"scratch\", secnds = 5 }\n"));

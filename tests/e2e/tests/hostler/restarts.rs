@@ -172,6 +172,28 @@ fn a_restart_by_hand_is_another_process() {
 }
 
 #[test]
+fn a_restart_of_all_means_what_is_to_run() {
+    let yard = Yard::new();
+    let never = "restart = \"never\"";
+    yard.config(
+        &(sleeper("web", "")
+            + &sleeper("rests", "")
+            + &script(&yard, "once", "echo x >> runs", "kind = \"oneshot\"")
+            + &script(&yard, "broken", "echo x >> tries; exit 1", never)),
+    );
+    yard.run("up --detach").fails(1);
+    yard.run("stop rests").ok();
+    let web = yard.pid("web");
+    let request = yard.run("restart --no-wait --json").json();
+    assert_eq!(request["services"], hostler_e2e::json!(["web"]));
+    assert_ne!(yard.until_again("web", web), web);
+    assert_eq!(["rests", "once", "broken"].map(|name| yard.status(name)), ["stopped", "completed", "failed"]);
+    yard.run("restart --force --no-wait").ok();
+    until("what has failed is tried again", || yard.read("tries").lines().count() == 2);
+    assert_eq!((yard.status("rests").as_str(), yard.read("runs").lines().count()), ("stopped", 1));
+}
+
+#[test]
 fn a_stop_ends_every_wait() {
     let yard = Yard::new();
     let waits = "restart = { max_attempts = \"unlimited\", backoff = { initial = \"300ms\", factor = 1, jitter = 0 } }";

@@ -27,6 +27,20 @@ fn it_is_private_and_so_is_its_socket() {
 }
 
 #[test]
+fn one_that_others_may_read_is_closed_and_one_that_all_may_write_is_refused() {
+    let yard = Yard::bare();
+    fs::create_dir(yard.state()).expect("the yard is ours");
+    let set = |mode| fs::set_permissions(yard.state(), fs::Permissions::from_mode(mode)).expect("it is ours");
+    set(0o777);
+    yard.config(&sleeper("db", ""));
+    let text = yard.run("up --detach").fails(1);
+    assert!(text.contains("everybody may write to it (mode 0777)") && text.contains("hint: "), "{text}");
+    set(0o755);
+    yard.up(&sleeper("db", ""));
+    assert_eq!(fs::metadata(yard.state()).expect("it is ours").permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
 fn two_hosts_on_one_directory_do_not_meet() {
     let yard = Yard::new();
     yard.up(&sleeper("db", ""));
@@ -56,7 +70,7 @@ fn garbage_in_the_store_is_refused_and_left_as_it_is() {
     for line in ["serve", "serve --detach", "up", "up --detach", "down"] {
         let text = yard.run(line).fails(1);
         assert!(
-            text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp SNAPSHOT"),
+            text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp COPY"),
             "{line}: {text}"
         );
     }
@@ -123,18 +137,47 @@ fn a_directory_of_somebody_else_is_refused() {
     until("nothing was started", || yard.processes().is_empty());
 }
 
-#[test]
-fn a_full_disk_is_said_and_nothing_is_lost() {
-    // As root, or as root of a namespace of one's own.
+/// How `unshare` gets a file system of its own: as root, or as root of a namespace of one's own.
+fn unshare_flags() -> Option<&'static str> {
     let mounts = |flags: &&str| {
         let tried = Command::new("unshare").args([*flags, "sh", "-c", "mount -t tmpfs none /mnt"]).output();
         tried.is_ok_and(|output| output.status.success())
     };
     let flags = ["-m", "-rm"].into_iter().find(mounts);
-    if !can("mounting a small disk (unshare -m)", flags.is_some()) {
-        return;
-    }
-    let flags = flags.expect("it was just looked at");
+    can("mounting a small disk (unshare -m)", flags.is_some()).then_some(flags).flatten()
+}
+
+#[test]
+fn a_host_on_a_full_disk_leaves_when_it_is_told_to_and_starts_nothing_on_its_way() {
+    let Some(flags) = unshare_flags() else { return };
+    let yard = Yard::new();
+    fs::create_dir(yard.file("disk")).expect("the yard is ours");
+    let script = format!(
+        "set -e\nmount -t tmpfs -o size=12m none {disk}\nexport HOSTLER_STATE_DIR={disk}/state\n\
+         {hostler} serve hostler.toml > serve.out 2>&1 & host=$!\n\
+         until {hostler} ps web --json | grep -q '\"status\":\"running\"'; do sleep 0.02; done\n\
+         dd if=/dev/zero of={disk}/filler bs=4k 2> /dev/null || true\n\
+         until grep -q 'nothing can be committed' serve.out; do\n\
+         pid=$(cat web.pid); grep -q web-canary /proc/$pid/environ && kill -9 $pid || true; sleep 0.05; done\n\
+         code=0; kill -TERM $host; wait $host || code=$?; echo $code > serve.code\n\
+         rm {disk}/filler\n{hostler} serve --detach\n\
+         until {hostler} ps web --json | grep -q '\"status\":\"running\"'; do sleep 0.02; done\n\
+         {hostler} events --json > events.json\n\
+         grep -l web-canary /proc/[0-9]*/environ | wc -l > count\n{hostler} down\n",
+        disk = yard.file("disk").display(),
+        hostler = program().display()
+    );
+    let more = "env = { NAME = \"web-canary\" }\nrestart = { max_attempts = \"unlimited\", backoff = { initial = \"10ms\", max = \"10ms\" } }";
+    yard.config(&crate::script(&yard, "web", "echo $$ > web.pid; exec sleep 1000", more));
+    let script = yard.script("full.sh", &script);
+    hostler_e2e::Ran::of(Command::new("unshare").arg(flags).arg(script).current_dir(yard.path())).ok();
+    assert_eq!((yard.read("serve.code").as_str(), yard.read("count").as_str()), ("0\n", "1\n"), "{}", yard.read("serve.out"));
+    assert!(!yard.read("events.json").contains("stranger"), "every life was remembered before it began");
+}
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_lost() {
+    let Some(flags) = unshare_flags() else { return };
     let yard = Yard::new();
     fs::create_dir(yard.file("disk")).expect("the yard is ours");
     // The host's whole life is inside the namespace of the mount; its state is on a disk that somebody else fills.

@@ -152,6 +152,12 @@ fn a_secret_that_cannot_be_read_is_a_failed_start() {
     yard.config(&sleeper("task", "secrets = { PASSWORD = \"./nowhere\" }\nrestart = \"never\""));
     let text = yard.run("up --detach").fails(1);
     assert!(text.contains("secret PASSWORD cannot be read from") && text.contains("nowhere"), "{text}");
+    for path in ["/dev/zero", "./pipe"] {
+        std::process::Command::new("mkfifo").arg(yard.file("pipe")).output().expect("there is a mkfifo");
+        yard.config(&sleeper("task", &format!("secrets = {{ PASSWORD = \"{path}\" }}\nrestart = \"never\"")));
+        let text = yard.run("up --detach").fails(1);
+        assert!(text.contains("it is not a regular file"), "{path}: {text}");
+    }
 }
 
 #[test]

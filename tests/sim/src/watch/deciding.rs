@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hostler_core::{Action, Core, Health, NoticeKind, Run, SlotRecord, Stage, Status, Verdict};
+use hostler_core::{Action, CheckRecord, Core, Health, NoticeKind, Run, SlotRecord, Stage, Status, Verdict};
 
 use super::{Acked, Heard, Judged, Slot, Watch, broken};
 
@@ -64,9 +64,10 @@ impl Watch {
         if matches!(heard, Heard::Wanted) || (matches!(heard, Heard::Restored) && self.renewed.contains(&slot.0)) {
             return Ok(());
         }
-        for (name, health, failures, successes, passed) in &record.checks {
-            let known = before.checks.iter().find(|check| check.0 == *name).map(|check| (check.1, check.2, check.3, check.4));
-            let now = (*health, *failures, *successes, *passed);
+        for check in &record.checks {
+            let (name, said) = (&check.name, |check: &CheckRecord| (check.health, check.failures, check.successes, check.passed));
+            let known = before.checks.iter().find(|other| other.name == *name).map(said);
+            let now = said(check);
             let by_result = || match heard {
                 Heard::Checked { run, name: check, verdict } => {
                     *verdict != Verdict::Unknown

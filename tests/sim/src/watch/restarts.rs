@@ -94,14 +94,14 @@ impl Watch {
         let policy = self.wanted.get(name).map(|wanted| wanted.spec.restart).unwrap_or_default();
         let row = self.rows.entry(slot).or_default();
         row.until = Some(until);
-        if row.stable && record.attempts != 1 {
-            return broken("I6", format!("{name}.{replica} had a good run, and is restarted for the {}th time", record.attempts));
+        if row.stable && record.memory.attempts != 1 {
+            return broken("I6", format!("{name}.{replica} had a good run, and is restarted for the {}th time", record.memory.attempts));
         }
         row.stable = false;
-        let (least, most) = bounds(&policy, record.attempts);
+        let (least, most) = bounds(&policy, record.memory.attempts);
         let wait = until.since(now).0;
         if wait < least || wait > most {
-            return broken("I6", format!("{name}.{replica} waits {wait} ms before restart {}, not {least} to {most}", record.attempts));
+            return broken("I6", format!("{name}.{replica} waits {wait} ms before restart {}, not {least} to {most}", record.memory.attempts));
         }
         Ok(())
     }

@@ -277,7 +277,6 @@ impl World<'_> {
                 let name = spec.checks.get(*check).map(|check| check.name.clone()).unwrap_or_default();
                 let result = CheckResult {
                     run: *run,
-                    check: *check,
                     ticket: *ticket,
                     verdict,
                     message: verdict.as_str().to_owned(),
@@ -377,7 +376,7 @@ fn failed(call: &Call, fault: Fault) -> News {
         Call::List { engine } => News::Listed { engine: *engine, found: Err(text) },
         Call::Check { run, check, ticket, spec, .. } => {
             let name = spec.checks.get(*check).map(|check| check.name.clone()).unwrap_or_default();
-            let result = CheckResult { run: *run, check: *check, ticket: *ticket, verdict: Verdict::Unknown, message: text, took: Span(1) };
+            let result = CheckResult { run: *run, ticket: *ticket, verdict: Verdict::Unknown, message: text, took: Span(1) };
             News::Checked { result, name }
         }
     }

@@ -86,7 +86,7 @@ impl World<'_> {
             generation: memory.generation,
             handles: memory.handles.into_keys().collect(),
             actions: VecDeque::new(),
-            next: Txn::new(),
+            next: memory.boot,
             verdicts: Vec::new(),
             hearing: false,
             waiting: None,
@@ -189,7 +189,7 @@ impl World<'_> {
             News::Started { run, phase } => {
                 self.keep_handle(run);
                 self.handle(Event::Started { run }, &Heard::Other);
-                self.handle(Event::Seen(vec![(run, phase)]), &Heard::Other);
+                self.seen(run, phase);
             }
             News::StartFailed { run, fault } => self.handle(Event::StartFailed { run, fault }, &Heard::Other),
             News::Stopped { run, exit } => self.handle(Event::Stopped { run, exit }, &Heard::Other),
@@ -199,7 +199,7 @@ impl World<'_> {
                 let heard = if seen.is_err() { Heard::CannotSay(ENGINES[engine]) } else { Heard::Other };
                 self.handle(Event::Looked { backend: ENGINES[engine].to_owned(), seen }, &heard);
             }
-            News::Seen { run, phase } => self.handle(Event::Seen(vec![(run, phase)]), &Heard::Other),
+            News::Seen { run, phase } => self.seen(run, phase),
             News::Listed { engine, found } => {
                 let found = found.map(|found| self.note_found(found));
                 self.handle(Event::Listed { backend: ENGINES[engine].to_owned(), found }, &Heard::Other);
@@ -223,6 +223,11 @@ impl World<'_> {
                 self.handle(Event::Plugin { backend: ENGINES[engine].to_owned(), missing }, &Heard::Other);
             }
         }
+    }
+
+    fn seen(&mut self, run: Run, phase: Phase) {
+        let Some(backend) = self.watch.backend_of(run) else { return };
+        self.handle(Event::Seen { backend, seen: vec![(run, phase)] }, &Heard::Other);
     }
 
     fn keep_handle(&mut self, run: Run) {
@@ -409,8 +414,9 @@ fn kept(saved: &Saved) -> String {
         Saved::Task(run, Some(record)) => format!("        keeps run {run} of {}.{}: {:?}", record.service, record.replica, record.stage),
         Saved::Slot(name, replica, None) => format!("        forgets {name}.{replica}"),
         Saved::Slot(name, replica, Some(record)) => {
-            let SlotRecord { attempts, starts_seen, restarts_seen, failed, completed, backoff, checks, .. } = record.as_ref();
-            let checks: Vec<String> = checks.iter().map(|(name, health, failures, ..)| format!("{name} {} {failures}", health.as_str())).collect();
+            let SlotRecord { memory, failed, completed, backoff, checks, .. } = record.as_ref();
+            let (attempts, starts_seen, restarts_seen) = (memory.attempts, memory.starts_seen, memory.restarts_seen);
+            let checks: Vec<String> = checks.iter().map(|check| format!("{} {} {}", check.name, check.health.as_str(), check.failures)).collect();
             let state = match (failed, completed, backoff) {
                 (Some(reason), _, _) => format!(", failed: {reason}"),
                 (None, Some(_), _) => ", completed".to_owned(),

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::Item;
 use crate::error::Error;
-use crate::out::{Colour, Out, clock, visible};
+use crate::out::{Colour, Out, clock, local_zone, visible};
 
 /// Each service keeps one of these.
 const COLOURS: [Colour; 5] = [Colour::Cyan, Colour::Green, Colour::Magenta, Colour::Blue, Colour::Yellow];
@@ -28,7 +28,7 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn new(out: Out, names: &[String], timestamps: bool) -> Page {
         let width = names.iter().map(String::len).max().unwrap_or(0);
-        Page { out, names: names.to_vec(), width, timestamps, zone: TimeZone::system(), buffer: Vec::new(), open: None }
+        Page { out, names: names.to_vec(), width, timestamps, zone: local_zone(), buffer: Vec::new(), open: None }
     }
 
     pub(super) fn print(&mut self, (item, raw): &Item) -> Result<(), Error> {
@@ -60,7 +60,8 @@ impl Page {
                 let text = format!("… earlier lines of {service} were rotated away\n");
                 self.buffer.extend_from_slice(self.out.paint.of(Colour::Dim, &text).as_bytes());
             }
-            LogItem::Cursor { .. } => {}
+            // The command says it, on standard error.
+            LogItem::Error { .. } | LogItem::Cursor { .. } => {}
         }
     }
 
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn a_terminal_gets_no_control_characters() {
         let lines = [("a", Origin::Err, &b"\x1b[2Jgone\xff"[..], false)];
-        assert_eq!(printed(true, &["a"], &lines), "\\x1b[2Jgone\u{fffd}\n".as_bytes());
+        assert_eq!(printed(true, &["a"], &lines), "\\u{1b}[2Jgone\u{fffd}\n".as_bytes());
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn keeper(keeper: &KeeperInfo) -> String {
     match (keeper.running, keeper.pid) {
         (true, Some(pid)) => format!("running, pid {pid}"),
         (true, None) => "running".to_owned(),
-        (false, _) => "not running (it is started with the first process)".to_owned(),
+        (false, _) => "not there: it was lost, and another one is being started".to_owned(),
     }
 }
 

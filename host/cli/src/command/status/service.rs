@@ -9,11 +9,11 @@ use crate::command::explain::{chain, next_text};
 use crate::command::ps::health_cell;
 use crate::context::Context;
 use crate::error::Error;
-use crate::out::{Cell, Colour, Paint, Table, bytes, elapsed, health_colour, percent, stamp, status_colour, visible};
+use crate::out::{Cell, Colour, Paint, Table, bytes, elapsed, health_colour, local_zone, percent, stamp, status_colour, visible};
 
 pub(super) fn show(detail: &ServiceDetail, context: &Context) -> Result<(), Error> {
     let paint = context.out.paint;
-    context.out.line(head(detail, paint, &TimeZone::system()))?;
+    context.out.line(head(detail, paint, &local_zone()))?;
     if detail.replicas.len() > 1 {
         context.out.line("")?;
         context.out.table(&replicas(&detail.replicas))?;

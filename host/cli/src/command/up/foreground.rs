@@ -7,7 +7,6 @@ use hostler_api::{Code, Failure, Service, ServiceList, ShutdownRequest, Status, 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::Client;
-use crate::command::plan;
 use crate::context::Context;
 use crate::document::Wish;
 use crate::error::{Error, failed};
@@ -27,7 +26,6 @@ pub(super) async fn run(wish: &Wish, services: Option<Vec<String>>, abort: bool,
         .await
         .map_err(|error| wish.redrawn(error))?;
     let mut progress = Progress::from_nothing(client.clone(), context.out);
-    warn_of_missing_plugins(wish, &client, context).await?;
     let before_stop = tokio::select! {
         watched = watch(&mut progress, abort, context) => watched,
         () = signals.next() => Ok(progress.picture().cloned()),
@@ -53,14 +51,6 @@ fn ended_by_another(failure: Failure, context: &Context) -> Result<(), Error> {
         return if context.out.json { Ok(()) } else { context.out.line("the host was shut down by another command") };
     }
     Err(failure.into())
-}
-
-async fn warn_of_missing_plugins(wish: &Wish, client: &Client, context: &Context) -> Result<(), Error> {
-    if context.out.json {
-        return Ok(());
-    }
-    let now: hostler_api::Plan = client.post(routes::PLAN, &wish.request(true, None)).await?.read()?;
-    plan::missing(&now, context)
 }
 
 /// Until everything is settled, and then for as long as anything runs; the last picture.

@@ -9,6 +9,7 @@ use miette::{
 };
 
 use super::Finding;
+use crate::out::visible;
 
 const WIDTH: usize = 100;
 /// Characters of a line shown on either side of the place; a whole file can be one line.
@@ -49,13 +50,13 @@ impl Look {
 /// Draws one mistake; without a text or a place, its message and hint alone.
 pub(crate) fn draw_one(name: &str, text: Option<&str>, finding: &Finding, look: Look) -> String {
     let line = text.zip(finding.span.as_ref()).map(|(text, span)| Line::around(name, text, span));
-    let mut hint = finding.problem.hint.as_deref().map(visible);
+    let mut hint = finding.problem.hint.as_deref().map(|hint| visible(hint).into_owned());
     if let (Some(text), Some(first)) = (text, &finding.first) {
         let (number, _) = line_and_column(text, first.start);
         hint = Some(format!("the first is in line {number}; {}", hint.unwrap_or_default()));
     }
     let message = match line {
-        Some(_) => visible(&finding.problem.message),
+        Some(_) => visible(&finding.problem.message).into_owned(),
         None => format!("{}: {}", visible(name), visible(&finding.problem.message)),
     };
     let shown = Shown { message, hint, line };
@@ -71,20 +72,6 @@ pub(crate) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
     let at = floor(text, at);
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     (text[..start].matches('\n').count() + 1, text[start..at].chars().count() + 1)
-}
-
-/// A text whose control and direction characters cannot reach the terminal.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_invisible(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
-    }
-    shown
-}
-
-/// Characters that reorder or hide what stands beside them.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[derive(Debug)]
@@ -142,7 +129,7 @@ impl Line {
         let marked: String = first(&text[start..end], AROUND);
         let after: String = first(&text[end..line_end], AROUND);
         let mark = before.len()..before.len() + marked.len();
-        Line { name: visible(name), number, column, text: format!("{before}{marked}{after}\n"), mark }
+        Line { name: visible(name).into_owned(), number, column, text: format!("{before}{marked}{after}\n"), mark }
     }
 }
 
@@ -157,21 +144,17 @@ impl SourceCode for Line {
 /// The first characters, tabs kept, made visible.
 fn first(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
-        Some((cut, _)) => shown_line(&text[..cut]) + "…",
-        None => shown_line(text),
+        Some((cut, _)) => format!("{}…", visible(&text[..cut])),
+        None => visible(text).into_owned(),
     }
 }
 
 /// The last characters.
 fn last(text: &str, most: usize) -> String {
     match text.char_indices().rev().nth(most) {
-        Some((cut, c)) => format!("…{}", shown_line(&text[cut + c.len_utf8()..])),
-        None => shown_line(text),
+        Some((cut, c)) => format!("…{}", visible(&text[cut + c.len_utf8()..])),
+        None => visible(text).into_owned(),
     }
-}
-
-fn shown_line(text: &str) -> String {
-    text.split('\t').map(visible).collect::<Vec<_>>().join("\t")
 }
 
 /// The nearest beginning of a character at or before a byte.

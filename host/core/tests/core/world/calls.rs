@@ -72,7 +72,7 @@ impl World {
                     .find_map(|key| self.verdicts.get(key).copied())
                     .unwrap_or(Verdict::Pass);
                 let message = format!("{verdict:?}").to_lowercase();
-                Event::Checked(CheckResult { run: *run, check: *check, ticket: *ticket, verdict, message, took: Span(1) })
+                Event::Checked(CheckResult { run: *run, ticket: *ticket, verdict, message, took: Span(1) })
             }
             Action::Save(_) | Action::Tell(_) => unreachable!("they were done with the decision"),
         }
@@ -87,14 +87,9 @@ fn failed(action: &Action, fault: Fault) -> Event {
         Action::Destroy { run, .. } => Event::Destroyed { run: *run, fault: Some(fault) },
         Action::Look { backend, .. } => Event::Looked { backend: backend.clone(), seen: Err(fault.message().to_owned()) },
         Action::List { backend } => Event::Listed { backend: backend.clone(), found: Err(fault.message().to_owned()) },
-        Action::Check { run, check, ticket, .. } => Event::Checked(CheckResult {
-            run: *run,
-            check: *check,
-            ticket: *ticket,
-            verdict: Verdict::Unknown,
-            message: fault.message().to_owned(),
-            took: Span(1),
-        }),
+        Action::Check { run, ticket, .. } => {
+            Event::Checked(CheckResult { run: *run, ticket: *ticket, verdict: Verdict::Unknown, message: fault.message().to_owned(), took: Span(1) })
+        }
         Action::Save(_) | Action::Tell(_) => unreachable!("they cannot fail"),
     }
 }

@@ -18,14 +18,16 @@ use crate::grant::host::Host;
 use crate::grant::url::Destination;
 
 const IDLE: Duration = Duration::from_secs(75);
-const MAX_KEPT: usize = 2_048;
+const MAX_KEPT: usize = 256;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
 
-/// Whom a kept connection may serve: never another plugin, never another task.
+/// Whom a kept connection may serve: never another plugin, never another task, and never one with other grants, which would
+/// have judged its address otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) plugin: String,
+    pub(super) revision: String,
     pub(super) subject: String,
     pub(super) target: String,
 }
@@ -96,9 +98,8 @@ impl Transport {
 
     fn keep(&self, key: Key, sender: SendRequest<WasiBody>) {
         let mut kept = self.kept.lock().expect("no code panics while it holds this lock");
-        if kept.len() >= MAX_KEPT {
-            kept.retain(|_, (since, sender)| since.elapsed() < IDLE && !sender.is_closed());
-        }
+        // what nobody asked for again belongs to tasks and revisions that are gone
+        kept.retain(|_, (since, sender)| since.elapsed() < IDLE && !sender.is_closed());
         if kept.len() < MAX_KEPT {
             kept.insert(key, (Instant::now(), sender));
         }
@@ -178,4 +179,40 @@ fn repeatable(request: &Request<WasiBody>) -> Option<Request<WasiBody>> {
     *again.uri_mut() = request.uri().clone();
     *again.headers_mut() = request.headers().clone();
     Some(again)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(transport: &Transport) -> usize {
+        transport.kept.lock().expect("no code panics while it holds this lock").len()
+    }
+
+    #[tokio::test]
+    async fn few_connections_are_kept_and_closed_ones_are_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let transport = Transport::new();
+        let keep_one = async |life: usize| {
+            let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let key = Key { plugin: "http".to_owned(), revision: "r1".to_owned(), subject: format!("web-{life}"), target: address.to_string() };
+            transport.keep(key, shake_hands(TokioIo::new(stream.expect("connected"))).await.expect("ready"));
+            accepted.expect("accepted").0
+        };
+        let mut open = Vec::new();
+        for life in 0..=MAX_KEPT {
+            open.push(keep_one(life).await);
+        }
+        assert_eq!(kept(&transport), MAX_KEPT);
+        drop(open);
+        let pruned = async {
+            let mut last = keep_one(MAX_KEPT + 1).await;
+            while kept(&transport) > 1 {
+                last = keep_one(MAX_KEPT + 1).await;
+            }
+            drop(last);
+        };
+        tokio::time::timeout(Duration::from_secs(20), pruned).await.expect("the closed ones are forgotten");
+    }
 }

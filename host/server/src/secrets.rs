@@ -1,0 +1,56 @@
+//! Files that hold a secret for a task's environment.
+
+use std::fs::File;
+use std::io::Read;
+
+use rustix::fs::{Mode, OFlags, open};
+
+/// The longest secret. An environment of the kernel's has room for 128 KiB per variable.
+const MOST: u64 = 64 << 10;
+
+/// What the file says, without the newline at its end. Whoever calls sets the time: a file may lie on a disk that does not answer.
+pub(crate) async fn read(path: &str) -> Result<String, String> {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || read_now(&path)).await;
+    let text = read.map_err(|error| error.to_string())??;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+fn read_now(path: &str) -> Result<String, String> {
+    let said = |error: std::io::Error| error.to_string();
+    // A pipe without a writer would keep whoever opens it waiting.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = File::from(open(path, flags, Mode::empty()).map_err(|error| said(error.into()))?);
+    if !file.metadata().map_err(said)?.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST + 1).read_to_end(&mut bytes).map_err(said)?;
+    if bytes.len() as u64 > MOST {
+        return Err(format!("it has more than {} KiB", MOST >> 10));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_small_regular_file_of_text_is_a_secret() {
+        let dir = tempfile::tempdir().expect("there is a temporary directory");
+        let file = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).expect("the directory is ours");
+            path.to_string_lossy().into_owned()
+        };
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("the directory is ours");
+        assert_eq!(read_now(&file("good", b"hunter2")).as_deref(), Ok("hunter2"));
+        assert!(read_now(&file("huge", &[b'x'; (64 << 10) + 1])).is_err_and(|why| why.contains("64 KiB")));
+        assert!(read_now(&file("odd", b"\xff")).is_err_and(|why| why.contains("UTF-8")));
+        for path in [&pipe.to_string_lossy(), "/dev/zero", "/"] {
+            assert!(read_now(path).is_err_and(|why| why.contains("not a regular file")), "{path}");
+        }
+    }
+}
