@@ -275,13 +275,8 @@ impl World<'_> {
                 let mood = self.moods.get(&(*service, *check)).copied().unwrap_or(Verdict::Pass);
                 let verdict = if self.engines[engine].is_alive(*run) { mood } else { Verdict::Fail };
                 let name = spec.checks.get(*check).map(|check| check.name.clone()).unwrap_or_default();
-                let result = CheckResult {
-                    run: *run,
-                    ticket: *ticket,
-                    verdict,
-                    message: verdict.as_str().to_owned(),
-                    took: Span(course.answer_after),
-                };
+                let result =
+                    CheckResult { run: *run, ticket: *ticket, verdict, message: verdict.as_str().to_owned(), took: Span(course.answer_after) };
                 News::Checked { result, name }
             }
         }
