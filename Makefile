@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plugins fixtures build test demo demo-keep demo-stop bench format clean-demo
+.PHONY: help setup plugins fixtures build test sim sim-planted demo demo-keep demo-stop bench format clean-demo
 
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -37,6 +37,15 @@ bench: build ## how fast, beside targets, the machine's own limits, and runit, s
 	@scripts/setup.sh peers
 	@$(CARGO_BUILD) --bin hostler-bench
 	@target/release/hostler-bench
+
+SEEDS ?= 2000
+FROM ?= 0
+sim: setup ## as many seeds of the simulator as asked for: make sim SEEDS=10000 FROM=0
+	@$(CARGO_BUILD) --bin hostler-sim
+	@target/release/hostler-sim --seed $(FROM) --seeds $(SEEDS)
+
+sim-planted: setup ## a fault is planted behind each invariant, and the simulator must find each within 200 seeds
+	@cargo test --release --workspace --features hostler-sim/planted --test planted -- --nocapture
 
 plugins: setup ## only the built-in plugins, as components in target/plugins
 	@scripts/guests.sh plugins target/plugins

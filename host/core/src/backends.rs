@@ -8,6 +8,8 @@ use crate::spec::ServiceName;
 use crate::time::{Span, Time};
 use crate::timer::Timer;
 
+/// From one listing to the next, while there may be something that has to go.
+pub(crate) const LIST_SOON: Span = Span::secs(30);
 /// A backend that says when it wants to be asked again is held to this: a plugin can neither make the host spin nor be forgotten.
 const SOONEST_RETRY: Span = Span::secs(1);
 const LATEST_RETRY: Span = Span::secs(300);
@@ -46,8 +48,8 @@ pub(crate) struct Lost {
     pub(crate) replica: u32,
     /// Number of the first listing that counts.
     pub(crate) from: u64,
-    /// When a listing first missed it.
-    pub(crate) missed: Option<Time>,
+    /// When a listing last missed it, and for how long it has been missed.
+    pub(crate) missed: Option<(Time, Span)>,
     /// People were told that it was found.
     pub(crate) told: bool,
 }
@@ -120,9 +122,9 @@ impl Core {
         }
     }
 
-    /// Lists within half a minute, because something there still has to go.
+    /// Lists soon, because something there still has to go.
     pub(crate) fn list_soon(&mut self, name: &str) {
-        let (timer, soon) = (Timer::List(name.to_owned()), self.now + Span::secs(30));
+        let (timer, soon) = (Timer::List(name.to_owned()), self.now + LIST_SOON);
         if self.timers.at(&timer).is_some_and(|at| at > soon) {
             self.timers.set(timer, soon);
         }

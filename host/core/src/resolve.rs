@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::backends::Lost;
+use crate::backends::{LIST_SOON, Lost};
 use crate::event::{Action, Exit, Fault, NoticeKind, Phase, Run};
 use crate::machine::Core;
 use crate::record::{Saved, Stage};
 use crate::spec::ServiceName;
 use crate::task::{Life, State};
+use crate::time::Span;
 
 impl Core {
     pub(crate) fn hear_looked(&mut self, backend: &str, seen: Result<Vec<(Run, Phase)>, String>) {
@@ -147,10 +148,14 @@ impl Core {
                 _ if found.contains_key(&run) => self.destroy_lost(run, lost),
                 // It was asked for before this life was given up.
                 _ if lost.from > listing => {}
-                Some(since) if now.since(since) >= self.config.list_every => self.drop_lost(run),
-                Some(_) => {}
-                None => {
-                    self.abandoned.insert(run, Lost { missed: Some(now), ..lost });
+                missed => {
+                    // While the machine slept nothing could turn up: of a longer time between two listings only so much counts.
+                    let longer = missed.map_or(Span::ZERO, |(at, so_far)| Span(so_far.0.saturating_add(now.since(at).min(LIST_SOON).0)));
+                    if longer >= self.config.list_every {
+                        self.drop_lost(run);
+                    } else {
+                        self.abandoned.insert(run, Lost { missed: Some((now, longer)), ..lost });
+                    }
                 }
             }
         }

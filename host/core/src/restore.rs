@@ -36,7 +36,10 @@ impl Core {
         let mut core = Core::new(config);
         core.now = now;
         core.next_run = remembered.next_run.max(1);
-        for (name, wanted) in remembered.wanted {
+        for (name, mut wanted) in remembered.wanted {
+            if planted!(4) && wanted.starts > 1 {
+                wanted.desired = Desired::Running;
+            }
             core.services.insert(name, Service::new(wanted));
         }
         for (name, replica, record) in remembered.slots {
@@ -103,6 +106,9 @@ impl Core {
             }
             (None, None, None) => State::Down,
         };
+        if planted!(10) && record.completed.is_some() {
+            slot.state = State::Down;
+        }
         slot.memory = record.memory;
         service.slots.insert(replica, slot);
     }
@@ -111,7 +117,9 @@ impl Core {
         self.backends.entry(record.backend.clone()).or_default();
         let orphan = !self.services.contains_key(&record.service);
         if record.stage == Stage::Abandoned || (orphan && record.stage == Stage::Intent) {
-            self.abandon(run, &record.backend, &record.service, record.replica);
+            if !planted!(5) {
+                self.give_up(run, record);
+            }
             return;
         }
         let service = self.services.entry(record.service.clone()).or_insert_with(|| removed_service(&record));
@@ -124,7 +132,7 @@ impl Core {
             return;
         }
         if slot.is_live() {
-            self.abandon(run, &record.backend, &record.service, record.replica);
+            self.give_up(run, record);
             return;
         }
         let intent = record.stage == Stage::Intent;
@@ -133,6 +141,14 @@ impl Core {
         let TaskRecord { service, replica, backend, digest, restarts, since, follows, .. } = record;
         let life = Life { run, backend, digest, spec, since, restarts, follows };
         self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, error: None };
+    }
+
+    /// Nobody wants this life, and the next host shall know it: by then its service may be wanted again, or its slot be free.
+    fn give_up(&mut self, run: Run, record: TaskRecord) {
+        self.abandon(run, &record.backend, &record.service, record.replica);
+        if record.stage != Stage::Abandoned {
+            self.actions.push_back(Action::Save(Saved::Task(run, Some(TaskRecord { stage: Stage::Abandoned, ..record }))));
+        }
     }
 }
 

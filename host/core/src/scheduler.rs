@@ -115,6 +115,7 @@ impl Core {
         let renewed = |digest: &String| up && (service.asked_for(slot) || *digest != service.spec.task_digest);
         match &slot.state {
             State::Down => self.settle_down(name, replica, up),
+            State::Backoff { until, .. } if planted!(11) && self.now < *until => {}
             State::Backoff { digest, .. } if stopped || renewed(digest) => self.begin_anew(name, replica),
             State::Backoff { until, .. } if !up || self.now >= *until => self.put_down(name, replica),
             State::Backoff { until, .. } => self.wake_from_backoff(name, replica, *until),

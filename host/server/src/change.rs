@@ -137,7 +137,7 @@ impl Driver {
         let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().rev().collect();
         let mut txn = self.new_generation();
         for name in &order {
-            txn = txn.delete(format!("wanted/{name}"));
+            txn = txn.delete(ledger::wanted_key(name));
         }
         self.commit_request(txn).await?;
         let gone = order.iter().map(|name| (name.clone(), None)).collect();
@@ -184,7 +184,7 @@ impl Driver {
 
     fn put_wanted(&self, txn: Txn, name: &ServiceName, wanted: &Wanted) -> Txn {
         let record = WantedRecord { wanted: wanted.clone(), written: self.desk.written.get(name).cloned().unwrap_or_default() };
-        txn.put(format!("wanted/{name}"), ledger::to_json(&record))
+        txn.put(ledger::wanted_key(name), ledger::to_json(&record))
     }
 
     fn new_generation(&self) -> Txn {
@@ -226,7 +226,7 @@ impl Driver {
         }
         let known: Vec<ServiceName> = self.desk.core.names().cloned().collect();
         for name in known.into_iter().filter(|name| !self.desk.written.contains_key(name)) {
-            txn = txn.delete(format!("wanted/{name}"));
+            txn = txn.delete(ledger::wanted_key(&name));
             changes.push((name, None));
         }
         txn = plugins.save(txn);

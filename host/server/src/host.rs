@@ -159,9 +159,9 @@ impl Host {
         let state_dir = StateDir::take(&options.state_dir)?;
         let path = state_dir.path.clone();
         let store = open_store(&path, options.store)?;
-        let memory = ledger::recall(&*store)?;
+        let (owner, memory) = ledger::recall(&*store)?;
         let keeper = connect_keeper(&path, &options.exe).await?;
-        let assembled = Host::assemble(options, state_dir, store, memory, Arc::clone(&keeper), started_at).await;
+        let assembled = Host::assemble(options, state_dir, store, owner, memory, Arc::clone(&keeper), started_at).await;
         if assembled.is_err() {
             end_idle_keeper(&keeper).await;
         }
@@ -172,6 +172,7 @@ impl Host {
         options: HostOptions,
         state_dir: StateDir,
         store: Arc<dyn Store>,
+        owner: String,
         memory: ledger::Memory,
         keeper: Arc<KeeperLink>,
         started_at: Time,
@@ -180,7 +181,7 @@ impl Host {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let runtime = Runtime::new(RuntimeOptions {
             cache_dir: path.join("cache"),
-            owner: memory.owner.clone(),
+            owner: owner.clone(),
             keeper: Some(Arc::clone(&keeper)),
             state: Some(Arc::new(PluginState::new(Arc::clone(&store)))),
             sink: Arc::new(Sink::new(outbox.clone())),
@@ -212,7 +213,7 @@ impl Host {
             plugins: Arc::clone(&plugins),
             keeper: Arc::clone(&keeper),
             state_dir: path.clone(),
-            owner: memory.owner,
+            owner,
             generation: memory.generation,
             last_event: memory.last_event,
             started_at,

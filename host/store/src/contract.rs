@@ -153,6 +153,8 @@ impl EventPage {
         let run = events.windows(2).position(|pair| pair[1].seq != pair[0].seq + 1);
         events.truncate(run.map_or(events.len(), |index| index + 1));
         let gap = events.first().map_or(after != last, |first| first.seq != after.saturating_add(1));
+        #[cfg(feature = "planted")]
+        let gap = gap && !crate::planted::is(8);
         let next = events.last().map_or(last, |event| event.seq);
         Self { events, gap, next, last }
     }

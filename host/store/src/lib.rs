@@ -34,6 +34,8 @@ mod error;
 mod file;
 mod lease;
 mod memory;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod sqlite;
 mod txn;
 pub mod view;

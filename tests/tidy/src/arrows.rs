@@ -20,14 +20,17 @@ const fn room(folder: &'static str, knows: &'static [&'static str]) -> Room {
 const ROOMS: &[Room] = &[
     room("host/core", &[]),
     room("host/store", &["hostler-core"]),
+    room("host/ledger", &["hostler-core", "hostler-store"]),
     room("host/keeper", &[]),
     room("host/wasm", &["hostler-core", "hostler-keeper"]),
     room("host/api", &["hostler-core"]),
-    room("host/server", &["hostler-core", "hostler-store", "hostler-keeper", "hostler-wasm", "hostler-api"]),
+    room("host/server", &["hostler-core", "hostler-store", "hostler-ledger", "hostler-keeper", "hostler-wasm", "hostler-api"]),
     room("host/cli", &["hostler-core", "hostler-keeper", "hostler-api", "hostler-server"]),
     room("sdk/rust", &[]),
     room("sdk/componentize", &[]),
-    // tests may know everybody, and nobody knows tests; these need no more than the binary and what it prints
+    // tests may know everybody, and nobody knows tests; the simulator drives what decides and what remembers, the others need no more
+    // than the binary and what it prints
+    room("tests/sim", &["hostler-core", "hostler-store", "hostler-ledger"]),
     room("tests/tidy", &[]),
     room("tests/e2e", &[]),
     room("tests/bench", &[]),

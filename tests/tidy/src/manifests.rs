@@ -77,9 +77,30 @@ fn stray(path: &str, member: &str, manifest: &Table, problems: &mut Vec<Problem>
     }
 }
 
+/// Where the feature of the planted faults may be named, and how.
+const PLANTED: &[(&str, &str)] = &[
+    ("host/core/Cargo.toml", "planted = []"),
+    ("host/store/Cargo.toml", "planted = []"),
+    ("tests/sim/Cargo.toml", "planted = [\"hostler-core/planted\", \"hostler-store/planted\"]"),
+];
+
+/// Manifests that ask for the faults that are planted for the simulator: one of them in a build of the product would be in all of it.
+pub fn planted(tree: &Tree) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (file, _) in tree.manifests() {
+        for (at, line) in file.text.lines().enumerate() {
+            let code = line.split('#').next().unwrap_or(line).trim();
+            if code.contains("planted") && !PLANTED.contains(&(file.path.as_str(), code)) {
+                problems.push(Problem::at(&file.path, at + 1, "asks for the planted faults; only `make sim-planted` does, on the command line"));
+            }
+        }
+    }
+    problems
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{strays, uncommented_dependencies};
+    use super::{planted, strays, uncommented_dependencies};
     use crate::planted::{check, tree};
 
     #[test]
@@ -95,5 +116,13 @@ mod tests {
         let wasm = "[package]\n[lints.rust]\nunsafe_code = \"deny\"";
         let found = strays(&tree(&[("Cargo.toml", root), ("host/a/Cargo.toml", a), ("host/wasm/Cargo.toml", wasm)]));
         check(found, &["[dependencies] serde", "[lints] workspace = true"]);
+    }
+
+    #[test]
+    fn nobody_asks_for_the_planted_faults() {
+        check(planted(&tree(&[("host/core/Cargo.toml", "[features]\nplanted = [] # by hand")])), &[]);
+        let server = "[dependencies]\nhostler-core = { workspace = true, features = [\"planted\"] }";
+        check(planted(&tree(&[("host/server/Cargo.toml", server)])), &["asks for the planted faults"]);
+        check(planted(&tree(&[("host/core/Cargo.toml", "[features]\ndefault = [\"planted\"]\nplanted = []")])), &["Cargo.toml:2"]);
     }
 }

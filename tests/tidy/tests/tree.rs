@@ -27,6 +27,11 @@ fn versions_and_lints_are_shared() {
 }
 
 #[test]
+fn planted_faults_stay_out_of_the_product() {
+    hold(manifests::planted);
+}
+
+#[test]
 fn core_touches_nothing() {
     hold(purity::problems);
 }

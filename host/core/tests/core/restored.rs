@@ -54,6 +54,40 @@ fn a_service_known_to_be_ill_is_restarted_only_by_a_new_failure() {
 }
 
 #[test]
+fn what_one_restart_gave_up_the_next_does_not_take_for_its_slots() {
+    let mut world = World::of("web");
+    world.stop("web");
+    world.next("start db", Fate::Held);
+    world.apply("web; db");
+    world.remove("db");
+    world.away("process", "no route");
+    world.restart_host(true);
+    assert!(world.core.is_abandoned(1 + 1) && world.store.tasks[&2].stage == Stage::Abandoned);
+    world.next("start db", Fate::Fault(Fault::Invalid("no such program".to_owned())));
+    world.back("process");
+    world.apply("db");
+    world.pass(Span::secs(1));
+    assert_eq!(world.status("db"), "failed");
+    world.moves();
+    world.restart_host(true);
+    world.pass(Span::secs(1_000));
+    assert_eq!((world.moves().as_str(), world.status("db")), ("", "failed"));
+}
+
+#[test]
+fn what_was_given_up_is_waited_for_while_the_machine_is_awake() {
+    let mut world = World::new();
+    world.next("start db", Fate::Late(Span::secs(60)));
+    world.apply("db");
+    world.pass(Span::secs(35));
+    assert!(world.core.is_abandoned(1) && world.alive() == [2]);
+    // The machine sleeps for a day; what was under way goes on when it wakes up.
+    world.sleep(Span::secs(86_400));
+    world.pass(Span::secs(60));
+    assert_eq!((world.alive(), world.core.is_abandoned(1)), (vec![2], false), "what turned up late is destroyed");
+}
+
+#[test]
 fn exits_that_happened_meanwhile_are_found() {
     let mut world = World::of("db; job*; gone");
     for (name, exit) in [("db", Some(3)), ("job", Some(0)), ("gone", None)] {

@@ -302,6 +302,9 @@ impl World {
         self.closing = false;
         self.forced.clear();
         self.stopping.clear();
+        // What nobody wants any more is given up without being asked for, and destroyed once it is found.
+        let (owners, wanted) = (&self.owners, &self.store.wanted);
+        self.there.retain(|run| owners.get(run).is_some_and(|(name, _)| wanted.contains_key(name)));
         self.decide();
         self.before = holds::look(self);
     }
@@ -314,6 +317,14 @@ impl World {
             self.step();
         }
         self.now = until;
+        self.hear(Event::Tick);
+        self.settle();
+    }
+
+    /// The machine sleeps: the clock goes on, and everything under way comes so much later.
+    pub(crate) fn sleep(&mut self, span: Span) {
+        self.now = self.now + span;
+        self.pending = std::mem::take(&mut self.pending).into_iter().map(|((at, sequence), pending)| ((at + span, sequence), pending)).collect();
         self.hear(Event::Tick);
         self.settle();
     }

@@ -1,0 +1,18 @@
+//! What stands in the store, and how it is read back: the core's records under their keys. No clock, no plugins, no executor: the
+//! server and the simulator keep the same books.
+//!
+//! | key | value |
+//! |---|---|
+//! | `meta/NAME` | owner, boot, generation, next-run, max-parallel |
+//! | `wanted/SERVICE` | [`WantedRecord`] |
+//! | `slots/SERVICE/REPLICA` | `hostler_core::SlotRecord` |
+//! | `tasks/RUN` | `hostler_core::TaskRecord` |
+//! | `handles/RUN` | [`HandleRecord`] |
+//! | `plugins/NAME` | the plugin's entry in the configuration |
+//! | `plugin-state/PLUGIN/KEY` | what the plugin keeps |
+
+mod read;
+mod write;
+
+pub use read::{LedgerError, Memory, each, keys, meta, recall};
+pub use write::{HandleRecord, OF_THE_HOST, WantedRecord, event, handle_key, save, to_json, wanted_key};

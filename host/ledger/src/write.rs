@@ -1,0 +1,60 @@
+//! Records and notices, as they are written.
+
+use hostler_core::{Notice, Run, Saved, ServiceName, Wanted};
+use hostler_store::{NewEvent, Txn};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Whom an event is about that is about no service; no service has this name.
+pub const OF_THE_HOST: &str = "";
+
+/// What is wanted of one service, and how it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WantedRecord {
+    /// What the core hears.
+    pub wanted: Wanted,
+    /// As in the file, variables filled in; for the operator's view.
+    pub written: Value,
+}
+
+/// What finds a task again; `H` is what its backend calls a handle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HandleRecord<H> {
+    /// The task's name at its backend.
+    pub id: String,
+    /// As the backend gave it.
+    pub handle: H,
+}
+
+/// A value as it stands in the store.
+pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("records have no maps with odd keys")
+}
+
+/// Adds what the core wants kept.
+pub fn save(txn: Txn, saved: Saved) -> Txn {
+    match saved {
+        Saved::NextRun(run) => txn.put("meta/next-run", to_json(&run)),
+        Saved::Task(run, Some(record)) => txn.put(format!("tasks/{run:020}"), to_json(&record)),
+        Saved::Task(run, None) => txn.delete(format!("tasks/{run:020}")).delete(handle_key(run)),
+        Saved::Slot(name, replica, Some(record)) => txn.put(format!("slots/{name}/{replica}"), to_json(&record)),
+        Saved::Slot(name, replica, None) => txn.delete(format!("slots/{name}/{replica}")),
+    }
+}
+
+/// Where the handle of a life is kept.
+pub fn handle_key(run: Run) -> String {
+    format!("handles/{run:020}")
+}
+
+/// Where it is kept what is wanted of a service: a [`WantedRecord`].
+pub fn wanted_key(name: &ServiceName) -> String {
+    format!("wanted/{name}")
+}
+
+/// A notice as it stands in the event log.
+pub fn event(notice: &Notice, at_unix_ms: u64) -> NewEvent {
+    let kind = serde_json::to_value(notice.kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+    let data = json!({ "replica": notice.replica, "run": notice.run, "message": notice.message });
+    NewEvent::new(kind, notice.service.as_str(), at_unix_ms, data.to_string())
+}
