@@ -8,6 +8,7 @@ use crate::health::Verdict;
 use crate::record::Saved;
 use crate::spec::{ServiceName, Spec};
 use crate::time::Span;
+use crate::view::Status;
 
 /// Number of one life of one task: counted over all tasks of the host, never used twice.
 pub type Run = u64;
@@ -36,6 +37,39 @@ pub struct Wanted {
     pub starts: u64,
     /// Counted up by every request to restart.
     pub restarts: u64,
+}
+
+/// What applying a spec starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Starting {
+    /// Nothing: what is new stands by, stopped.
+    Nothing,
+    /// What is new.
+    New,
+    /// That, and what was stopped by hand or has failed.
+    AtRest,
+}
+
+impl Wanted {
+    /// What is wanted of a service once `spec` is applied, in the generation after `before`.
+    ///
+    /// `status` is the service's at that moment. A changed spec is a new chance for what is parked; the same spec again changes nothing.
+    pub fn applied(before: Option<&Wanted>, spec: Arc<Spec>, status: Status, starting: Starting) -> Wanted {
+        let Some(before) = before else {
+            let desired = if starting == Starting::Nothing { Desired::Stopped } else { Desired::Running };
+            return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0 };
+        };
+        let changed = *before.spec != *spec;
+        let woken = starting == Starting::AtRest && matches!(status, Status::Failed | Status::Stopped);
+        let retried = changed && status == Status::Failed;
+        Wanted {
+            generation: before.generation + u64::from(changed),
+            desired: if woken { Desired::Running } else { before.desired },
+            starts: before.starts + u64::from(woken || retried),
+            restarts: before.restarts,
+            spec,
+        }
+    }
 }
 
 /// A shared spec is written as if it were owned.

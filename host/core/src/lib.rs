@@ -59,7 +59,7 @@ mod view;
 mod words;
 
 pub use doubt::doubt;
-pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Wanted};
+pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Starting, Wanted};
 pub use graph::Graph;
 pub use health::{HISTORY, Health, Sample, Verdict};
 pub use machine::{Config, Core};

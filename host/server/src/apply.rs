@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
-use hostler_core::{ChangeKind, Problem, ServiceName, Spec, pointer_key};
+use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, pointer_key};
 use hostler_wasm::{Call, Plugin};
 use serde_json::Value;
 
@@ -22,8 +22,7 @@ pub(crate) struct Prepared {
     pub(crate) written: BTreeMap<ServiceName, Value>,
     pub(crate) plugins: PluginTable,
     pub(crate) max_parallel: u32,
-    pub(crate) start: bool,
-    pub(crate) start_stopped: bool,
+    pub(crate) starting: Starting,
     pub(crate) only: Option<Vec<ServiceName>>,
     pub(crate) missing: Vec<MissingPlugin>,
     pub(crate) problems: Vec<Problem>,
@@ -64,8 +63,11 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         written: read.written,
         plugins: table,
         max_parallel: read.settings.max_parallel,
-        start: request.start,
-        start_stopped: request.start && request.start_stopped,
+        starting: match (request.start, request.start_stopped) {
+            (false, _) => Starting::Nothing,
+            (true, false) => Starting::New,
+            (true, true) => Starting::AtRest,
+        },
         only,
         missing: missing.into_values().collect(),
         problems,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hostler_api::{Code, Failure};
-use hostler_core::{Desired, Event, ServiceName, Status, Wanted};
+use hostler_core::{Desired, Event, ServiceName, Starting, Status, Wanted};
 use hostler_store::{Store, StoreError, Txn};
 
 use crate::apply::Prepared;
@@ -200,7 +200,7 @@ impl Driver {
     /// Makes a prepared configuration the wanted one.
     async fn apply(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
-        let Prepared { specs, written, plugins, max_parallel, start, start_stopped, only, .. } = prepared;
+        let Prepared { specs, written, plugins, max_parallel, starting, only, .. } = prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
@@ -212,11 +212,8 @@ impl Driver {
             let before = self.desk.core.wanted(name.as_str());
             let rewritten = before_written.get(&name) != self.desk.written.get(&name);
             let status = self.desk.core.status(name.as_str());
-            let mut after = wanted_after(before, Arc::new(spec), start && chosen.contains(&name), status);
-            if start_stopped && chosen.contains(&name) && matches!(status, Status::Failed | Status::Stopped) {
-                after.desired = Desired::Running;
-                after.starts = before.map_or(1, |before| before.starts + 1);
-            }
+            let starting = if chosen.contains(&name) { starting } else { Starting::Nothing };
+            let after = Wanted::applied(before, Arc::new(spec), status, starting);
             if before != Some(&after) || rewritten {
                 txn = self.put_wanted(txn, &name, &after);
             }
@@ -234,7 +231,13 @@ impl Driver {
             txn = txn.delete(format!("plugins/{name}"));
             // As long as tasks of it are left, it may come back for them.
             if !self.desk.handles.keys().any(|run| self.desk.is_held_by(*run, &name)) {
-                txn = forget_state(Arc::clone(&self.store), txn, &name).await?;
+                match forget_state(Arc::clone(&self.store), txn, &name).await {
+                    Ok(more) => txn = more,
+                    Err(failure) => {
+                        self.desk.written = before_written;
+                        return Err(failure);
+                    }
+                }
             }
         }
         txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel));
@@ -257,24 +260,6 @@ impl Driver {
         graph.with_dependencies(names.to_vec(), |from, to| {
             specs.get(from).is_some_and(|spec| spec.dependencies.iter().any(|edge| edge.service == *to && !edge.optional))
         })
-    }
-}
-
-/// What is wanted of a service once `spec` is applied: a stop by hand is kept, unless somebody starts it.
-fn wanted_after(before: Option<&Wanted>, spec: Arc<hostler_core::Spec>, start: bool, status: Status) -> Wanted {
-    let Some(before) = before else {
-        let desired = if start { Desired::Running } else { Desired::Stopped };
-        return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0 };
-    };
-    let changed = *before.spec != *spec;
-    // A changed spec is a new chance for what is parked.
-    let retry = changed && status == Status::Failed;
-    Wanted {
-        generation: before.generation + u64::from(changed),
-        desired: before.desired,
-        starts: before.starts + u64::from(retry),
-        restarts: before.restarts,
-        spec,
     }
 }
 

@@ -10,7 +10,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Event, Run, ServiceName, Time, Verdict};
+use hostler_core::{Event, Run, ServiceName, Starting, Time, Verdict};
 
 use crate::dice::Dice;
 use crate::faults::Kind;
@@ -131,7 +131,7 @@ impl<'a> World<'a> {
     pub(crate) fn play(&mut self) {
         self.wall_jumps(0);
         self.boot_host();
-        self.people_apply(true, true);
+        self.people_apply(Starting::AtRest);
         self.later(600_000, Due::Follow);
         for chapter in 0..self.story.chapters {
             self.calm = false;

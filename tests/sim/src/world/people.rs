@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{Desired, Event, Graph, Remembered, ServiceName, Spec, Status, Wanted, doubt};
+use hostler_core::{Desired, Event, Graph, Remembered, ServiceName, Spec, Starting, Status, Wanted, doubt};
 use hostler_ledger::{self as ledger, WantedRecord};
 use hostler_store::Txn;
 
@@ -112,7 +112,7 @@ impl World<'_> {
     }
 
     /// Makes the file the wanted one.
-    pub(super) fn people_apply(&mut self, start: bool, start_stopped: bool) {
+    pub(super) fn people_apply(&mut self, starting: Starting) {
         // What is doubted is refused as a whole.
         if !self.may_start() || !doubt(&self.people.file).is_empty() {
             return;
@@ -121,11 +121,7 @@ impl World<'_> {
         let mut changes = Vec::new();
         for (name, spec) in &self.people.file {
             let (before, status) = (host.core.wanted(name.as_str()), host.core.status(name.as_str()));
-            let mut after = wanted_after(before, Arc::new(spec.clone()), start, status);
-            if start && start_stopped && matches!(status, Status::Failed | Status::Stopped) {
-                after.desired = Desired::Running;
-                after.starts = before.map_or(1, |before| before.starts + 1);
-            }
+            let after = Wanted::applied(before, Arc::new(spec.clone()), status, starting);
             if before != Some(&after) {
                 changes.push((name.clone(), Some(after)));
             }
@@ -236,21 +232,4 @@ fn said((name, wanted): &(ServiceName, Option<Wanted>)) -> String {
         spec.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(),
         edges.join(" ")
     )
-}
-
-/// What is wanted of a service once `spec` is applied: a stop by hand is kept, unless somebody starts it.
-fn wanted_after(before: Option<&Wanted>, spec: Arc<Spec>, start: bool, status: Status) -> Wanted {
-    let Some(before) = before else {
-        let desired = if start { Desired::Running } else { Desired::Stopped };
-        return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0 };
-    };
-    let changed = *before.spec != *spec;
-    let retry = changed && status == Status::Failed;
-    Wanted {
-        generation: before.generation + u64::from(changed),
-        desired: before.desired,
-        starts: before.starts + u64::from(retry),
-        restarts: before.restarts,
-        spec,
-    }
 }

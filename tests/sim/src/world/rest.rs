@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hostler_core::{Desired, Exit, Health, Kind, Run, ServiceName, Stage, Status};
+use hostler_core::{Desired, Exit, Health, Kind, Run, ServiceName, Stage, Starting, Status};
 
 use super::{Due, World};
 use crate::Violation;
@@ -172,7 +172,7 @@ impl World<'_> {
             return;
         }
         self.people.file.clear();
-        self.people_apply(false, false);
+        self.people_apply(Starting::Nothing);
         self.pass_until(self.at + 300_000);
         let left = self.engines.iter().map(|engine| engine.tasks.len()).sum::<usize>();
         let records = (self.watch.tasks().len(), self.watch.slots().len());

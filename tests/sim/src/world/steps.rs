@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hostler_core::{Event, Exit, Kind, ServiceName};
+use hostler_core::{Event, Exit, Kind, ServiceName, Starting};
 
 use super::calls::News;
 use super::{Due, World};
@@ -85,7 +85,11 @@ impl World<'_> {
                 Edit::Kind => spec.kind = if spec.kind == Kind::Oneshot { Kind::Service } else { Kind::Oneshot },
             }
         });
-        self.people_apply(service.is_multiple_of(2), service.is_multiple_of(4));
+        self.people_apply(match service % 4 {
+            0 => Starting::AtRest,
+            2 => Starting::New,
+            _ => Starting::Nothing,
+        });
     }
 
     /// Nobody needs it any more, and it is taken away.
@@ -98,7 +102,7 @@ impl World<'_> {
             file.remove(&name);
             file.values_mut().for_each(|spec| spec.dependencies.retain(|edge| edge.service != name));
         });
-        self.people_apply(false, false);
+        self.people_apply(Starting::Nothing);
     }
 
     /// It is there again, as it was in the beginning.
@@ -111,7 +115,7 @@ impl World<'_> {
             spec.dependencies.retain(|edge| file.contains_key(&edge.service));
             file.insert(spec.name.clone(), spec);
         });
-        self.people_apply(true, false);
+        self.people_apply(Starting::New);
     }
 
     fn reboot(&mut self, down_ms: u64) {
