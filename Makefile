@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plugins fixtures build test demo demo-keep demo-stop bench format clean-demo
+.PHONY: help setup plugins fixtures build test demo demo-keep demo-stop bench torture format clean-demo
 
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -37,6 +37,10 @@ bench: build ## how fast, beside targets, the machine's own limits, and runit, s
 	@scripts/setup.sh peers
 	@$(CARGO_BUILD) --bin hostler-bench
 	@target/release/hostler-bench
+
+torture: build ## 1,000 times kill -9 of the host and its keeper at random, under load; `make test` plays 100
+	@$(CARGO_BUILD) --bin hostler-torture
+	@target/release/hostler-torture --kills 1000
 
 plugins: setup ## only the built-in plugins, as components in target/plugins
 	@scripts/guests.sh plugins target/plugins

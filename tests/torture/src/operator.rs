@@ -92,7 +92,8 @@ impl Operator<'_> {
                 acknowledged.last_mark = mark;
                 self.yard.config(&fleet::configuration(self.program, self.yard.path(), self.port, mark));
                 acknowledged.mark = None;
-                if self.ask(&format!("apply{how}")) {
+                // To wait until all is settled is to wait for who crashes all the time.
+                if self.ask("apply --no-wait") {
                     acknowledged.mark = Some(mark);
                 }
             }
