@@ -210,9 +210,8 @@ impl Killer<'_> {
             };
             let good = if STEADY.contains(&name) {
                 lives.len() == 1 && alive(lives[0].pid)
-            } else if ONCE.contains(&name) {
-                lives.len() == 1
-            } else if CRASHING.contains(&name) {
+            } else if CRASHING.contains(&name) || ONCE.contains(&name) {
+                // A one-shot whose end nobody saw runs again.
                 lives.iter().rev().skip(1).all(|life| life.ended.is_some())
             } else {
                 true
@@ -296,7 +295,7 @@ impl Killer<'_> {
             for life in lives(self.dir(), name)? {
                 let Some((code, ended_ms)) = life.ended.filter(|(_, ended_ms)| *ended_ms < until_ms) else { continue };
                 let told = heard.ends.get(&((*name).to_owned(), life.run)).ok_or(format!("{name}: run {}, which ended with {code} at {ended_ms}, is not told", life.run))?;
-                let known = told.ends_with(&format!("exited with code {code}"));
+                let known = told.ends_with(&format!("exited with code {code}")) || (code == 0 && told == "ran to success");
                 let span = life.started_ms.saturating_sub(UNSEEN_MS)..=ended_ms + UNSEEN_MS;
                 let unseen = told.contains("nobody saw") && heard.keeper_kills.iter().any(|kill| span.contains(kill));
                 if !known && !unseen {
