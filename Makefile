@@ -38,7 +38,7 @@ bench: build ## how fast, beside targets, the machine's own limits, and runit, s
 	@$(CARGO_BUILD) --bin hostler-bench
 	@target/release/hostler-bench
 
-torture: build ## 1,000 times kill -9 of the host and its keeper at random, under load; `make test` plays 100
+torture: build ## 1,000 times kill -9 of the host and its keeper at random, under load, in about five minutes; `make test` plays 100
 	@$(CARGO_BUILD) --bin hostler-torture
 	@target/release/hostler-torture --kills 1000
 

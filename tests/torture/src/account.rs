@@ -45,3 +45,24 @@ pub(crate) fn lives(dir: &Path, service: &str) -> Result<Vec<Life>, String> {
     }
     Ok(lives)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::lives;
+
+    #[test]
+    fn a_doubled_life_is_found() {
+        let yard = hostler_e2e::Yard::bare();
+        let check = |text: &str, good: Option<usize>| {
+            yard.write("x.account", text);
+            assert_eq!(lives(yard.path(), "x").ok().map(|lives| lives.len()), good, "{text}");
+        };
+        check("", Some(0));
+        check("S 1 100 5 -\nE 1 7 6\nS 2 101 7 -\n", Some(2));
+        check("S 1 100 5 -\nS 2 101", Some(1));
+        check("S 1 100 5 -\nS 1 101 6 -\n", None);
+        check("S 2 100 5 -\nS 1 101 6 -\n", None);
+        check("S 1 100 5 -\nD 2 101 6\nS 2 101 6 -\n", None);
+        check("E 1 7 6\n", None);
+    }
+}

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 /// Nobody touches these: one life for all of the torture, and every line they write.
-pub(crate) const STEADY: [&str; 9] = ["count-0", "count-1", "count-2", "count-3", "after-count", "after-after", "after-once", "web", "after-web"];
+pub(crate) const STEADY: [&str; 11] =
+    ["count-0", "count-1", "count-2", "flood", "after-count", "after-after", "after-once", "web", "after-web", "door", "after-door"];
 /// These end by themselves, again and again, and nobody touches them.
 pub(crate) const CRASHING: [&str; 6] = ["crash-0", "crash-1", "crash-2", "crash-3", "crash-4", "crash-5"];
 /// These run once to their end.
@@ -17,32 +18,37 @@ pub(crate) const CHANGED: [&str; 2] = ["changed-0", "changed-1"];
 /// This one is in every second configuration only.
 pub(crate) const SOMETIMES: &str = "sometimes";
 /// The ones that write numbered lines and are not touched.
-pub(crate) const COUNTING: [&str; 7] = ["count-0", "count-1", "count-2", "count-3", "after-count", "after-after", "after-once"];
+pub(crate) const COUNTING: [&str; 7] = ["count-0", "count-1", "count-2", "flood", "after-count", "after-after", "after-once"];
 
 /// Everybody, but the one that is not always there.
 pub(crate) fn everybody() -> Vec<&'static str> {
     [&STEADY[..], &CRASHING, &ONCE, &TOGGLED, &RESTARTED, &CHANGED].concat()
 }
 
-/// The configuration that gives this mark. `program` is what plays the services, `dir` where their accounts are.
-pub(crate) fn configuration(program: &Path, dir: &Path, port: u16, mark: u64) -> String {
+/// The configuration that gives this mark. `program` is what plays the services, `dir` where their accounts are, `ports` are for who listens.
+pub(crate) fn configuration(program: &Path, dir: &Path, ports: [u16; 2], mark: u64) -> String {
     let mut text = "[settings]\nmax_parallel = 8\n".to_owned();
     let mut add = |name: &str, part: &str, more: &str| {
+        let port = ports[usize::from(name == "door")];
         text += &format!(
             "[services.{name}]\nbackend = {{ type = \"process\", binary = {program:?}, args = [\"be\", \"{part}\", {dir:?}, {port}] }}\n\
              stop = {{ grace = \"2s\" }}\n{more}\n"
         );
     };
     let needs = |name: &str| format!("dependencies = [{name:?}]");
-    for name in &COUNTING[..4] {
+    for name in &COUNTING[..3] {
         add(name, "count", "");
     }
+    add("flood", "flood", "");
     add("after-count", "count", &needs("count-0"));
     add("after-after", "count", &needs("after-count"));
     add("after-once", "count", "dependencies = [{ service = \"once-0\", condition = \"completed\" }]");
-    let check = format!("health_check = {{ type = \"http\", url = \"http://127.0.0.1:{port}/\", interval = \"500ms\", timeout = \"20s\", failure_threshold = 100 }}");
-    add("web", "listen", &check);
+    // A check fails while the machine has other things to do, and that is no kill.
+    let patient = "interval = \"500ms\", timeout = \"20s\", failure_threshold = 100";
+    add("web", "listen", &format!("health_check = {{ type = \"http\", url = \"http://127.0.0.1:{}/\", {patient} }}", ports[0]));
     add("after-web", "count", &needs("web"));
+    add("door", "listen", &format!("health_check = {{ type = \"tcp\", host = \"127.0.0.1\", port = {}, {patient} }}", ports[1]));
+    add("after-door", "count", &needs("door"));
     for name in CRASHING {
         add(name, "crash", "restart = { policy = \"always\", max_attempts = 1000000, backoff = { initial = \"10ms\", max = \"50ms\" } }");
     }

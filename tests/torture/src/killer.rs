@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,8 @@ pub fn torture(kills: u64, seed: u64) -> Report {
     }
     let yard = Yard::new();
     let program = std::env::current_exe().expect("this program is somewhere");
-    let port = free_port();
-    yard.config(&fleet::configuration(&program, yard.path(), port, 1));
+    let ports = [free_port(), free_port()];
+    yard.config(&fleet::configuration(&program, yard.path(), ports, 1));
     yard.run("serve --detach").ok();
     // It is never settled: some crash all the time.
     yard.run("apply --no-wait").ok();
@@ -46,10 +46,11 @@ pub fn torture(kills: u64, seed: u64) -> Report {
     let (witness, acknowledged, unrest) = (Witness::default(), Mutex::new(Acknowledged::first()), AtomicU64::new(0));
     let mut random = Random::new(seed);
     let operators = random.clone().next();
-    let mut killer = Killer { yard: &yard, witness: &witness, acknowledged: &acknowledged, unrest: &unrest, over: &over, most: BTreeMap::new(), kills: [0; 4] };
+    let mut killer =
+        Killer { yard: &yard, witness: &witness, acknowledged: &acknowledged, unrest: &unrest, over: &over, most: BTreeMap::new(), kills: [0; 4] };
     let reading = AtomicBool::new(false);
     scope(|scope| {
-        let operator = Operator { yard: &yard, program: &program, port, witness: &witness, acknowledged: &acknowledged, unrest: &unrest };
+        let operator = Operator { yard: &yard, program: &program, ports, witness: &witness, acknowledged: &acknowledged, unrest: &unrest };
         // Also when somebody panics: whoever follows a host waits for its end.
         let _end = End { yard: &yard, flags: [&over, &reading] };
         let over = &over;
@@ -149,7 +150,9 @@ impl Killer<'_> {
 
     /// Processes of the yard whose command line has this word.
     fn with(&self, word: &str) -> Vec<u32> {
-        let has = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|part| part == word.as_bytes()));
+        let has = |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|part| part == word.as_bytes()))
+        };
         self.yard.processes().into_iter().filter(has).collect()
     }
 
@@ -234,8 +237,7 @@ impl Killer<'_> {
         }
         self.until_back();
         // Nobody wishes for anything meanwhile.
-        let acknowledged = self.acknowledged.lock().expect("nobody panics while holding it");
-        self.unrest_is_over();
+        let acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
         self.until("what was acknowledged holds", || {
             let list = self.services()?;
             acknowledged.missing(&list, self.dir()).map_or(Ok(()), Err)
@@ -253,10 +255,6 @@ impl Killer<'_> {
         let until_ms = now_ms();
         self.until("each exit is told", || self.exits(until_ms));
         self.witness.lock().count("full looks", 1);
-    }
-
-    fn unrest_is_over(&self) {
-        debug_assert!(self.unrest.load(Ordering::SeqCst).is_multiple_of(2), "looks are between kills");
     }
 
     fn services(&self) -> Result<Vec<Value>, String> {
@@ -294,7 +292,10 @@ impl Killer<'_> {
         for name in CRASHING.iter().chain(&ONCE) {
             for life in lives(self.dir(), name)? {
                 let Some((code, ended_ms)) = life.ended.filter(|(_, ended_ms)| *ended_ms < until_ms) else { continue };
-                let told = heard.ends.get(&((*name).to_owned(), life.run)).ok_or(format!("{name}: run {}, which ended with {code} at {ended_ms}, is not told", life.run))?;
+                let told = heard
+                    .ends
+                    .get(&((*name).to_owned(), life.run))
+                    .ok_or(format!("{name}: run {}, which ended with {code} at {ended_ms}, is not told", life.run))?;
                 let known = told.ends_with(&format!("exited with code {code}")) || (code == 0 && told == "ran to success");
                 let span = life.started_ms.saturating_sub(UNSEEN_MS)..=ended_ms + UNSEEN_MS;
                 let unseen = told.contains("nobody saw") && heard.keeper_kills.iter().any(|kill| span.contains(kill));
@@ -332,14 +333,19 @@ impl Killer<'_> {
     fn report(&self, begun: Instant) -> Report {
         let mut report = Report::default();
         let heard = self.witness.lock();
-        for (what, count) in ["hosts killed", "keepers killed", "hosts and keepers killed together", "hosts killed while they started"].iter().zip(self.kills) {
+        for (what, count) in
+            ["hosts killed", "keepers killed", "hosts and keepers killed together", "hosts killed while they started"].iter().zip(self.kills)
+        {
             report.row(what, count);
         }
         report.row("seconds", begun.elapsed().as_secs());
         let all: Vec<_> = fleet::everybody().into_iter().flat_map(|name| lives(self.dir(), name).unwrap_or_default()).collect();
         report.row("lives, none of them doubled", all.len() as u64);
         report.row("exits by themselves, each told once", all.iter().filter(|life| life.ended.is_some()).count() as u64);
-        report.row("of those told as unknown, for their keeper was killed", heard.ends.values().filter(|told| told.contains("nobody saw")).count() as u64);
+        report.row(
+            "of those told as unknown, for their keeper was killed",
+            heard.ends.values().filter(|told| told.contains("nobody saw")).count() as u64,
+        );
         for (what, count) in &heard.figures {
             report.row(what, *count);
         }

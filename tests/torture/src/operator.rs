@@ -65,7 +65,7 @@ impl Acknowledged {
 pub(crate) struct Operator<'a> {
     pub(crate) yard: &'a Yard,
     pub(crate) program: &'a Path,
-    pub(crate) port: u16,
+    pub(crate) ports: [u16; 2],
     pub(crate) witness: &'a Witness,
     pub(crate) acknowledged: &'a Mutex<Acknowledged>,
     /// Counts up whenever somebody is about to be killed, and once more when all is back: odd while it is not.
@@ -90,7 +90,7 @@ impl Operator<'_> {
             0..=2 => {
                 let mark = acknowledged.last_mark + 1;
                 acknowledged.last_mark = mark;
-                self.yard.config(&fleet::configuration(self.program, self.yard.path(), self.port, mark));
+                self.yard.config(&fleet::configuration(self.program, self.yard.path(), self.ports, mark));
                 acknowledged.mark = None;
                 // To wait until all is settled is to wait for who crashes all the time.
                 if self.ask("apply --no-wait") {

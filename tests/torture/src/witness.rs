@@ -8,7 +8,7 @@ use hostler_e2e::Value;
 use crate::clock::now_ms;
 
 /// How many lines of what was done are kept for whoever reads a failure.
-const TRACE: usize = 60;
+const TRACE: usize = 200;
 
 /// Heard by the readers, asked by the killer.
 #[derive(Debug, Default)]
@@ -91,7 +91,9 @@ impl Heard {
             return;
         }
         let (kind, service, Some(run)) = (text("kind"), text("service"), item["run"].as_u64()) else { return };
-        if ["starting", "started", "exited", "completed", "stopped"].contains(&kind.as_str()) && !self.told.insert((service.clone(), run, kind.clone())) {
+        if ["starting", "started", "exited", "completed", "stopped"].contains(&kind.as_str())
+            && !self.told.insert((service.clone(), run, kind.clone()))
+        {
             self.broken(format!("told twice: {kind} of {service}, run {run}: {item}"));
         }
         if kind == "exited" || kind == "completed" {
@@ -131,4 +133,57 @@ impl Heard {
 fn numbered(item: &Value) -> Option<(u64, u64)> {
     let (run, number) = item["text"].as_str()?.split_once(' ')?;
     Some((run.parse().ok()?, number.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use hostler_e2e::json;
+
+    use super::*;
+
+    fn page(lines: &[&str]) -> Vec<Value> {
+        let lines = lines.iter().map(|text| json!({"type": "line", "text": text}));
+        lines.chain([json!({"type": "cursor", "cursor": "c"})]).collect()
+    }
+
+    #[test]
+    fn a_missing_line_and_a_repeated_one_are_found() {
+        let check = |keeper_kills: usize, pages: &[&[&str]], good: bool| {
+            let mut heard = Heard { keeper_kills: vec![0; keeper_kills], ..Heard::default() };
+            pages.iter().for_each(|lines| heard.page("x", &page(lines)));
+            assert_eq!(heard.broken.is_empty(), good, "{pages:?}: {:?}", heard.broken);
+        };
+        check(0, &[&["1 1", "1 2"], &["1 3"], &["4 1"]], true);
+        check(0, &[&["1 1", "1 3"]], false);
+        check(0, &[&["1 1"], &["1 1"]], false);
+        check(1, &[&["1 1", "1 2"], &["1 1", "1 2", "1 3"]], true);
+        check(1, &[&["1 1", "1 1", "1 1"]], false);
+        check(1, &[&["1 1", "1 3"]], false);
+        check(0, &[&["2 1"], &["1 1"]], false);
+        check(0, &[&["1 1"], &["2 2"]], false);
+    }
+
+    #[test]
+    fn a_page_that_was_cut_is_not_taken() {
+        let mut heard = Heard::default();
+        heard.page("x", &page(&["1 1", "1 2"])[..1]);
+        heard.page("x", &page(&["1 1", "1 2"]));
+        assert_eq!((heard.broken.len(), heard.logs["x"].lines), (0, 2));
+    }
+
+    #[test]
+    fn a_gap_in_the_events_and_an_exit_told_twice_are_found() {
+        let exit =
+            |seq: u64, run: u64| json!({"type": "event", "seq": seq, "kind": "exited", "service": "x", "run": run, "message": "exited with code 7"});
+        let check = |events: &[Value], good: bool| {
+            let (mut heard, mut last) = (Heard::default(), 0);
+            events.iter().for_each(|event| heard.event(event, &mut last, true));
+            assert_eq!(heard.broken.is_empty(), good, "{events:?}: {:?}", heard.broken);
+        };
+        check(&[exit(1, 1), exit(2, 2)], true);
+        check(&[exit(1, 1), exit(3, 2)], false);
+        check(&[exit(1, 1), exit(1, 2)], false);
+        check(&[exit(1, 1), exit(2, 1)], false);
+        check(&[json!({"type": "gap", "next": 5})], false);
+    }
 }
