@@ -10,6 +10,9 @@ use crate::clock::now_ms;
 /// How many lines of what was done are kept for whoever reads a failure.
 const TRACE: usize = 200;
 
+/// How long a killed keeper may be away, on a loaded machine.
+const AWAY_MS: u64 = 10_000;
+
 /// Heard by the readers, asked by the killer.
 #[derive(Debug, Default)]
 pub(crate) struct Witness(Mutex<Heard>);
@@ -107,6 +110,11 @@ impl Heard {
         let kills = self.keeper_kills.len();
         let mut log = self.logs.remove(service).unwrap_or_default();
         for item in &items[..items.len() - 1] {
+            // The cursor goes on where the keeper could not be asked any more.
+            if item["type"] == "error" && self.keeper_kills.last().is_some_and(|kill| now_ms() < kill + AWAY_MS) {
+                self.count("logs that could not be read just then, for their keeper was killed", 1);
+                continue;
+            }
             let Some((run, number)) = numbered(item) else {
                 self.broken(format!("{service}: not a line of its log: {item}"));
                 continue;
