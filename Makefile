@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plugins fixtures build test sim sim-planted demo demo-keep demo-stop bench format clean-demo
+.PHONY: help setup plugins fixtures build test sim sim-planted torture power-cuts demo demo-keep demo-stop bench format clean-demo
 
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -46,6 +46,14 @@ sim: setup ## as many seeds of the simulator as asked for: make sim SEEDS=10000 
 
 sim-planted: setup ## a fault is planted behind each invariant, and the simulator must find each within 200 seeds
 	@cargo test --release --workspace --features hostler-sim/planted --test planted -- --nocapture
+
+torture: build ## 1,000 times kill -9 of the host and its keeper at random, under load, in about five minutes; `make test` plays 100
+	@$(CARGO_BUILD) --bin hostler-torture
+	@target/release/hostler-torture --kills 1000
+
+power-cuts: setup ## 10,000 disks as a power cut may leave them under the store, each opened with the real engine; about two minutes
+	@$(CARGO_BUILD) --bin hostler-disk
+	@target/release/hostler-disk --images 10000
 
 plugins: setup ## only the built-in plugins, as components in target/plugins
 	@scripts/guests.sh plugins target/plugins

@@ -34,6 +34,8 @@ const ROOMS: &[Room] = &[
     room("tests/tidy", &[]),
     room("tests/e2e", &[]),
     room("tests/bench", &[]),
+    // drives the same binary, in a yard of the end-to-end tests
+    room("tests/torture", &["hostler-e2e"]),
     // and this one needs the engine itself, on a disk that it holds in its hand
     room("tests/disk", &["hostler-store"]),
 ];

@@ -75,10 +75,11 @@ pub fn unsafe_code(tree: &Tree) -> Vec<Problem> {
         .collect()
 }
 
-/// Tests that wait for luck.
+/// Tests that wait for luck. Benches and the torture do things at moments, and that is what they are for.
 pub fn sleeping_tests(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for file in tree.rust().filter(|file| !file.is_in("tests/fixtures") && !file.is_in("tests/bench")) {
+    let by_the_clock = ["tests/fixtures", "tests/bench", "tests/torture"];
+    for file in tree.rust().filter(|file| !by_the_clock.iter().any(|folder| file.is_in(folder))) {
         let (all, product) = (code(&file.text), if file.is_test() { String::new() } else { product_code(&file.text) });
         for word in ["thread::sleep", "time::sleep"] {
             let allowed = lines_with(&product, word);
