@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use hostler_core::{Action, Config, Core, Desired, Event, Exit, Fault, Notice, Run, Saved, ServiceName, Span, Spec, Stage, Time, Verdict, Wanted};
 
-pub(crate) use engine::Engine;
-pub(crate) use store::Store;
-pub(crate) use text::specs;
+pub use engine::Engine;
+pub use store::Store;
+pub use text::specs;
 
 /// What becomes of a call.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It is carried out and answered at once.
     Done,
     /// It waits until it is released.
@@ -35,16 +35,38 @@ pub(crate) enum Fate {
 
 /// When a call takes effect, when its answer arrives, and what becomes of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Course {
-    pub(crate) fate: Fate,
-    pub(crate) effect_after: Span,
-    pub(crate) answer_after: Span,
+pub struct Course {
+    /// What becomes of it.
+    pub fate: Fate,
+    /// From the call to its effect.
+    pub effect_after: Span,
+    /// From the effect to the answer; a span of `u64::MAX` is for ever.
+    pub answer_after: Span,
 }
 
 impl Course {
-    pub(crate) fn at_once(fate: Fate) -> Course {
+    /// Effect and answer come at once.
+    pub fn at_once(fate: Fate) -> Course {
         Course { fate, effect_after: Span::ZERO, answer_after: Span::ZERO }
     }
+}
+
+/// Something that a story can tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// When it happened.
+    pub at: Time,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// The core asked for something, and what that is called.
+    Asked(String, Action),
+    /// People were told something.
+    Told(Notice),
 }
 
 /// What is under way.
@@ -55,49 +77,73 @@ enum Pending {
 }
 
 /// Decides the course of every call.
-pub(crate) type Fates = Box<dyn FnMut(&str, &Action) -> Course>;
+pub type Fates = Box<dyn FnMut(&str, &Action) -> Course>;
 
-pub(crate) struct World {
-    pub(crate) core: Core,
-    pub(crate) now: Time,
-    pub(crate) config: Config,
-    pub(crate) store: Store,
-    pub(crate) engines: BTreeMap<String, Engine>,
+/// The core, and all that it decides about.
+pub struct World {
+    /// Who decides.
+    pub core: Core,
+    /// The point in time.
+    pub now: Time,
+    /// What the core was made with, and is again after a host restart.
+    pub config: Config,
+    /// What is remembered.
+    pub store: Store,
+    /// Who runs tasks, by name.
+    pub engines: BTreeMap<String, Engine>,
     /// What checks say, by `service` or `service/check`; `Pass` when it is not here.
-    pub(crate) verdicts: BTreeMap<String, Verdict>,
+    pub verdicts: BTreeMap<String, Verdict>,
+    /// What checks say beside that, by the same keys; the verdict's own word when it is not here.
+    pub words: BTreeMap<String, String>,
     /// Fates of the next calls, by what they are called: `start db`.
     scripted: Vec<(String, Fate)>,
-    pub(crate) fates: Option<Fates>,
+    /// Decides the course of every call that nothing else was said of.
+    pub fates: Option<Fates>,
     held: Vec<(String, Action)>,
     pending: BTreeMap<(Time, u64), Pending>,
     sequence: u64,
     log: Vec<String>,
-    pub(crate) notices: Vec<(Time, Notice)>,
-    pub(crate) owners: BTreeMap<Run, (ServiceName, u32)>,
-    pub(crate) decided: usize,
+    /// Every call in order, with its run, for whoever tells a story; nothing is kept when it is `None`.
+    pub journal: Option<Vec<Entry>>,
+    /// What people were told.
+    pub notices: Vec<(Time, Notice)>,
+    /// Whose lives these are.
+    pub owners: BTreeMap<Run, (ServiceName, u32)>,
+    /// Actions so far.
+    pub decided: usize,
     /// Until when a slot is to wait, as long as nobody asks for anything.
-    pub(crate) backoffs: BTreeMap<(ServiceName, u32), Time>,
+    pub backoffs: BTreeMap<(ServiceName, u32), Time>,
     before: holds::Before,
     /// Restarts in a row by the world's own count, and when the last life began.
-    pub(crate) in_a_row: BTreeMap<(ServiceName, u32), (u32, Time)>,
+    pub in_a_row: BTreeMap<(ServiceName, u32), (u32, Time)>,
     /// Slots somebody asked for: their next start begins a new count.
-    pub(crate) asked_for: BTreeSet<(ServiceName, u32)>,
+    pub asked_for: BTreeSet<(ServiceName, u32)>,
     /// Runs that were there when the core heard that their start was interrupted: a listing asked for after that finds them.
     there: BTreeSet<Run>,
     /// Shows what happens, for whoever looks into one seed.
-    pub(crate) shown: bool,
-    pub(crate) closing: bool,
-    pub(crate) forced: BTreeSet<ServiceName>,
+    pub shown: bool,
+    /// The host goes down.
+    pub closing: bool,
+    /// Services that go down without grace.
+    pub forced: BTreeSet<ServiceName>,
     /// Runs whose stop was begun: it is repeated until it works, whatever is wanted meanwhile.
-    pub(crate) stopping: BTreeSet<Run>,
+    pub stopping: BTreeSet<Run>,
+}
+
+impl Default for World {
+    fn default() -> World {
+        World::new()
+    }
 }
 
 impl World {
-    pub(crate) fn new() -> World {
+    /// A world with the default configuration, in which nobody wants anything.
+    pub fn new() -> World {
         World::with(Config::default())
     }
 
-    pub(crate) fn with(config: Config) -> World {
+    /// The same with this configuration.
+    pub fn with(config: Config) -> World {
         World {
             core: Core::new(config.clone()),
             now: Time(1_000_000),
@@ -105,12 +151,14 @@ impl World {
             store: Store::default(),
             engines: BTreeMap::new(),
             verdicts: BTreeMap::new(),
+            words: BTreeMap::new(),
             scripted: Vec::new(),
             fates: None,
             held: Vec::new(),
             pending: BTreeMap::new(),
             sequence: 0,
             log: Vec::new(),
+            journal: None,
             notices: Vec::new(),
             owners: BTreeMap::new(),
             decided: 0,
@@ -127,7 +175,7 @@ impl World {
     }
 
     /// A world where these services were applied (see [`specs`]), and everything that can happen at once has happened.
-    pub(crate) fn of(text: &str) -> World {
+    pub fn of(text: &str) -> World {
         let mut world = World::new();
         world.apply(text);
         world
@@ -135,11 +183,13 @@ impl World {
 
     // ---- what people do -------------------------------------------------------------------------------------------
 
-    pub(crate) fn apply(&mut self, text: &str) {
+    /// These services are wanted as said (see [`specs`]).
+    pub fn apply(&mut self, text: &str) {
         self.apply_specs(specs(text));
     }
 
-    pub(crate) fn apply_specs(&mut self, specs: Vec<Spec>) {
+    /// These services are wanted as said.
+    pub fn apply_specs(&mut self, specs: Vec<Spec>) {
         let changes = specs.into_iter().map(|spec| {
             let name = spec.name.clone();
             let spec = Arc::new(spec);
@@ -152,29 +202,33 @@ impl World {
     }
 
     /// Changes the spec of one service.
-    pub(crate) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Spec)) {
+    pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut Spec)) {
         let mut spec = self.store.wanted[name].spec.as_ref().clone();
         change(&mut spec);
         self.apply_specs(vec![spec]);
     }
 
-    pub(crate) fn remove(&mut self, names: &str) {
+    /// Services, with blanks between their names, are wanted no more.
+    pub fn remove(&mut self, names: &str) {
         let changes = names.split_whitespace().map(|name| (ServiceName::new(name).expect("a name"), None)).collect();
         self.want(changes);
     }
 
-    pub(crate) fn start(&mut self, names: &str) {
+    /// Somebody asks to start services, with blanks between their names.
+    pub fn start(&mut self, names: &str) {
         self.request(names, |wanted| {
             wanted.desired = Desired::Running;
             wanted.starts += 1;
         });
     }
 
-    pub(crate) fn stop(&mut self, names: &str) {
+    /// Somebody asks to stop services, with blanks between their names.
+    pub fn stop(&mut self, names: &str) {
         self.request(names, |wanted| wanted.desired = Desired::Stopped);
     }
 
-    pub(crate) fn restart(&mut self, names: &str) {
+    /// Somebody asks to restart services, with blanks between their names.
+    pub fn restart(&mut self, names: &str) {
         self.request(names, |wanted| {
             wanted.desired = Desired::Running;
             wanted.restarts += 1;
@@ -194,7 +248,7 @@ impl World {
     }
 
     /// The store commits what is wanted; then the core hears it.
-    pub(crate) fn want(&mut self, changes: Vec<(ServiceName, Option<Wanted>)>) {
+    pub fn want(&mut self, changes: Vec<(ServiceName, Option<Wanted>)>) {
         for (name, wanted) in &changes {
             let requests = |wanted: Option<&Wanted>| wanted.map_or(0, |wanted| wanted.starts + wanted.restarts);
             if requests(wanted.as_ref()) > requests(self.store.wanted.get(name)) {
@@ -208,14 +262,16 @@ impl World {
         self.settle();
     }
 
-    pub(crate) fn force(&mut self, name: &str) {
+    /// Somebody loses patience with a service that goes down.
+    pub fn force(&mut self, name: &str) {
         let name = ServiceName::new(name).expect("a name");
         self.forced.insert(name.clone());
         self.hear(Event::Force(vec![name]));
         self.settle();
     }
 
-    pub(crate) fn close(&mut self, force: bool) {
+    /// The host goes down.
+    pub fn close(&mut self, force: bool) {
         self.backoffs.clear();
         self.in_a_row.clear();
         self.closing = true;
@@ -229,12 +285,12 @@ impl World {
     // ---- what happens ---------------------------------------------------------------------------------------------
 
     /// What becomes of the next call of this kind.
-    pub(crate) fn next(&mut self, call: &str, fate: Fate) {
+    pub fn next(&mut self, call: &str, fate: Fate) {
         self.scripted.push((call.to_owned(), fate));
     }
 
     /// Carries out and answers the oldest held call of this kind.
-    pub(crate) fn release(&mut self, call: &str) {
+    pub fn release(&mut self, call: &str) {
         let position =
             self.held.iter().position(|(name, _)| name == call).unwrap_or_else(|| panic!("nothing held is called {call}: {:?}", self.held));
         let (_, action) = self.held.remove(position);
@@ -243,7 +299,7 @@ impl World {
     }
 
     /// A held call fails in this way, after all.
-    pub(crate) fn fail(&mut self, call: &str, fate: Fate) {
+    pub fn fail(&mut self, call: &str, fate: Fate) {
         let position =
             self.held.iter().position(|(name, _)| name == call).unwrap_or_else(|| panic!("nothing held is called {call}: {:?}", self.held));
         let (_, action) = self.held.remove(position);
@@ -252,7 +308,7 @@ impl World {
     }
 
     /// The running task of a service exits, and its backend notices.
-    pub(crate) fn exit(&mut self, service: &str, code: i32) {
+    pub fn exit(&mut self, service: &str, code: i32) {
         let run = self.run_of(service).unwrap_or_else(|| panic!("{service} does not run"));
         let name = self.backend_of(run);
         self.engine(&name).exit(run, Exit { code: Some(code), ..Exit::default() });
@@ -260,20 +316,23 @@ impl World {
         self.settle();
     }
 
-    pub(crate) fn away(&mut self, backend: &str, why: &str) {
+    /// A backend cannot be asked.
+    pub fn away(&mut self, backend: &str, why: &str) {
         self.engine(backend).away = Some(why.to_owned());
     }
 
-    pub(crate) fn back(&mut self, backend: &str) {
+    /// A backend can be asked again.
+    pub fn back(&mut self, backend: &str) {
         self.engine(backend).away = None;
     }
 
-    pub(crate) fn says(&mut self, check: &str, verdict: Verdict) {
+    /// What a check says from now on: `service` or `service/check`.
+    pub fn says(&mut self, check: &str, verdict: Verdict) {
         self.verdicts.insert(check.to_owned(), verdict);
     }
 
     /// The host is killed and started again: tasks live on, what was under way is forgotten, of calls and of answers.
-    pub(crate) fn restart_host(&mut self, same_boot: bool) {
+    pub fn restart_host(&mut self, same_boot: bool) {
         self.pending.clear();
         self.held.clear();
         self.start_host(same_boot);
@@ -281,7 +340,7 @@ impl World {
     }
 
     /// The same, but what engines were already doing for the old host still takes effect.
-    pub(crate) fn kill_host(&mut self, same_boot: bool) {
+    pub fn kill_host(&mut self, same_boot: bool) {
         self.pending.retain(|_, pending| matches!(pending, Pending::Effect(Action::Start { .. } | Action::Stop { .. } | Action::Destroy { .. }, _)));
         for pending in self.pending.values_mut() {
             let Pending::Effect(_, course) = pending else { continue };
@@ -307,7 +366,7 @@ impl World {
     }
 
     /// Time passes; everything due happens in order.
-    pub(crate) fn pass(&mut self, span: Span) {
+    pub fn pass(&mut self, span: Span) {
         let until = self.now + span;
         while let Some(at) = self.next_step().filter(|at| *at <= until) {
             self.now = self.now.max(at);
@@ -324,7 +383,7 @@ impl World {
     }
 
     /// Everything that can happen without time passing happens.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         for _ in 0..1_000_000 {
             match self.next_step() {
                 Some(at) if at <= self.now => self.step(),
@@ -343,6 +402,13 @@ impl World {
         }
     }
 
+    /// Writes the journal, where somebody keeps one.
+    fn note(&mut self, what: impl FnOnce() -> What) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(Entry { at: self.now, what: what() });
+        }
+    }
+
     fn later(&mut self, span: Span, pending: Pending) {
         self.sequence += 1;
         self.pending.insert((self.now + span, self.sequence), pending);
@@ -350,7 +416,8 @@ impl World {
 
     // ---- hearing and doing ----------------------------------------------------------------------------------------
 
-    pub(crate) fn hear(&mut self, event: Event) {
+    /// The core hears something, and decides.
+    pub fn hear(&mut self, event: Event) {
         let told = holds::Told::of(&event);
         if self.shown && !matches!(event, Event::Tick | Event::Looked { seen: Ok(_), .. }) {
             println!("{:>10} {}", self.now.0, looks::said(&event));
@@ -387,6 +454,7 @@ impl World {
                         println!("{:>10}   {} {}: {:?}: {}", self.now.0, notice.service, notice.run.unwrap_or(0), notice.kind, notice.message);
                     }
                     holds::count_restarts(self, notice);
+                    self.note(|| What::Told(notice.clone()));
                     self.notices.push((self.now, notice.clone()));
                 }
                 Action::Start { .. }

@@ -2,7 +2,7 @@
 
 use hostler_core::{Action, CheckResult, Event, Fault, Span, Verdict};
 
-use super::{Course, Fate, Pending, World, holds};
+use super::{Course, Fate, Pending, What, World, holds};
 
 impl World {
     pub(super) fn begin(&mut self, action: Action) {
@@ -12,6 +12,7 @@ impl World {
             assert!(until.is_none_or(|until| self.now >= until), "I6: {call} comes before its wait is over");
             self.owners.insert(*run, (spec.name.clone(), *replica));
         }
+        self.note(|| What::Asked(call.clone(), action.clone()));
         if self.shown && !matches!(action, Action::Look { .. }) {
             println!("{:>10}     {call}", self.now.0);
         }
@@ -67,11 +68,10 @@ impl World {
             Action::List { backend } => Event::Listed { backend: backend.clone(), found: self.engine(backend).list() },
             Action::Check { run, check, ticket, spec, .. } => {
                 let name = &spec.checks[*check].name;
-                let verdict = [format!("{}/{name}", spec.name), spec.name.to_string()]
-                    .iter()
-                    .find_map(|key| self.verdicts.get(key).copied())
-                    .unwrap_or(Verdict::Pass);
-                let message = format!("{verdict:?}").to_lowercase();
+                let keys = [format!("{}/{name}", spec.name), spec.name.to_string()];
+                let verdict = keys.iter().find_map(|key| self.verdicts.get(key).copied()).unwrap_or(Verdict::Pass);
+                let words = keys.iter().find_map(|key| self.words.get(key));
+                let message = words.map_or_else(|| format!("{verdict:?}").to_lowercase(), String::clone);
                 Event::Checked(CheckResult { run: *run, ticket: *ticket, verdict, message, took: Span(1) })
             }
             Action::Save(_) | Action::Tell(_) => unreachable!("they were done with the decision"),

@@ -5,7 +5,11 @@
 
 use hostler_core::{CheckSpec, Condition, Dependency, Kind, ServiceName, Spec};
 
-pub(crate) fn specs(text: &str) -> Vec<Spec> {
+/// Reads services.
+///
+/// # Panics
+/// When it is no such text.
+pub fn specs(text: &str) -> Vec<Spec> {
     text.split(';').map(str::trim).filter(|part| !part.is_empty()).map(spec).collect()
 }
 

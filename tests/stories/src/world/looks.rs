@@ -5,7 +5,8 @@ use hostler_core::{Action, Event, NoticeKind, Phase, Run, ServiceName, Span, Wan
 use super::{Engine, World};
 
 impl World {
-    pub(crate) fn engine(&mut self, name: &str) -> &mut Engine {
+    /// Who goes by this name; made when first named.
+    pub fn engine(&mut self, name: &str) -> &mut Engine {
         self.engines.entry(name.to_owned()).or_default()
     }
 
@@ -31,38 +32,40 @@ impl World {
     }
 
     /// The starts, stops and destroys since the last call, in order.
-    pub(crate) fn done(&mut self) -> String {
+    pub fn done(&mut self) -> String {
         std::mem::take(&mut self.log).join(", ")
     }
 
     /// The same without destroys.
-    pub(crate) fn moves(&mut self) -> String {
+    pub fn moves(&mut self) -> String {
         let moves: Vec<String> = std::mem::take(&mut self.log).into_iter().filter(|call| !call.starts_with("destroy")).collect();
         moves.join(", ")
     }
 
     /// The live run of a service, or of one replica (`db.1`).
-    pub(crate) fn run_of(&self, label: &str) -> Option<Run> {
+    pub fn run_of(&self, label: &str) -> Option<Run> {
         let (name, replica) = label.split_once('.').map_or((label, 0), |(name, replica)| (name, replica.parse().expect("a number")));
         self.core.service(name)?.replicas.into_iter().find(|view| view.replica == replica)?.run
     }
 
-    pub(crate) fn status(&self, name: &str) -> &'static str {
+    /// A service in one word.
+    pub fn status(&self, name: &str) -> &'static str {
         self.core.status(name).as_str()
     }
 
-    pub(crate) fn health(&self, name: &str) -> &'static str {
+    /// How well a service is, or `gone`.
+    pub fn health(&self, name: &str) -> &'static str {
         self.core.service(name).map_or("gone", |view| view.health.as_str())
     }
 
     /// `app running, db stopped`, by name.
-    pub(crate) fn statuses(&self) -> String {
+    pub fn statuses(&self) -> String {
         let all: Vec<String> = self.core.names().map(|name| format!("{name} {}", self.status(name.as_str()))).collect();
         all.join(", ")
     }
 
     /// The chain of causes, and the next step with the milliseconds until then.
-    pub(crate) fn explain(&self, name: &str) -> String {
+    pub fn explain(&self, name: &str) -> String {
         let (mut lines, next) = self.core.explain(name);
         if let Some(next) = next {
             let when = next.at.map_or(String::new(), |at| format!(" in {}", at.since(self.now)));
@@ -72,7 +75,7 @@ impl World {
     }
 
     /// The notices of one kind about one service.
-    pub(crate) fn told(&self, service: &str, kind: NoticeKind) -> Vec<&str> {
+    pub fn told(&self, service: &str, kind: NoticeKind) -> Vec<&str> {
         self.notices
             .iter()
             .map(|(_, notice)| notice)
@@ -82,7 +85,7 @@ impl World {
     }
 
     /// Lives that an engine keeps going.
-    pub(crate) fn alive(&self) -> Vec<Run> {
+    pub fn alive(&self) -> Vec<Run> {
         let tasks = self.engines.values().flat_map(|engine| &engine.tasks);
         tasks.filter(|(_, phase)| **phase == Phase::Running).map(|(run, _)| *run).collect()
     }

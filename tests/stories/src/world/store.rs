@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 
 use hostler_core::{Remembered, Run, Saved, ServiceName, SlotRecord, TaskRecord, Wanted};
 
+/// What must be there tomorrow.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Store {
-    pub(crate) next_run: Run,
-    pub(crate) wanted: BTreeMap<ServiceName, Wanted>,
-    pub(crate) slots: BTreeMap<(ServiceName, u32), SlotRecord>,
-    pub(crate) tasks: BTreeMap<Run, TaskRecord>,
+pub struct Store {
+    /// No run number below this one may be used again.
+    pub next_run: Run,
+    /// What is wanted.
+    pub wanted: BTreeMap<ServiceName, Wanted>,
+    /// Every slot.
+    pub slots: BTreeMap<(ServiceName, u32), SlotRecord>,
+    /// Every life.
+    pub tasks: BTreeMap<Run, TaskRecord>,
 }
 
 impl Store {
-    pub(crate) fn want(&mut self, changes: &[(ServiceName, Option<Wanted>)]) {
+    /// Keeps what is wanted.
+    pub fn want(&mut self, changes: &[(ServiceName, Option<Wanted>)]) {
         for (name, wanted) in changes {
             match wanted {
                 Some(wanted) => self.wanted.insert(name.clone(), wanted.clone()),
@@ -22,7 +28,8 @@ impl Store {
         }
     }
 
-    pub(crate) fn save(&mut self, saved: Saved) {
+    /// Keeps what the core wants kept.
+    pub fn save(&mut self, saved: Saved) {
         match saved {
             Saved::NextRun(run) => {
                 assert!(run > self.next_run, "run numbers only grow");
@@ -43,7 +50,8 @@ impl Store {
         }
     }
 
-    pub(crate) fn remembered(&self, same_boot: bool) -> Remembered {
+    /// What a new host begins with.
+    pub fn remembered(&self, same_boot: bool) -> Remembered {
         Remembered {
             next_run: self.next_run,
             wanted: self.wanted.iter().map(|(name, wanted)| (name.clone(), wanted.clone())).collect(),

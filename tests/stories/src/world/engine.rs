@@ -4,18 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::{Exit, Fault, Phase, Run};
 
+/// Who runs tasks.
 #[derive(Debug, Default)]
-pub(crate) struct Engine {
+pub struct Engine {
     /// Why it cannot be asked.
-    pub(crate) away: Option<String>,
+    pub away: Option<String>,
     /// Every task it has: running, or exited and not yet destroyed.
-    pub(crate) tasks: BTreeMap<Run, Phase>,
+    pub tasks: BTreeMap<Run, Phase>,
     /// Every run it ever started.
-    pub(crate) started: BTreeSet<Run>,
+    pub started: BTreeSet<Run>,
 }
 
 impl Engine {
-    pub(crate) fn start(&mut self, run: Run) -> Result<(), Fault> {
+    /// Brings a task up.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn start(&mut self, run: Run) -> Result<(), Fault> {
         self.reach()?;
         assert!(!self.started.contains(&run), "run {run} was started twice");
         self.started.insert(run);
@@ -23,7 +28,11 @@ impl Engine {
         Ok(())
     }
 
-    pub(crate) fn stop(&mut self, run: Run) -> Result<Option<Exit>, Fault> {
+    /// Takes a task down, and says how it ended.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn stop(&mut self, run: Run) -> Result<Option<Exit>, Fault> {
         self.reach()?;
         let Some(phase) = self.tasks.get_mut(&run) else { return Ok(None) };
         if *phase == Phase::Running {
@@ -35,24 +44,37 @@ impl Engine {
         }
     }
 
-    pub(crate) fn destroy(&mut self, run: Run, force: bool) -> Result<(), Fault> {
+    /// Forgets a task.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub fn destroy(&mut self, run: Run, force: bool) -> Result<(), Fault> {
         self.reach()?;
         assert!(force || self.tasks.get(&run) != Some(&Phase::Running), "run {run} was to be destroyed alive");
         self.tasks.remove(&run);
         Ok(())
     }
 
-    pub(crate) fn look(&self, runs: &[Run]) -> Result<Vec<(Run, Phase)>, String> {
+    /// Where these tasks are.
+    ///
+    /// # Errors
+    /// Why it cannot be asked.
+    pub fn look(&self, runs: &[Run]) -> Result<Vec<(Run, Phase)>, String> {
         self.away.clone().map_or(Ok(()), Err)?;
         Ok(runs.iter().map(|run| (*run, self.tasks.get(run).cloned().unwrap_or(Phase::Gone))).collect())
     }
 
-    pub(crate) fn list(&self) -> Result<Vec<(Run, Phase)>, String> {
+    /// Every task it has.
+    ///
+    /// # Errors
+    /// Why it cannot be asked.
+    pub fn list(&self) -> Result<Vec<(Run, Phase)>, String> {
         self.away.clone().map_or(Ok(()), Err)?;
         Ok(self.tasks.iter().map(|(run, phase)| (*run, phase.clone())).collect())
     }
 
-    pub(crate) fn exit(&mut self, run: Run, exit: Exit) {
+    /// A task ends by itself.
+    pub fn exit(&mut self, run: Run, exit: Exit) {
         self.tasks.insert(run, Phase::Exited(exit));
     }
 
