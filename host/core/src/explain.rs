@@ -8,6 +8,7 @@ use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 use crate::view::{Next, Status, slot_status};
+use crate::words::times;
 
 /// A chain of causes is told this far.
 const FURTHEST: usize = 32;
@@ -88,7 +89,8 @@ impl Core {
             let retry = self.timers.at(&Timer::Retry(backend.clone()));
             return Some(Reason::new(format!("waits for its backend: {trouble}")).next("start", retry));
         }
-        Some(Reason::new(format!("waits for its turn: {} starts are under way", self.starting)).next("start", None))
+        let under_way = if self.starting == 1 { "1 start is".to_owned() } else { format!("{} starts are", self.starting) };
+        Some(Reason::new(format!("waits for its turn: {under_way} under way")).next("start", None))
     }
 
     fn reason_running(&self, name: &ServiceName, service: &Service, slot: &Slot, backend: &str) -> Option<Reason<'_>> {
@@ -110,6 +112,13 @@ impl Core {
             Health::Unhealthy => 3,
         })?;
         let last = check.last().map_or("no answer yet".to_owned(), |sample| sample.message.to_string());
+        // What made it ill, and not that nobody can say how it is now.
+        let failure = match check.history.iter().rfind(|sample| sample.verdict == Verdict::Fail) {
+            Some(sample) => format!(": {}", sample.message),
+            None if check.history.is_empty() => ": no answer yet".to_owned(),
+            None => String::new(),
+        };
+        let silent = if check.is_silent() { format!("; now it cannot say: {last}") } else { String::new() };
         let words = match check.health {
             Health::Healthy => return None,
             Health::Unknown => format!("is not judged yet: check {} says: {last}", spec.name),
@@ -117,9 +126,11 @@ impl Core {
                 format!("is degraded: check {} warns: {last}", spec.name)
             }
             Health::Degraded => {
-                format!("is degraded: check {} failed {} of {} times in a row: {last}", spec.name, check.failures, spec.failure_threshold)
+                format!("is degraded: check {} failed {} of {} times in a row{failure}{silent}", spec.name, check.failures, spec.failure_threshold)
             }
-            Health::Unhealthy => format!("is unhealthy: check {} failed {} times in a row: {last}", spec.name, check.failures),
+            Health::Unhealthy => {
+                format!("is unhealthy: check {} failed {} in a row{failure}{silent}", spec.name, times(check.failures))
+            }
         };
         let at = self.timers.at(&Timer::Check(name.clone(), slot.replica, index));
         Some(Reason::new(words).next(format!("check {}", spec.name), at))

@@ -51,7 +51,7 @@ impl Core {
                 record.since = now;
                 core.actions.push_back(Action::Save(Saved::Task(run, Some(record.clone()))));
             }
-            core.restore_task(run, record);
+            core.restore_task(run, record, !remembered.same_boot);
         }
         core.restore_graph();
         let backends: Vec<String> = core.backends.keys().cloned().collect();
@@ -107,7 +107,7 @@ impl Core {
         service.slots.insert(replica, slot);
     }
 
-    fn restore_task(&mut self, run: Run, record: TaskRecord) {
+    fn restore_task(&mut self, run: Run, record: TaskRecord, rebooted: bool) {
         self.backends.entry(record.backend.clone()).or_default();
         let orphan = !self.services.contains_key(&record.service);
         if record.stage == Stage::Abandoned || (orphan && record.stage == Stage::Intent) {
@@ -132,7 +132,7 @@ impl Core {
         self.runs.insert(run, (record.service.clone(), record.replica));
         let TaskRecord { service, replica, backend, digest, restarts, since, follows, .. } = record;
         let life = Life { run, backend, digest, spec, since, restarts, follows };
-        self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, error: None };
+        self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, rebooted, error: None };
     }
 }
 

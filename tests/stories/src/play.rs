@@ -111,6 +111,7 @@ impl Teller {
             "backend" => self.backend(rest)?,
             "plugin" => self.plugin(rest)?,
             "hints" => self.hints(rest)?,
+            "hint" => world.hear(Event::Hint { backend: rest.to_owned() }),
             "engine" => self.engine(rest)?,
             "next" => {
                 let (call, fate) = call_and_fate(rest)?;
@@ -212,6 +213,8 @@ impl Teller {
             [name, "gone", why] => (name.to_owned(), Some(why.to_owned())),
             _ => return Err("write `plugin NAME gone WHY` or `plugin NAME back`".to_owned()),
         };
+        // Without the plugin no call reaches the engine.
+        self.world.engine(&backend).away.clone_from(&missing);
         self.world.hear(Event::Plugin { backend, missing });
         self.world.settle();
         Ok(())
