@@ -4,7 +4,7 @@ use crate::health::{Health, Verdict};
 use crate::machine::Core;
 use crate::registry::{Service, leaves, waits_for};
 use crate::spec::{Condition, ServiceName};
-use crate::task::{Down, Slot, State, Why};
+use crate::task::{After, Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 use crate::view::{Next, Status, slot_status};
@@ -35,7 +35,11 @@ impl Core {
         match &slot.state {
             State::Down => self.reason_down(service),
             State::Backoff { until, reason, .. } => Some(Reason::new(format!("waits before a restart: {reason}")).next("restart", Some(*until))),
-            State::Starting(life) => Some(Reason::new(format!("is being started by {}", life.backend))),
+            State::Starting(life) => {
+                let then = leaves(service, slot, service.outlook.down.as_ref());
+                let then = then.map_or(String::new(), |because| format!("; is stopped as soon as it is up: {}", because.words()));
+                Some(Reason::new(format!("is being started by {}{then}", life.backend)))
+            }
             State::Uncertain { life, error, .. } => {
                 let why = error.clone().or_else(|| slot.unknown.clone()).unwrap_or_else(|| "after a host restart".to_owned());
                 let trouble = self.backend_trouble(&life.backend).map_or(String::new(), |trouble| format!("; {trouble}"));
@@ -47,7 +51,13 @@ impl Core {
                 let error = if asked.failures > 0 { format!("; {}", slot.memory.last_error.as_deref().unwrap_or_default()) } else { String::new() };
                 let told = Reason::new(format!("is being stopped: {}{error}", because.words()));
                 let again = self.timers.at(&Timer::Again(name.clone(), slot.replica)).filter(|_| !asked.now);
-                Some(if again.is_some() { told.next("stop again", again) } else { told })
+                // Somebody wants it again meanwhile.
+                let returns = because.after() == After::Rest && service.outlook.down.is_none() && slot.replica < service.spec.replicas.count;
+                Some(match again {
+                    Some(_) => told.next("stop again", again),
+                    None if returns => told.next("start", None),
+                    None => told,
+                })
             }
             State::Completed { exit, .. } => Some(Reason::new(format!("ran to its end: {exit}"))),
             State::Failed { reason, .. } => Some(
