@@ -49,9 +49,10 @@ impl Core {
             core.next_run = core.next_run.max(run.saturating_add(1));
             if !remembered.same_boot {
                 record.since = now;
+                record.rebooted = true;
                 core.actions.push_back(Action::Save(Saved::Task(run, Some(record.clone()))));
             }
-            core.restore_task(run, record, !remembered.same_boot);
+            core.restore_task(run, record);
         }
         core.restore_graph();
         let backends: Vec<String> = core.backends.keys().cloned().collect();
@@ -107,7 +108,7 @@ impl Core {
         service.slots.insert(replica, slot);
     }
 
-    fn restore_task(&mut self, run: Run, record: TaskRecord, rebooted: bool) {
+    fn restore_task(&mut self, run: Run, record: TaskRecord) {
         self.backends.entry(record.backend.clone()).or_default();
         let orphan = !self.services.contains_key(&record.service);
         if record.stage == Stage::Abandoned || (orphan && record.stage == Stage::Intent) {
@@ -130,7 +131,7 @@ impl Core {
         let intent = record.stage == Stage::Intent;
         self.wonder(&record.backend, run);
         self.runs.insert(run, (record.service.clone(), record.replica));
-        let TaskRecord { service, replica, backend, digest, restarts, since, follows, .. } = record;
+        let TaskRecord { service, replica, backend, digest, restarts, since, follows, rebooted, .. } = record;
         let life = Life { run, backend, digest, spec, since, restarts, follows };
         self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, rebooted, error: None };
     }

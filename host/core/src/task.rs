@@ -35,6 +35,7 @@ impl Life {
             restarts: self.restarts,
             since: self.since,
             follows: self.follows.clone(),
+            rebooted: false,
         }
     }
 }
