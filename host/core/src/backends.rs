@@ -214,7 +214,11 @@ impl Core {
         let watched: Vec<Run> = backend.watched.iter().copied().collect();
         self.touch_backend(name);
         match missing {
-            Some(reason) => watched.into_iter().for_each(|run| self.see(name, run, Phase::Unknown(reason.clone()))),
+            Some(reason) => {
+                // There is nobody to look: the next look is the one when it comes back.
+                self.timers.clear(&Timer::Look(name.to_owned()));
+                watched.into_iter().for_each(|run| self.see(name, run, Phase::Unknown(reason.clone())));
+            }
             None => {
                 self.look(name);
                 self.list_if_needed(name);

@@ -4,10 +4,11 @@ use crate::health::{Health, Verdict};
 use crate::machine::Core;
 use crate::registry::{Service, leaves, waits_for};
 use crate::spec::{Condition, ServiceName};
-use crate::task::{Down, Slot, State, Why};
+use crate::task::{After, Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 use crate::view::{Next, Status, slot_status};
+use crate::words::times;
 
 /// A chain of causes is told this far.
 const FURTHEST: usize = 32;
@@ -34,7 +35,11 @@ impl Core {
         match &slot.state {
             State::Down => self.reason_down(service),
             State::Backoff { until, reason, .. } => Some(Reason::new(format!("waits before a restart: {reason}")).next("restart", Some(*until))),
-            State::Starting(life) => Some(Reason::new(format!("is being started by {}", life.backend))),
+            State::Starting(life) => {
+                let then = leaves(service, slot, service.outlook.down.as_ref());
+                let then = then.map_or(String::new(), |because| format!("; is stopped as soon as it is up: {}", because.words()));
+                Some(Reason::new(format!("is being started by {}{then}", life.backend)))
+            }
             State::Uncertain { life, error, .. } => {
                 let why = error.clone().or_else(|| slot.unknown.clone()).unwrap_or_else(|| "after a host restart".to_owned());
                 let trouble = self.backend_trouble(&life.backend).map_or(String::new(), |trouble| format!("; {trouble}"));
@@ -46,7 +51,13 @@ impl Core {
                 let error = if asked.failures > 0 { format!("; {}", slot.memory.last_error.as_deref().unwrap_or_default()) } else { String::new() };
                 let told = Reason::new(format!("is being stopped: {}{error}", because.words()));
                 let again = self.timers.at(&Timer::Again(name.clone(), slot.replica)).filter(|_| !asked.now);
-                Some(if again.is_some() { told.next("stop again", again) } else { told })
+                // Somebody wants it again meanwhile.
+                let returns = because.after() == After::Rest && service.outlook.down.is_none() && slot.replica < service.spec.replicas.count;
+                Some(match again {
+                    Some(_) => told.next("stop again", again),
+                    None if returns => told.next("start", None),
+                    None => told,
+                })
             }
             State::Completed { exit, .. } => Some(Reason::new(format!("ran to its end: {exit}"))),
             State::Failed { reason, .. } => Some(
@@ -88,7 +99,8 @@ impl Core {
             let retry = self.timers.at(&Timer::Retry(backend.clone()));
             return Some(Reason::new(format!("waits for its backend: {trouble}")).next("start", retry));
         }
-        Some(Reason::new(format!("waits for its turn: {} starts are under way", self.starting)).next("start", None))
+        let under_way = if self.starting == 1 { "1 start is".to_owned() } else { format!("{} starts are", self.starting) };
+        Some(Reason::new(format!("waits for its turn: {under_way} under way")).next("start", None))
     }
 
     fn reason_running(&self, name: &ServiceName, service: &Service, slot: &Slot, backend: &str) -> Option<Reason<'_>> {
@@ -110,6 +122,13 @@ impl Core {
             Health::Unhealthy => 3,
         })?;
         let last = check.last().map_or("no answer yet".to_owned(), |sample| sample.message.to_string());
+        // What made it ill, and not that nobody can say how it is now.
+        let failure = match check.history.iter().rfind(|sample| sample.verdict == Verdict::Fail) {
+            Some(sample) => format!(": {}", sample.message),
+            None if check.history.is_empty() => ": no answer yet".to_owned(),
+            None => String::new(),
+        };
+        let silent = if check.is_silent() { format!("; now it cannot say: {last}") } else { String::new() };
         let words = match check.health {
             Health::Healthy => return None,
             Health::Unknown => format!("is not judged yet: check {} says: {last}", spec.name),
@@ -117,9 +136,11 @@ impl Core {
                 format!("is degraded: check {} warns: {last}", spec.name)
             }
             Health::Degraded => {
-                format!("is degraded: check {} failed {} of {} times in a row: {last}", spec.name, check.failures, spec.failure_threshold)
+                format!("is degraded: check {} failed {} of {} times in a row{failure}{silent}", spec.name, check.failures, spec.failure_threshold)
             }
-            Health::Unhealthy => format!("is unhealthy: check {} failed {} times in a row: {last}", spec.name, check.failures),
+            Health::Unhealthy => {
+                format!("is unhealthy: check {} failed {} in a row{failure}{silent}", spec.name, times(check.failures))
+            }
         };
         let at = self.timers.at(&Timer::Check(name.clone(), slot.replica, index));
         Some(Reason::new(words).next(format!("check {}", spec.name), at))

@@ -78,7 +78,7 @@ impl Core {
             Fault::Interrupted(message) => {
                 let backend = life.backend.clone();
                 if let Some(slot) = self.slot(&name, replica) {
-                    slot.state = State::Uncertain { life, intent: true, error: Some(message.clone()) };
+                    slot.state = State::Uncertain { life, intent: true, rebooted: false, error: Some(message.clone()) };
                 }
                 self.tell(NoticeKind::StartFailed, &name, Some(replica), Some(run), format!("interrupted, looking whether it runs: {message}"));
                 self.wonder(&backend, run);
@@ -179,6 +179,20 @@ impl Core {
         }
         let ending = if exit.is_success() { Ending::Success } else { Ending::Failure };
         self.try_again(name, replica, life, ending, exit.to_string(), Some(exit));
+    }
+
+    /// A life ended while the machine was restarted. That is no fault of its own, so that it is not counted: its slot is free to start.
+    pub(crate) fn ended_with_machine(&mut self, name: &ServiceName, replica: u32, life: &Life, exit: Exit) {
+        let ran_through = self.services.get(name).is_some_and(|service| service.spec.kind == Kind::Oneshot) && exit.is_success();
+        if ran_through {
+            return self.ended(name, replica, life, exit);
+        }
+        self.tell(NoticeKind::Exited, name, Some(replica), Some(life.run), format!("{exit}; not counted: it ended with the machine"));
+        self.put_aside(name, replica, life);
+        self.put_down(name, replica);
+        if let Some(slot) = self.slot(name, replica) {
+            slot.memory.last_exit = Some(exit);
+        }
     }
 
     /// A run that lasted begins a new count of restarts.

@@ -40,6 +40,9 @@ pub struct TaskRecord {
     /// Runs of the dependencies whose restart it follows.
     #[serde(default)]
     pub follows: BTreeMap<ServiceName, Run>,
+    /// The machine was restarted since, and nobody has said yet what became of it.
+    #[serde(default)]
+    pub rebooted: bool,
 }
 
 /// Where a life is, as far as was committed.

@@ -3,6 +3,7 @@
 use crate::chance::spread;
 use crate::spec::{RestartMode, RestartPolicy};
 use crate::time::Span;
+use crate::words::times;
 
 /// How a life ended, as far as the policy cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(crate) fn decide(policy: &RestartPolicy, ending: Ending, attempts: u32, roll
     match policy.max_attempts {
         Some(0) => Verdict::Parked { because: "its restart policy allows no attempts".to_owned() },
         Some(max) if attempts >= max.saturating_add(u32::from(planted!(6))) => {
-            Verdict::Parked { because: format!("it was restarted {attempts} times in a row, which is its limit") }
+            Verdict::Parked { because: format!("it was restarted {} in a row, which is its limit", times(attempts)) }
         }
         Some(_) | None => Verdict::Again { after: wait(policy, attempts, roll), attempt: attempts.saturating_add(1) },
     }

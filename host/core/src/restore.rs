@@ -52,6 +52,7 @@ impl Core {
             core.next_run = core.next_run.max(run.saturating_add(1));
             if !remembered.same_boot {
                 record.since = now;
+                record.rebooted = true;
                 core.actions.push_back(Action::Save(Saved::Task(run, Some(record.clone()))));
             }
             core.restore_task(run, record);
@@ -138,9 +139,9 @@ impl Core {
         let intent = record.stage == Stage::Intent;
         self.wonder(&record.backend, run);
         self.runs.insert(run, (record.service.clone(), record.replica));
-        let TaskRecord { service, replica, backend, digest, restarts, since, follows, .. } = record;
+        let TaskRecord { service, replica, backend, digest, restarts, since, follows, rebooted, .. } = record;
         let life = Life { run, backend, digest, spec, since, restarts, follows };
-        self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, error: None };
+        self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, rebooted, error: None };
     }
 
     /// Nobody wants this life, and the next host shall know it: by then its service may be wanted again, or its slot be free.

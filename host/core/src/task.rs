@@ -35,6 +35,7 @@ impl Life {
             restarts: self.restarts,
             since: self.since,
             follows: self.follows.clone(),
+            rebooted: false,
         }
     }
 }
@@ -105,7 +106,13 @@ impl Because {
     pub(crate) fn words(&self) -> String {
         match self {
             Because::Down(down) => down.words(),
-            Because::Surplus(count) => format!("only {count} replicas are wanted"),
+            Because::Surplus(count) => {
+                if *count == 1 {
+                    "only 1 replica is wanted".to_owned()
+                } else {
+                    format!("only {count} replicas are wanted")
+                }
+            }
             Because::SpecChanged => "its spec changed".to_owned(),
             Because::Requested => "a restart was requested".to_owned(),
             Because::Pulled(name) => format!("its dependency {name} is being restarted"),
@@ -141,8 +148,8 @@ pub(crate) enum State {
     Backoff { until: Time, digest: String, reason: String },
     /// `Start` is under way.
     Starting(Life),
-    /// It may exist: the backend is being asked. `intent` when no handle was ever committed.
-    Uncertain { life: Life, intent: bool, error: Option<String> },
+    /// It may exist: the backend is being asked. `intent` when no handle was ever committed, `rebooted` when the machine was since.
+    Uncertain { life: Life, intent: bool, rebooted: bool, error: Option<String> },
     /// Up.
     Running(Life),
     /// `Stop` is under way, or waits to be tried again.

@@ -32,6 +32,11 @@ pub fn parse_size(text: &str) -> Option<u64> {
     u64::try_from(bytes).ok().filter(|bytes| *bytes <= 1 << 60)
 }
 
+/// `1 time`, `2 times`.
+pub(crate) fn times(count: u32) -> String {
+    if count == 1 { "1 time".to_owned() } else { format!("{count} times") }
+}
+
 /// The rule for a plugin's name, which stands on logs and processes: a letter first, then `[a-z0-9-]`, at most 39 bytes.
 ///
 /// # Errors

@@ -192,7 +192,7 @@ fn a_service_scales_up_and_down() {
     world.next("stop web.2", Fate::Held);
     world.edit("web", |spec| spec.replicas.count = 1);
     assert_eq!(world.moves(), "stop web.1, stop web.2");
-    assert_eq!(world.told("web", hostler_core::NoticeKind::Stopping)[0], "stopping run 3: only 1 replicas are wanted");
+    assert_eq!(world.told("web", hostler_core::NoticeKind::Stopping)[0], "stopping run 3: only 1 replica is wanted");
     world.release("stop web.2");
     assert_eq!(world.core.service("web").expect("it is there").replicas.len(), 1);
     assert_eq!((world.alive().len(), world.store.slots.len(), world.store.tasks.len()), (2, 2, 2));

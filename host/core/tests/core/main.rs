@@ -11,4 +11,5 @@ mod restored;
 mod started;
 mod stopped;
 mod unknown;
-mod world;
+
+use hostler_stories::world;

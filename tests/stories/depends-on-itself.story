@@ -1,0 +1,3 @@
+# A service that depends on itself is refused.
+apply a <- a
+statuses
