@@ -4,6 +4,7 @@ use std::process::{Child, Stdio};
 
 use hostler_keeper::client::Client;
 use hostler_keeper::protocol::{ErrorKind, State};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::house::{House, LONG, command, exit_of, is_alive, lines, shell, texts, until};
 use crate::lifecycle::refusal;
@@ -62,14 +63,18 @@ fn pid_of_marker(house: &House) -> u32 {
     rest.split(|letter: char| !letter.is_ascii_digit()).next().and_then(|pid| pid.parse().ok()).expect("a number")
 }
 
+fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    kill_process(pid, signal).expect("it is ours");
+}
+
 #[test]
 fn an_end_that_no_keeper_saw_is_unknown_and_never_a_success() {
     let mut house = House::new();
     let mut client = house.client();
     let pid = client.spawn("a", "plugin", command("/bin/sleep", &["1000"])).expect("spawns").pid.expect("pid");
     house.kill();
-    let killed = std::process::Command::new("/bin/kill").args(["-9", &pid.to_string()]).status().expect("runs");
-    assert!(killed.success());
+    signal(pid, Signal::KILL);
     until("it is dead", || (!is_alive(pid)).then_some(()));
     house.start();
     let mut client = house.client();
@@ -87,8 +92,7 @@ fn nothing_of_a_tree_is_alive_when_an_end_that_no_keeper_saw_is_told() {
         let leader = client.spawn("a", "plugin", shell("sleep 1000 & echo $!; wait")).expect("spawns").pid.expect("pid");
         let worker: u32 = texts(&lines(&mut client, "a", 1))[0].parse().expect("a pid");
         house.kill();
-        let killed = std::process::Command::new("/bin/kill").args(["-9", &leader.to_string()]).status().expect("runs");
-        assert!(killed.success());
+        signal(leader, Signal::KILL);
         until("the leader is dead", || (!is_alive(leader)).then_some(()));
         assert!(is_alive(worker), "it outlives its leader for as long as there is no keeper");
         house.start();
@@ -220,10 +224,7 @@ fn sigterm_ends_a_keeper_only_when_it_holds_nothing() {
     let mut house = House::new();
     let mut client = house.client();
     client.spawn("a", "plugin", command("/bin/sleep", &["1000"])).expect("spawns");
-    let terminate = |house: &House| {
-        let status = std::process::Command::new("/bin/kill").args(["-TERM", &house.pid().to_string()]).status().expect("runs");
-        assert!(status.success());
-    };
+    let terminate = |house: &House| signal(house.pid(), Signal::TERM);
     terminate(&house);
     client.inspect("a").expect("still answers").expect("still holds it");
     client.stop("a", "KILL", LONG).expect("stops");
