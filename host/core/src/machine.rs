@@ -75,6 +75,8 @@ pub struct Core {
     pub(crate) dirty: BTreeSet<(usize, ServiceName)>,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) next_run: Run,
+    /// [`Saved::Reserve`](crate::Saved::Reserve), as it was last saved.
+    pub(crate) reserved: Run,
     pub(crate) tickets: u64,
     pub(crate) closing: bool,
 }
@@ -99,6 +101,7 @@ impl Core {
             dirty: BTreeSet::new(),
             actions: VecDeque::new(),
             next_run: 1,
+            reserved: 1,
             tickets: 0,
             closing: false,
         }

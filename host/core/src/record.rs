@@ -14,6 +14,9 @@ use crate::time::Time;
 pub enum Saved {
     /// No run number below this one may be used again.
     NextRun(Run),
+    /// Numbers below this one may be in use without a durable trace, should the machine fall: its next boot begins here. Once this is
+    /// durable, a start with such a number may begin before its own intent is.
+    Reserve(Run),
     /// One life of one task: the intent before it starts, then what became of it.
     Task(Run, Option<TaskRecord>),
     /// What is remembered of one replica slot between its lives.

@@ -17,6 +17,8 @@ use crate::timer::Timer;
 pub struct Remembered {
     /// No run number below this one may be used again.
     pub next_run: Run,
+    /// Nor one below this, if the machine was started again since.
+    pub reserved: Run,
     /// Every service that is wanted.
     pub wanted: Vec<(ServiceName, Wanted)>,
     /// Every slot.
@@ -36,6 +38,10 @@ impl Core {
         let mut core = Core::new(config);
         core.now = now;
         core.next_run = remembered.next_run.max(1);
+        core.reserved = remembered.reserved;
+        if !remembered.same_boot && !planted!(13) {
+            core.next_run = core.next_run.max(core.reserved);
+        }
         for (name, mut wanted) in remembered.wanted {
             if planted!(4) && wanted.starts > 1 {
                 wanted.desired = Desired::Running;

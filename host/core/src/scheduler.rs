@@ -15,6 +15,8 @@ use crate::timer::Timer;
 
 /// How many ended lives of one slot are being freed at once.
 const DESTROYS: usize = 2;
+/// How many run numbers are kept ready at least for starts that do not wait for the disk.
+const RESERVE: Run = 64;
 /// How many ended lives of one slot are kept, when they cannot be freed.
 const KEPT: usize = 16;
 
@@ -222,6 +224,12 @@ impl Core {
         self.runs.insert(run, (name.clone(), replica));
         self.backends.entry(spec.backend.plugin.clone()).or_default();
         self.actions.push_back(Action::Save(Saved::NextRun(self.next_run)));
+        // More where numbers are used up faster, so that this is seldom.
+        let reserve = RESERVE.max(self.next_run / 4);
+        if self.next_run + reserve / 2 > self.reserved {
+            self.reserved = self.next_run + reserve;
+            self.actions.push_back(Action::Save(Saved::Reserve(self.reserved)));
+        }
         self.actions.push_back(Action::Save(Saved::Task(run, Some(record))));
         self.tell(NoticeKind::Starting, name, Some(replica), Some(run), format!("starting run {run}"));
         self.actions.push_back(Action::Start { run, replica, spec });

@@ -224,5 +224,8 @@ pub enum Event {
         owner: String,
         /// How.
         exit: Exit,
+        /// What [`Request::Inspect`] answers from now on, until it is forgotten; absent from an older keeper.
+        #[serde(default)]
+        process: Option<Box<Process>>,
     },
 }

@@ -3,7 +3,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `meta/NAME` | owner, boot, generation, next-run, max-parallel |
+//! | `meta/NAME` | owner, boot, generation, next-run, reserve, max-parallel |
 //! | `wanted/SERVICE` | [`WantedRecord`] |
 //! | `slots/SERVICE/REPLICA` | `hostler_core::SlotRecord` |
 //! | `tasks/RUN` | `hostler_core::TaskRecord` |
@@ -11,8 +11,10 @@
 //! | `plugins/NAME` | the plugin's entry in the configuration |
 //! | `plugin-state/PLUGIN/KEY` | what the plugin keeps |
 
+mod ahead;
 mod read;
 mod write;
 
+pub use ahead::Ahead;
 pub use read::{LedgerError, Memory, each, keys, meta, recall};
 pub use write::{HandleRecord, OF_THE_HOST, WantedRecord, event, handle_key, save, to_json, wanted_key};

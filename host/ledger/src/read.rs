@@ -56,7 +56,12 @@ pub fn recall<H: DeserializeOwned>(store: &dyn Store, boot: &str) -> Result<Memo
         owner: meta(store, "owner")?,
         generation: meta(store, "generation")?.unwrap_or(0),
         max_parallel: meta(store, "max-parallel")?,
-        remembered: Remembered { next_run: meta(store, "next-run")?.unwrap_or(1), same_boot, ..Remembered::default() },
+        remembered: Remembered {
+            next_run: meta(store, "next-run")?.unwrap_or(1),
+            reserved: meta(store, "reserve")?.unwrap_or(1),
+            same_boot,
+            ..Remembered::default()
+        },
         written: BTreeMap::new(),
         handles: BTreeMap::new(),
         last_event: store.events(u64::MAX, 1)?.last,

@@ -35,6 +35,7 @@ pub fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
 pub fn save(txn: Txn, saved: Saved) -> Txn {
     match saved {
         Saved::NextRun(run) => txn.put("meta/next-run", to_json(&run)),
+        Saved::Reserve(run) => txn.put("meta/reserve", to_json(&run)),
         Saved::Task(run, Some(record)) => txn.put(format!("tasks/{run:020}"), to_json(&record)),
         Saved::Task(run, None) => txn.delete(format!("tasks/{run:020}")).delete(handle_key(run)),
         Saved::Slot(name, replica, Some(record)) => txn.put(format!("slots/{name}/{replica}"), to_json(&record)),

@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::act::Actor;
 use crate::clock;
 use crate::desk::Desk;
-use crate::ledger::{self, HandleRecord};
+use crate::ledger::{self, Ahead, HandleRecord};
 use crate::message::{Change, Message, News};
 use crate::operator::Operator;
 
@@ -28,12 +28,19 @@ pub(crate) struct Driver {
     pub(crate) events: broadcast::Sender<Arc<EventRecord>>,
     /// Counts the rounds, for those who wait for a state.
     pub(crate) rounds: watch::Sender<u64>,
+    pub(crate) ahead: Ahead,
     /// To be committed with the next decision.
     pub(crate) next: Txn,
     /// Heard while nothing could be committed.
     pub(crate) backlog: VecDeque<Message>,
     /// The host ends after this round.
     pub(crate) leaving: bool,
+}
+
+/// A transaction on its way to the disk.
+struct Committing {
+    events: Vec<NewEvent>,
+    outcome: oneshot::Receiver<Result<Outcome, StoreError>>,
 }
 
 /// How many messages one round hears at most, so that a commit is never far away.
@@ -233,7 +240,8 @@ impl Driver {
     /// Commits what was decided, and then does it.
     async fn carry_out(&mut self) {
         let mut txn = std::mem::take(&mut self.next);
-        let mut effects = Vec::new();
+        // Starts that need not wait for the disk, and whatever else is to be done.
+        let (mut early, mut effects) = (Vec::new(), Vec::new());
         let mut touched: BTreeSet<ServiceName> = BTreeSet::new();
         let mut told = Vec::new();
         while let Some(action) = self.desk.core.poll_action() {
@@ -243,8 +251,9 @@ impl Driver {
                         Saved::Task(run, Some(record)) => self.desk.hold(*run, &record.backend),
                         Saved::Task(run, None) => self.desk.forget(*run),
                         Saved::Slot(name, ..) => drop(touched.insert(name.clone())),
-                        Saved::NextRun(_) => {}
+                        Saved::NextRun(_) | Saved::Reserve(_) => {}
                     }
+                    self.ahead.saves(&saved);
                     txn = ledger::save(txn, saved);
                 }
                 Action::Tell(notice) => {
@@ -252,24 +261,23 @@ impl Driver {
                     txn = txn.emit(ledger::event(&notice));
                     told.push(notice);
                 }
+                Action::Start { run, ref spec, .. } if self.ahead.may_begin(run, self.desk.plugins.is_held(&spec.backend.plugin)) => {
+                    early.push(action)
+                }
                 effect => effects.push(effect),
             }
         }
         let decided = Instant::now();
-        let is_remembered = (txn.ops.is_empty() && txn.events.is_empty()) || self.commit_at_last(txn).await;
+        let is_remembered = (txn.ops.is_empty() && txn.events.is_empty()) || self.commit_at_last(txn, &mut early, decided).await;
         if !is_remembered {
             // The host ends here; the next one decides again, from what was committed.
             return;
         }
-        let committed = Instant::now();
+        self.ahead.durable();
+        self.begin_all(early, decided);
         // What brings a service up goes before what tidies up behind it.
         effects.sort_by_key(|effect| !matches!(effect, Action::Start { .. }));
-        for effect in effects {
-            if let Action::Start { replica, spec, .. } = &effect {
-                self.desk.laps.starting(&spec.name, *replica, decided, committed);
-            }
-            self.begin(effect);
-        }
+        self.begin_all(effects, decided);
         for notice in &told {
             self.time_starts(notice.kind, &notice.service, notice.replica, notice.run);
             if notice.kind == NoticeKind::Removed {
@@ -284,11 +292,14 @@ impl Driver {
         }
     }
 
-    fn begin(&mut self, effect: Action) {
-        if let Action::Start { run, .. } = &effect {
-            self.desk.begun.insert(*run, clock::now());
+    fn begin_all(&mut self, effects: Vec<Action>, decided: Instant) {
+        for effect in effects {
+            if let Action::Start { run, replica, spec } = &effect {
+                self.desk.begun.insert(*run, clock::now());
+                self.desk.laps.starting(&spec.name, *replica, decided);
+            }
+            self.actor.begin(&self.desk, effect);
         }
-        self.actor.begin(&self.desk, effect);
     }
 
     /// Notes how long a start took, once it is judged.
@@ -309,9 +320,15 @@ impl Driver {
     }
 
     /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile. False when the host is to end first.
-    async fn commit_at_last(&mut self, mut txn: Txn) -> bool {
+    /// What is `early` is taken and begun as soon as the decision is written.
+    async fn commit_at_last(&mut self, mut txn: Txn, early: &mut Vec<Action>, decided: Instant) -> bool {
         loop {
-            match self.commit(txn.clone()).await {
+            let (write, written) = oneshot::channel();
+            let committing = self.submit(txn.clone(), write);
+            if !early.is_empty() && written.await.is_ok() {
+                self.begin_all(std::mem::take(early), decided);
+            }
+            match self.committed(committing).await {
                 Ok(()) => {
                     if self.desk.trouble.take().is_some() {
                         tracing::info!("the store takes commits again");
@@ -367,10 +384,21 @@ impl Driver {
 
     /// Commits once, and tells those who follow.
     pub(crate) async fn commit(&mut self, txn: Txn) -> Result<(), StoreError> {
+        let (write, _written) = oneshot::channel();
+        let committing = self.submit(txn, write);
+        self.committed(committing).await
+    }
+
+    fn submit(&self, txn: Txn, write: oneshot::Sender<()>) -> Committing {
         let events = txn.events.clone();
-        let (tell, told) = oneshot::channel();
-        self.store.submit(txn, Box::new(move |outcome| drop(tell.send(outcome))));
-        match told.await.unwrap_or(Err(StoreError::Closed))? {
+        let (tell, outcome) = oneshot::channel();
+        // Nobody may wait for the moment in which it is written.
+        self.store.submit_in_steps(txn, Box::new(move || _ = write.send(())), Box::new(move |outcome| drop(tell.send(outcome))));
+        Committing { events, outcome }
+    }
+
+    async fn committed(&mut self, Committing { events, outcome }: Committing) -> Result<(), StoreError> {
+        match outcome.await.unwrap_or(Err(StoreError::Closed))? {
             Outcome::Committed { revision, first_event } => {
                 let first = first_event.unwrap_or(self.desk.last_event + 1);
                 for (seq, event) in (first..).zip(events) {

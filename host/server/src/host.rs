@@ -20,7 +20,7 @@ use crate::desk::Desk;
 use crate::drive::Driver;
 use crate::http::{self, Door};
 use crate::laps::Laps;
-use crate::ledger;
+use crate::ledger::{self, Ahead};
 use crate::message::{Change, Message};
 use crate::operator::Operator;
 use crate::plugins::{BuiltIns, Plugins, read_stored};
@@ -204,6 +204,7 @@ impl Host {
         let max_parallel = memory.max_parallel.unwrap_or(default.max_parallel);
         let config = Config { seed: clock::wall_ms() ^ u64::from(std::process::id()), max_parallel, ..default };
         let holders = memory.remembered.tasks.iter().map(|(run, record)| (*run, record.backend.clone())).collect();
+        let ahead = Ahead::new(&memory.remembered);
         let mut core = Core::restore(config, started_at, memory.remembered);
         for (backend, missing) in plugins.swap(plugins.table()) {
             core.handle(clock::now(), Event::Plugin { backend, missing });
@@ -245,6 +246,7 @@ impl Host {
             store: Arc::clone(&store),
             inbox,
             actor,
+            ahead,
             operator: Operator::new(&path),
             events,
             rounds,

@@ -32,9 +32,9 @@ impl Laps {
     }
 
     /// Its next life was decided, and the intent committed.
-    pub(crate) fn starting(&mut self, service: &ServiceName, replica: u32, decided: Instant, committed: Instant) {
+    pub(crate) fn starting(&mut self, service: &ServiceName, replica: u32, decided: Instant) {
         if let Some(lap) = self.0.get_mut(&(service.clone(), replica)) {
-            (lap.decided, lap.committed) = (Some(decided), Some(committed));
+            (lap.decided, lap.committed) = (Some(decided), Some(Instant::now()));
         }
     }
 

@@ -86,6 +86,11 @@ pub(crate) struct Plugins {
     table: RwLock<PluginTable>,
 }
 
+fn is_held(plugin: &Plugin) -> bool {
+    let imports = plugin.permissions();
+    !imports.is_empty() && imports.iter().all(|import| import.starts_with("hostler:host/processes@"))
+}
+
 impl Plugins {
     /// Nothing is loaded yet.
     pub(crate) fn new(runtime: Arc<Runtime>, built_ins: BuiltIns) -> Plugins {
@@ -99,13 +104,14 @@ impl Plugins {
 
     /// Every backend, and whether the keeper holds all that it runs: of what reaches out of the sandbox it imports `processes` alone.
     pub(crate) fn backends(&self) -> Vec<(String, bool)> {
-        let is_held = |plugin: &Plugin| {
-            let imports = plugin.permissions();
-            !imports.is_empty() && imports.iter().all(|import| import.starts_with("hostler:host/processes@"))
-        };
         let table = self.read();
         let loaded = table.slots.iter().filter_map(|(name, slot)| Some((name, slot.state.as_ref().ok()?)));
         loaded.filter(|(_, plugin)| plugin.backend().is_some()).map(|(name, plugin)| (name.clone(), is_held(plugin))).collect()
+    }
+
+    /// Does the keeper hold everything that this plugin has tasks in? Then nothing of them outlives the machine.
+    pub(crate) fn is_held(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|plugin| is_held(&plugin))
     }
 
     /// Why [`get`](Plugins::get) has nothing.

@@ -11,12 +11,15 @@ use crate::{Outcome, StoreError, Txn, Watch};
 /// call the store from here (but for [`Store::submit`]): it would wait for itself.
 pub type Completion = Box<dyn FnOnce(Result<Outcome, StoreError>) + Send>;
 
+/// Called at most once, like a [`Completion`] and before it, when a transaction is certain to outlive this process.
+pub type Written = Box<dyn FnOnce() + Send>;
+
 /// A store of the host. All calls block until they are answered, except [`Store::submit`].
 ///
 /// An error means that nothing was changed, with one exception: after [`StoreError::Engine`] during a write the outcome is
 /// only known once the store was opened anew (repeat the transaction under its idempotency key).
 pub trait Store: Send + Sync {
-    /// The value of a key.
+    /// The value of a key; it may be written and not yet synced.
     fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
     /// At most `limit` entries whose key starts with `prefix`, in key order (by bytes), after the key `after`.
@@ -40,7 +43,17 @@ pub trait Store: Send + Sync {
     /// `done` may be called before this returns. A queue that is full answers [`StoreError::Busy`].
     fn submit(&self, txn: Txn, done: Completion);
 
-    /// At most `limit` (at least one) events after the sequence number `after` (0: from the start).
+    /// As [`Store::submit`], and tells in between that the transaction is committed and written, but not yet synced: from then on the
+    /// end of this process cannot undo it, only that of the machine. Should the sync fail, the store gives up: nothing is written any more.
+    ///
+    /// `written` is dropped uncalled when nothing was committed, and by an engine that knows no such moment, as is the default.
+    fn submit_in_steps(&self, txn: Txn, written: Written, done: Completion) {
+        drop(written);
+        self.submit(txn, done);
+    }
+
+    /// At most `limit` (at least one) events after the sequence number `after` (0: from the start). Only durable ones: what was read
+    /// once is never taken back.
     fn events(&self, after: u64, limit: usize) -> Result<EventPage, StoreError>;
 
     /// Every commit under `prefix` after a revision, in commit order: first what already happened (the latest change of

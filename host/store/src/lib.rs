@@ -41,7 +41,7 @@ mod txn;
 pub mod view;
 mod watch;
 
-pub use contract::{Completion, Entry, Event, EventPage, Lease, LeaseAnswer, Retention, Store};
+pub use contract::{Completion, Entry, Event, EventPage, Lease, LeaseAnswer, Retention, Store, Written};
 pub use error::StoreError;
 pub use memory::Memory;
 pub use sqlite::{Options, Sqlite};

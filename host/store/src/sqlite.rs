@@ -1,4 +1,4 @@
-//! The embedded engine: SQLite with a write-ahead log, synced on every commit.
+//! The embedded engine: SQLite with a write-ahead log, synced after every commit.
 //!
 //! One writer thread owns the writing connection. It takes everything that is queued, makes it one SQLite transaction with
 //! one sync (group commit), and only then calls the completions. Reads have connections of their own and never wait for it.
@@ -12,12 +12,14 @@ mod snapshot;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 
 use crate::StoreError;
-use crate::contract::{Completion, Entry, EventPage, Lease, LeaseAnswer, Retention, Store};
-use crate::txn::{Txn, check_name};
+use crate::contract::{Completion, Entry, EventPage, Lease, LeaseAnswer, Retention, Store, Written};
+use crate::txn::{Outcome, Txn, check_name};
 use crate::watch::Watch;
 use read::Readers;
 use writer::{Alone, Asked, Request, Turn, Writer};
@@ -39,6 +41,8 @@ const APPLICATION_ID: u32 = 0x4873_746c;
 pub struct Sqlite {
     path: PathBuf,
     readers: Readers,
+    /// The newest event that is durable: newer ones are written, and may still be lost with the machine.
+    last_event: Arc<AtomicU64>,
     requests: Option<SyncSender<Request>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -64,12 +68,13 @@ impl Sqlite {
         let path = path.as_ref().to_owned();
         let opened = open::open(&path, options)?;
         let writer = Writer::new(path.clone(), opened)?;
+        let last_event = writer.last_event();
         let (requests, queue) = mpsc::sync_channel(QUEUE);
         let thread = thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || writer.run(&queue))
             .map_err(|error| StoreError::io(&path, "starting the writer of", error))?;
-        Ok(Self { readers: Readers::new(path.clone()), path, requests: Some(requests), writer: Some(thread) })
+        Ok(Self { readers: Readers::new(path.clone()), path, last_event, requests: Some(requests), writer: Some(thread) })
     }
 
     fn send(&self, request: Request) -> Result<(), (Request, StoreError)> {
@@ -88,6 +93,13 @@ impl Sqlite {
         let reply = Box::new(move |result| drop(told.send(result)));
         self.send(request(reply)).map_err(|(_, error)| error)?;
         answer.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// A transaction joins the next group.
+    fn queue<W: FnMut(&mut Turn<'_>) -> rusqlite::Result<Outcome> + Send + 'static>(&self, job: Asked<Outcome, W>) {
+        if let Err((Request::Write(job), error)) = self.send(Request::Write(Box::new(job))) {
+            job.tell(Err(error));
+        }
     }
 
     fn write<T: Send + 'static>(&self, work: impl FnMut(&mut Turn<'_>) -> rusqlite::Result<T> + Send + 'static) -> Result<T, StoreError> {
@@ -114,14 +126,20 @@ impl Store for Sqlite {
         if let Err(error) = txn.check() {
             return done(Err(error));
         }
-        let job = Asked::new(move |turn: &mut Turn<'_>| turn.apply(&txn), done);
-        if let Err((Request::Write(job), error)) = self.send(Request::Write(Box::new(job))) {
-            job.tell(Err(error));
+        self.queue(Asked::new(move |turn: &mut Turn<'_>| turn.apply(&txn), done));
+    }
+
+    fn submit_in_steps(&self, txn: Txn, written: Written, done: Completion) {
+        if let Err(error) = txn.check() {
+            return done(Err(error));
         }
+        let is_committed = |outcome: &Outcome| matches!(outcome, Outcome::Committed { .. });
+        self.queue(Asked::new(move |turn: &mut Turn<'_>| turn.apply(&txn), done).in_steps(written, is_committed));
     }
 
     fn events(&self, after: u64, limit: usize) -> Result<EventPage, StoreError> {
-        self.readers.with(|connection| read::events(connection, after, limit.max(1)))
+        let durable = self.last_event.load(Ordering::Acquire);
+        self.readers.with(|connection| read::events(connection, after, limit.max(1), durable))
     }
 
     fn watch(&self, prefix: &str, after_revision: u64) -> Result<Watch, StoreError> {

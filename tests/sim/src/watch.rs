@@ -11,9 +11,11 @@ mod restarts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{Action, Core, Desired, Kind, Run, ServiceName, SlotRecord, Spec, Stage, TaskRecord, Verdict, Wanted};
+use hostler_core::{Action, Core, Desired, Kind, Run, Saved, ServiceName, SlotRecord, Spec, Stage, TaskRecord, Time, Verdict, Wanted};
 
 use crate::Violation;
+use crate::story::ENGINES;
+use crate::world::Part;
 use events::Events;
 use restarts::Row;
 
@@ -53,6 +55,10 @@ pub(crate) struct Watch {
     durable: Books,
     decided: Books,
     next_run: Run,
+    /// Up to which runs may begin before their intent is durable, where tasks fall with the machine.
+    reserve: Run,
+    /// Intents that are written, and not yet durable.
+    written: BTreeMap<Run, TaskRecord>,
     /// The highest run that ever had an intent.
     newest: Run,
     wanted: BTreeMap<ServiceName, Wanted>,
@@ -80,6 +86,8 @@ impl Watch {
             durable: Books::default(),
             decided: Books::default(),
             next_run: 0,
+            reserve: 0,
+            written: BTreeMap::new(),
             newest: 0,
             wanted: BTreeMap::new(),
             renewed: BTreeSet::new(),
@@ -193,9 +201,30 @@ impl Watch {
         self.tickets.retain(|(run, check), _| !is_its(run) || same(check));
     }
 
-    /// An effect begins: what it follows from is durable.
+    /// These records will outlive the host, and not yet the machine.
+    pub(crate) fn written(&mut self, parts: &[(Time, Part)]) {
+        let kept = parts.iter().filter_map(|(_, part)| match part {
+            Part::Saved(Saved::Task(run, Some(record))) => Some((*run, record.clone())),
+            Part::Saved(_) | Part::Told(_) => None,
+        });
+        self.written = kept.collect();
+    }
+
+    /// It is durable by now, or lost.
+    pub(crate) fn nothing_is_written(&mut self) {
+        self.written.clear();
+    }
+
+    /// An effect begins: what it follows from is durable; or it is written, and what began falls with the machine, and no number that may
+    /// be forgotten so is given out again.
     pub(crate) fn begins(&mut self, effect: &Action) -> Judged {
         let Action::Start { run, .. } = effect else { return Ok(()) };
+        if let Some(record) = self.written.get(run) {
+            return match record.backend == ENGINES[0] && record.stage == Stage::Intent && *run < self.reserve {
+                true => Ok(()),
+                false => broken("I5", format!("run {run} is started, its intent is only written, and {} is reserved: {record:?}", self.reserve)),
+            };
+        }
         match self.durable.tasks.get(run) {
             Some(record) if record.stage == Stage::Intent && *run < self.next_run => Ok(()),
             other => broken("I5", format!("run {run} is started and its intent is not durable: {other:?}")),

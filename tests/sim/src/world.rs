@@ -52,6 +52,15 @@ enum Due {
     Follow,
 }
 
+/// The host is killed after so many moves, or the machine falls.
+#[derive(Debug, Clone, Copy)]
+struct Fuse {
+    moves: u64,
+    /// Whether a commit that is under way is kept.
+    torn: bool,
+    machine: bool,
+}
+
 pub(crate) struct World<'a> {
     story: &'a Story,
     /// By number, whether cut away or not.
@@ -72,8 +81,7 @@ pub(crate) struct World<'a> {
     host: Option<Host>,
     /// Counts the lives of the host: what was meant for an earlier one is not heard.
     life: u64,
-    /// The host is killed after so many moves; whether a commit that is under way is kept.
-    fuse: Option<(u64, bool)>,
+    fuse: Option<Fuse>,
     down_ms: u64,
     people: People,
     tempers: Vec<Temper>,

@@ -66,7 +66,8 @@ impl Keeper {
         task.is_announced = true;
         if let State::Exited(exit) = &task.state {
             let (owner, exit) = (task.intent.owner.clone(), exit.clone());
-            self.events.push(Event::Exited { key: key.to_owned(), owner, exit });
+            let process = Some(Box::new(task.view()));
+            self.events.push(Event::Exited { key: key.to_owned(), owner, exit, process });
         }
     }
 

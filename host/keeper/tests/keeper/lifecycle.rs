@@ -51,10 +51,12 @@ fn each_end_is_told_as_it_was() {
         ("segv", "kill -SEGV $$", None, Some("SIGSEGV")),
     ] {
         client.spawn(key, "plugin", shell(script)).expect("spawns");
-        let Some(Event::Exited { key: ended, owner, exit }) = client.next_event(LONG).expect("hears") else { panic!("no event") };
+        let Some(Event::Exited { key: ended, owner, exit, process }) = client.next_event(LONG).expect("hears") else { panic!("no event") };
         assert_eq!((ended.as_str(), owner.as_str()), (key, "plugin"));
         assert_eq!((exit.code, exit.signal.as_deref(), exit.out_of_memory), (code, signal, false));
-        assert_eq!(client.inspect(key).expect("inspects").expect("known").state, State::Exited(exit));
+        let inspected = client.inspect(key).expect("inspects").expect("known");
+        assert_eq!(inspected.state, State::Exited(exit));
+        assert_eq!(process.as_deref(), Some(&inspected), "whoever hears of an end need not ask");
     }
 }
 

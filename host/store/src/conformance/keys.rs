@@ -17,6 +17,7 @@ pub(super) const STORIES: &[Story] = &[
     refuses_what_is_malformed,
     commits_in_the_order_of_submission,
     serves_many_threads,
+    tells_what_is_written,
 ];
 
 fn keeps_the_latest_value_and_its_revision(store: &dyn Store) {
@@ -196,4 +197,21 @@ fn serves_many_threads(store: &dyn Store) {
     let page = store.events(0, usize::MAX).unwrap();
     assert!(!page.gap);
     assert!(page.events.iter().map(|event| event.data.parse::<u64>().unwrap()).eq(1..=THREADS * EACH));
+}
+
+/// Written before it is durable; said at most once, and only of what was committed.
+fn tells_what_is_written(store: &dyn Store) {
+    let told = |txn: Txn| {
+        let (tell, heard) = mpsc::channel();
+        let done = tell.clone();
+        store.submit_in_steps(txn, Box::new(move || tell.send(None).unwrap()), Box::new(move |outcome| done.send(Some(outcome)).unwrap()));
+        heard.into_iter().collect::<Vec<_>>()
+    };
+    let committed = told(Txn::new().put("k", *b"1"));
+    assert!(matches!(committed.last(), Some(Some(Ok(Outcome::Committed { revision: 1, .. })))), "{committed:?}");
+    assert!(committed.len() <= 2 && committed[..committed.len() - 1].iter().all(Option::is_none), "{committed:?}");
+    let refused = told(Txn::new().compare(Compare::absent("k")).put("k", *b"2"));
+    assert!(matches!(refused.as_slice(), [Some(Ok(Outcome::Conflict { .. }))]), "{refused:?}");
+    let invalid = told(Txn::new().put("", *b"2"));
+    assert!(matches!(invalid.as_slice(), [Some(Err(StoreError::Invalid(_)))]), "{invalid:?}");
 }

@@ -1,7 +1,7 @@
 //! Opening a store: lock, look, and refuse what is not sound before anything is touched.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,7 +63,36 @@ const PROBES: [&str; 5] = [
 pub(super) struct Opened {
     // Fields drop in this order: the lock goes last.
     pub(super) connection: Connection,
+    pub(super) log: Log,
     pub(super) _lock: Lock,
+}
+
+/// The write-ahead log, to be synced.
+pub(super) struct Log {
+    path: PathBuf,
+    /// Once it is there. SQLite has no locks on it that closing it could end.
+    file: Option<File>,
+}
+
+impl Log {
+    /// Makes durable whatever was committed.
+    ///
+    /// SQLite makes the log with the first commit, or cannot make it, as on a full disk, and goes on without one: it syncs every commit
+    /// itself until the log has been seen. From then on it syncs what a checkpoint needs, and commits are synced here.
+    pub(super) fn sync(&mut self, connection: &Connection) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            return file.sync_data();
+        }
+        let file = match File::open(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        // SQLite says nothing when it could not sync the name.
+        sync_names(&self.path)?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(io::Error::other)?;
+        self.file = Some(file);
+        Ok(())
+    }
 }
 
 /// The right to be the one process that has the store open.
@@ -92,9 +121,7 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
     check_content(path, &connection)?;
     keep_log(false)?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
-    // The log is there now. SQLite syncs its name with the first commit, but says nothing when it could not.
-    sync_names(path).map_err(|error| StoreError::io(path, "syncing the directory of", error))?;
-    Ok(Opened { connection, _lock: lock })
+    Ok(Opened { connection, log: Log { path: companion(path, "-wal"), file: None }, _lock: lock })
 }
 
 /// A connection for reading; the writer has made sure that the file is sound.
@@ -224,7 +251,7 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// An acknowledged commit has been synced: `FULL` syncs the write-ahead log at every commit, `NORMAL` would not.
+/// As it is until [`Log::sync`] has seen the log.
 fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> {
     let _mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;")?;
@@ -242,19 +269,4 @@ pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Killing a process cannot show this, only a power cut could.
-    #[test]
-    fn syncs_the_log_at_every_commit() {
-        let state = tempfile::tempdir().unwrap();
-        let opened = open(&state.path().join("store.db"), Options::default()).unwrap();
-        let setting = |name: &str| opened.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
-        assert_eq!(setting("synchronous"), rusqlite::types::Value::Integer(2), "FULL");
-        assert_eq!(setting("journal_mode"), rusqlite::types::Value::Text("wal".to_owned()));
-    }
 }

@@ -104,13 +104,14 @@ pub(super) fn range(connection: &Connection, prefix: &str, after: Option<&str>, 
     rows.map(|cell| cell.map(|cell| (cell.key, Entry { value: cell.value.unwrap_or_default(), revision: cell.revision }))).collect()
 }
 
-pub(super) fn events(connection: &Connection, after: u64, limit: usize) -> rusqlite::Result<EventPage> {
+/// Events up to the number `durable`.
+pub(super) fn events(connection: &Connection, after: u64, limit: usize, durable: u64) -> rusqlite::Result<EventPage> {
     // One read transaction: the newest number and the events belong together.
     let view = connection.unchecked_transaction()?;
-    let last = counters(&view)?.last_event;
+    let last = counters(&view)?.last_event.min(durable);
     let mut statement =
-        view.prepare_cached("SELECT seq, revision, kind, subject, at_unix_ms, data FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let rows = statement.query_map(params![signed(after), signed(limit as u64)], event)?;
+        view.prepare_cached("SELECT seq, revision, kind, subject, at_unix_ms, data FROM events WHERE seq > ?1 AND seq <= ?3 ORDER BY seq LIMIT ?2")?;
+    let rows = statement.query_map(params![signed(after), signed(limit as u64), signed(durable)], event)?;
     Ok(EventPage::new(after, last, rows.collect::<rusqlite::Result<_>>()?))
 }
 

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
 use rusqlite::Connection;
@@ -12,7 +13,7 @@ use super::fault::{fault, is_failed_sync};
 use super::open::Opened;
 use super::{Reply, read, snapshot};
 use crate::StoreError;
-use crate::contract::Retention;
+use crate::contract::{Retention, Written};
 use crate::txn::{Outcome, Txn};
 use crate::watch::{Change, Hub, Start, Watch};
 
@@ -37,6 +38,8 @@ pub(super) enum Alone {
 /// A write and who wants to know. It may be done more than once: when its group fails, it is taken back and done again alone.
 pub(super) trait Job: Send {
     fn perform(&mut self, turn: &mut Turn<'_>) -> rusqlite::Result<()>;
+    /// It is committed, and will be synced next; called at most once.
+    fn written(&mut self);
     /// What became of it; called once.
     fn tell(self: Box<Self>, outcome: Result<(), StoreError>);
 }
@@ -45,6 +48,7 @@ pub(super) trait Job: Send {
 pub(super) struct Asked<T, W> {
     work: W,
     answer: Option<T>,
+    written: Option<(Written, fn(&T) -> bool)>,
     reply: Reply<T>,
 }
 
@@ -64,6 +68,8 @@ pub(super) struct Writer {
     path: PathBuf,
     opened: Opened,
     tally: Tally,
+    /// The newest event that is durable.
+    last_event: Arc<AtomicU64>,
     hub: Hub,
     /// A sync failed: nothing may be written any more.
     gave_up: bool,
@@ -72,7 +78,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(path: PathBuf, opened: Opened) -> Result<Self, StoreError> {
         let tally = tally(&opened.connection).map_err(|error| fault(&path, "reading", error))?;
-        Ok(Self { path, opened, tally, hub: Hub::default(), gave_up: false })
+        let last_event = Arc::new(AtomicU64::new(tally.counters.last_event));
+        Ok(Self { path, opened, tally, last_event, hub: Hub::default(), gave_up: false })
+    }
+
+    /// Follows the number of the newest event that is durable.
+    pub(super) fn last_event(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.last_event)
     }
 
     /// Works until the store is dropped and its queue is empty.
@@ -121,6 +133,7 @@ impl Writer {
         }
         let restored = snapshot::restore(&self.opened.connection, &self.tally, file);
         self.tally = restored.map_err(|error| self.failed(error))?;
+        self.sync()?;
         self.hub.end();
         Ok(())
     }
@@ -131,24 +144,43 @@ impl Writer {
         if jobs.is_empty() {
             return;
         }
-        match self.attempt(&mut jobs) {
+        let attempted = self.attempt(&mut jobs).and_then(|told| {
+            jobs.iter_mut().for_each(|job| job.written());
+            self.sync()?;
+            told.iter().for_each(|(revision, changes)| self.hub.publish(*revision, changes));
+            Ok(())
+        });
+        match attempted {
             Ok(()) => jobs.into_iter().for_each(|job| job.tell(Ok(()))),
             Err(error) if jobs.len() == 1 || self.gave_up => jobs.into_iter().for_each(|job| job.tell(Err(error.clone()))),
             Err(_) => jobs.into_iter().for_each(|job| self.commit(vec![job])),
         }
     }
 
-    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    /// Makes durable what was committed. After a failure nobody knows what is.
+    fn sync(&mut self) -> Result<(), StoreError> {
+        match self.opened.log.sync(&self.opened.connection) {
+            Ok(()) => {
+                self.last_event.store(self.tally.counters.last_event, Ordering::Release);
+                Ok(())
+            }
+            Err(error) => {
+                self.gave_up = true;
+                // Also when the disk is full: it was committed, so the state is not as before.
+                Err(StoreError::Engine { path: self.path.clone(), doing: "syncing", source: Arc::new(error) })
+            }
+        }
+    }
+
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Told, StoreError> {
         if self.gave_up {
             return Err(StoreError::Closed);
         }
         let connection = &self.opened.connection;
         let turn = Turn { connection, tally: self.tally, watched: self.hub.is_watched(), told: Vec::new() };
         let (tally, told) = turn.take(jobs).map_err(|error| self.failed(error))?;
-        // The commit is durable: now it counts, and everybody may know.
         self.tally = tally;
-        told.iter().for_each(|(revision, changes)| self.hub.publish(*revision, changes));
-        Ok(())
+        Ok(told)
     }
 
     /// Takes back what a failed commit left open.
@@ -199,7 +231,12 @@ impl Turn<'_> {
 
 impl<T, W> Asked<T, W> {
     pub(super) fn new(work: W, reply: Reply<T>) -> Self {
-        Self { work, answer: None, reply }
+        Self { work, answer: None, written: None, reply }
+    }
+
+    /// Somebody wants to hear, too, when answers of this kind are written.
+    pub(super) fn in_steps(self, written: Written, kind: fn(&T) -> bool) -> Self {
+        Self { written: Some((written, kind)), ..self }
     }
 }
 
@@ -207,6 +244,12 @@ impl<T: Send, W: FnMut(&mut Turn<'_>) -> rusqlite::Result<T> + Send> Job for Ask
     fn perform(&mut self, turn: &mut Turn<'_>) -> rusqlite::Result<()> {
         self.answer = Some((self.work)(turn)?);
         Ok(())
+    }
+
+    fn written(&mut self) {
+        if let Some((written, _)) = self.written.take().filter(|(_, kind)| self.answer.as_ref().is_some_and(kind)) {
+            let _listener = catch_unwind(AssertUnwindSafe(written));
+        }
     }
 
     fn tell(self: Box<Self>, outcome: Result<(), StoreError>) {

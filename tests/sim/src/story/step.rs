@@ -55,7 +55,7 @@ pub(crate) enum Step {
     Lose { engine: usize },
     Plugin { engine: usize, for_ms: u64 },
     Kill { after: u64, torn: bool, down_ms: u64 },
-    Reboot { down_ms: u64 },
+    Reboot { after: u64, torn: bool, down_ms: u64 },
     Close { force: bool, down_ms: u64 },
     Suspend { for_ms: u64 },
     Wall { by_ms: i64 },
@@ -117,7 +117,7 @@ pub(super) fn draw(kind: Kind, specs: &[Option<Spec>], dice: &mut Dice) -> Step 
         Kind::Losses => Step::Lose { engine },
         Kind::Plugins => Step::Plugin { engine, for_ms: span(dice) },
         Kind::Kills => Step::Kill { after: dice.below(2) * dice.below(12), torn: dice.percent(50), down_ms: span(dice) },
-        Kind::Reboots => Step::Reboot { down_ms: 1_000 + span(dice) },
+        Kind::Reboots => Step::Reboot { after: dice.below(2) * dice.below(12), torn: dice.percent(50), down_ms: 1_000 + span(dice) },
         Kind::Close => Step::Close { force: dice.percent(30), down_ms: span(dice) },
         Kind::Suspends => Step::Suspend { for_ms: span(dice) * dice.below(100) },
         Kind::Walls => {

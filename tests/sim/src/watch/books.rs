@@ -8,7 +8,7 @@ use crate::world::Part;
 impl Books {
     fn keep(&mut self, saved: &Saved) {
         match saved {
-            Saved::NextRun(_) => {}
+            Saved::NextRun(_) | Saved::Reserve(_) => {}
             Saved::Task(run, Some(record)) => drop(self.tasks.insert(*run, record.clone())),
             Saved::Task(run, None) => {
                 self.tasks.remove(run);
@@ -75,6 +75,10 @@ impl Watch {
             Saved::NextRun(run) if *run <= self.next_run => broken("I1", format!("the next run was {} and becomes {run}", self.next_run)),
             Saved::NextRun(run) => {
                 self.next_run = *run;
+                Ok(())
+            }
+            Saved::Reserve(run) => {
+                self.reserve = *run;
                 Ok(())
             }
             Saved::Task(run, Some(record)) if record.stage == Stage::Intent && !self.durable.tasks.contains_key(run) => {

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::{Exit, Phase, Run};
 
+/// The engine whose tasks fall with the machine; the other one's it starts, or remembers, by itself.
+pub(super) const FALLS: usize = 0;
+
 /// What an engine knows of one task.
 #[derive(Debug, Clone)]
 pub(super) struct Task {

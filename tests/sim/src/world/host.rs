@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use hostler_core::{Action, Core, Event, Notice, Phase, Run, Saved, SlotRecord, Time, Verdict};
-use hostler_ledger::{self as ledger, HandleRecord};
+use hostler_ledger::{self as ledger, Ahead, HandleRecord};
 use hostler_store::Txn;
 
 use super::calls::{Call, News};
-use super::{Due, World};
+use super::engine::FALLS;
+use super::{Due, Fuse, World};
 use crate::dice::Dice;
 use crate::faults::Kind;
 use crate::story::ENGINES;
@@ -20,6 +21,7 @@ const PATIENCE_MS: u64 = 180_000;
 
 pub(super) struct Host {
     pub(super) core: Core,
+    ahead: Ahead,
     pub(super) generation: u64,
     /// Lives whose handle is known.
     pub(super) handles: BTreeSet<Run>,
@@ -44,6 +46,8 @@ pub(super) struct Decision {
     pub(super) parts: Vec<(Time, Part)>,
     effects: Vec<Action>,
     pub(super) verdicts: Vec<(Run, String, Verdict)>,
+    /// It outlives the host, and not yet the machine.
+    written: bool,
 }
 
 /// One record or one notice.
@@ -58,12 +62,16 @@ impl World<'_> {
     pub(super) fn moves(&mut self) -> bool {
         match &mut self.fuse {
             None => self.host.is_some(),
-            Some((0, _)) => {
+            Some(Fuse { moves: 0, machine: false, .. }) => {
                 self.kill_host();
                 false
             }
-            Some((moves, _)) => {
-                *moves -= 1;
+            Some(Fuse { moves: 0, machine: true, .. }) => {
+                self.reboot();
+                false
+            }
+            Some(fuse) => {
+                fuse.moves -= 1;
                 self.host.is_some()
             }
         }
@@ -80,9 +88,11 @@ impl World<'_> {
         self.judge(judged);
         self.people_recall(&memory.remembered);
         self.life += 1;
+        let ahead = Ahead::new(&memory.remembered);
         let core = Core::restore(self.story.config.clone(), self.now(), memory.remembered);
         self.host = Some(Host {
             core,
+            ahead,
             generation: memory.generation,
             handles: memory.handles.into_keys().collect(),
             actions: VecDeque::new(),
@@ -109,12 +119,18 @@ impl World<'_> {
         self.carry_out();
     }
 
-    /// kill -9: what was decided and not committed never was; engines may finish what they were doing.
+    /// kill -9: what was decided and not written never was; engines may finish what they were doing.
     pub(super) fn kill_host(&mut self) {
-        let torn = self.fuse.take().is_some_and(|(_, torn)| torn);
+        self.end_host(false);
+    }
+
+    /// The end of the host, perhaps with that of the machine, which loses what was written and not synced.
+    pub(super) fn end_host(&mut self, machine: bool) {
+        let torn = self.fuse.take().is_some_and(|fuse| fuse.torn);
         let Some(host) = self.host.take() else { return };
+        self.watch.nothing_is_written();
         self.note(|| format!("the host is killed{}", if host.waiting.is_some() { ", and was committing" } else { "" }));
-        if let Some(decision) = host.waiting.filter(|_| torn) {
+        if let Some(decision) = host.waiting.filter(|decision| torn || (decision.written && !machine)) {
             // It had reached the disk, and nobody was told.
             if let Ok(first) = self.disk.commit(decision.txn.clone()) {
                 let judged =
@@ -288,8 +304,13 @@ impl World<'_> {
         if host.waiting.is_some() {
             return;
         }
-        let mut decision =
-            Decision { txn: std::mem::take(&mut host.next), parts: Vec::new(), effects: Vec::new(), verdicts: std::mem::take(&mut host.verdicts) };
+        let mut decision = Decision {
+            txn: std::mem::take(&mut host.next),
+            parts: Vec::new(),
+            effects: Vec::new(),
+            verdicts: std::mem::take(&mut host.verdicts),
+            written: false,
+        };
         let wall = u64::try_from(self.wall_ms).unwrap_or(0);
         for (at, action) in std::mem::take(&mut host.actions) {
             match action {
@@ -297,6 +318,7 @@ impl World<'_> {
                     if let Saved::Task(run, None) = &saved {
                         host.handles.remove(run);
                     }
+                    host.ahead.saves(&saved);
                     decision.txn = ledger::save(decision.txn, saved.clone());
                     decision.parts.push((at, Part::Saved(saved)));
                 }
@@ -329,15 +351,41 @@ impl World<'_> {
         if !self.moves() {
             return;
         }
-        if self.at < self.disk.full_until {
+        let Some(is_written) = self.host.as_ref().and_then(|host| host.waiting.as_ref()).map(|decision| decision.written) else { return };
+        if !is_written && self.at < self.disk.full_until {
             let life = self.life;
             return self.later(COMMIT_AGAIN_MS, Due::Commit { life });
+        }
+        if !is_written && self.dice(34, 0, 0).percent(self.rate(Kind::Disk).max(self.rate(Kind::Reboots))) {
+            return self.written();
         }
         let Some(decision) = self.host.as_mut().and_then(|host| host.waiting.take()) else { return };
         match self.disk.commit(decision.txn.clone()) {
             Ok(first) => self.go_on(decision, first),
             Err(error) => self.fail("I8", format!("the store refuses what the core decided: {error}")),
         }
+    }
+
+    /// It is written, and the sync takes its time: what may, begins.
+    fn written(&mut self) {
+        let Some(host) = &mut self.host else { return };
+        let Some(decision) = &mut host.waiting else { return };
+        decision.written = true;
+        let ahead = host.ahead;
+        let may_begin =
+            |effect: &mut Action| matches!(effect, Action::Start { run, spec, .. } if ahead.may_begin(*run, spec.backend.plugin == ENGINES[FALLS]));
+        let early: Vec<Action> = decision.effects.extract_if(.., may_begin).collect();
+        self.watch.written(&decision.parts);
+        for effect in early {
+            if !self.moves() {
+                return;
+            }
+            self.judge_effect(&effect);
+            self.begin(effect);
+        }
+        let (life, reach) = (self.life, if self.at < self.disk.slow_until { 3_000 } else { 30 });
+        let sync = self.dice(35, 0, 0).below(reach);
+        self.later(sync, Due::Commit { life });
     }
 
     /// It is durable: everything else is begun, and what came meanwhile is heard.
@@ -349,6 +397,10 @@ impl World<'_> {
                     format!("      {} {:?} run {}: {:?}: {}", notice.service, notice.replica, notice.run.unwrap_or(0), notice.kind, notice.message)
                 }
             });
+        }
+        self.watch.nothing_is_written();
+        if let Some(host) = &mut self.host {
+            host.ahead.durable();
         }
         let engines = &self.engines;
         let judged = self.watch.committed(&decision.parts, decision.verdicts, first_event, |run| engines.iter().any(|engine| engine.is_alive(run)));
@@ -410,6 +462,7 @@ impl World<'_> {
 fn kept(saved: &Saved) -> String {
     match saved {
         Saved::NextRun(run) => format!("        keeps that run {run} is next"),
+        Saved::Reserve(run) => format!("        keeps runs below {run} ready"),
         Saved::Task(run, None) => format!("        forgets run {run}"),
         Saved::Task(run, Some(record)) => format!("        keeps run {run} of {}.{}: {:?}", record.service, record.replica, record.stage),
         Saved::Slot(name, replica, None) => format!("        forgets {name}.{replica}"),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use hostler_core::{Event, Exit, Kind, ServiceName, Starting};
+use hostler_core::{Event, Exit, Kind, Run, ServiceName, Starting};
 
-use super::calls::News;
-use super::{Due, World};
+use super::calls::{Call, News};
+use super::engine::FALLS;
+use super::{Due, Fuse, World};
+use crate::dice::Dice;
 use crate::story::{ENGINES, Edit, Step};
 use crate::watch::Heard;
 
@@ -37,13 +39,19 @@ impl World<'_> {
                 self.later(for_ms, Due::PluginBack { engine });
             }
             Step::Kill { after, torn, down_ms } => {
-                self.fuse = Some((after, torn));
+                self.fuse = Some(Fuse { moves: after, torn, machine: false });
                 self.down_ms = down_ms;
                 if after == 0 {
                     self.kill_host();
                 }
             }
-            Step::Reboot { down_ms } => self.reboot(down_ms),
+            Step::Reboot { after, torn, down_ms } => {
+                self.fuse = Some(Fuse { moves: after, torn, machine: true });
+                self.down_ms = down_ms;
+                if after == 0 || self.host.is_none() {
+                    self.reboot();
+                }
+            }
             Step::Close { force, down_ms } => self.close_host(force, down_ms),
             Step::Suspend { for_ms } => self.suspend(for_ms),
             Step::Wall { by_ms } => self.wall_jumps(by_ms),
@@ -118,19 +126,28 @@ impl World<'_> {
         self.people_apply(Starting::New);
     }
 
-    fn reboot(&mut self, down_ms: u64) {
-        self.fuse = None;
-        self.down_ms = down_ms;
-        if self.host.is_some() {
-            self.kill_host();
+    /// The power fails: what was not synced may be lost, and so is every task of an engine that does not outlive the machine.
+    pub(super) fn reboot(&mut self) {
+        // What was on its way to such an engine may have reached it, for a moment.
+        let (seed, boot) = (self.story.seed, self.boot);
+        let reached = self.queue.iter().filter_map(|((at, sequence), due)| match due {
+            Due::Effect { call: Call::Start { run, engine: FALLS, .. }, .. } => {
+                Dice::of(&[seed, 33, boot, *at, *sequence]).percent(50).then_some(*run)
+            }
+            _ => None,
+        });
+        let reached: Vec<Run> = reached.collect();
+        if let Some(run) = reached.into_iter().find(|run| !self.engines[FALLS].started.insert(*run)) {
+            self.fail("I1", format!("run {run} is started twice"));
         }
+        self.end_host(true);
         self.note(|| "the machine is started again".to_owned());
         self.queue.retain(|_, due| matches!(due, Due::Step(_) | Due::Boot { .. } | Due::PluginBack { .. } | Due::Follow));
         self.boot += 1;
         // The clock of the new boot begins small; whoever comes up is there after a few seconds of it.
         self.ahead = 3_000 - i128::from(self.at);
         let lost = Exit { reason: Some("the machine was started again".to_owned()), ..Exit::default() };
-        self.engines[0].tasks.clear();
+        self.engines[FALLS].tasks.clear();
         self.engines[1].tasks.values_mut().filter(|task| task.ended.is_none()).for_each(|task| task.ended = Some(lost.clone()));
         self.watch.rebooted();
     }

@@ -9,6 +9,8 @@ use hostler_core::{Remembered, Run, Saved, ServiceName, SlotRecord, TaskRecord, 
 pub struct Store {
     /// No run number below this one may be used again.
     pub next_run: Run,
+    /// Where the next boot of the machine begins to count.
+    pub reserved: Run,
     /// What is wanted.
     pub wanted: BTreeMap<ServiceName, Wanted>,
     /// Every slot.
@@ -35,6 +37,10 @@ impl Store {
                 assert!(run > self.next_run, "run numbers only grow");
                 self.next_run = run;
             }
+            Saved::Reserve(run) => {
+                assert!(run > self.reserved, "reserves only grow");
+                self.reserved = run;
+            }
             Saved::Task(run, Some(record)) => {
                 self.tasks.insert(run, record);
             }
@@ -54,6 +60,7 @@ impl Store {
     pub fn remembered(&self, same_boot: bool) -> Remembered {
         Remembered {
             next_run: self.next_run,
+            reserved: self.reserved,
             wanted: self.wanted.iter().map(|(name, wanted)| (name.clone(), wanted.clone())).collect(),
             slots: self.slots.iter().map(|((name, replica), record)| (name.clone(), *replica, record.clone())).collect(),
             tasks: self.tasks.iter().map(|(run, record)| (*run, record.clone())).collect(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hostler_keeper::protocol::{Decoder, EVENT_ID, Event, Frame, Request, Response, encode};
+use hostler_keeper::protocol::{Decoder, EVENT_ID, Event, Frame, Process, Request, Response, encode};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, oneshot};
 
@@ -19,6 +19,7 @@ pub(super) struct Connection {
     stream: UnixStream,
     next_id: AtomicU64,
     waiting: Mutex<Waiting>,
+    ended: Mutex<Ended>,
     /// Bytes that the socket did not take at once.
     backlog: Mutex<Vec<u8>>,
     unsent: Notify,
@@ -28,6 +29,40 @@ pub(super) struct Connection {
 struct Waiting {
     by_id: HashMap<u64, oneshot::Sender<Answer>>,
     closed: bool,
+}
+
+/// What the keeper told of processes that have ended: nothing about them changes any more until they are forgotten, so that whoever
+/// looks at one, as everybody does who hears of its end, need not ask. Gone with the connection.
+#[derive(Default)]
+struct Ended(HashMap<String, Process>);
+
+/// More are asked for again.
+const ENDED: usize = 4_096;
+
+impl Ended {
+    fn hear(&mut self, event: &Event) {
+        if let Event::Exited { key, process: Some(process), .. } = event {
+            if self.0.len() >= ENDED {
+                self.0.clear();
+            }
+            self.0.insert(key.clone(), process.as_ref().clone());
+        }
+    }
+
+    /// The answer, where all that is asked for is known; what a request may change is known no more.
+    fn answer(&mut self, request: &Request) -> Option<Response> {
+        match request {
+            Request::Inspect { keys } => {
+                let found: Option<Vec<_>> = keys.iter().map(|key| self.0.get(key).cloned().map(Some)).collect();
+                found.map(Response::Processes)
+            }
+            Request::Forget { key } | Request::Spawn { key, .. } => {
+                self.0.remove(key);
+                None
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Forgets a question whose asker is gone.
@@ -52,6 +87,7 @@ impl Connection {
             stream: UnixStream::from_std(stream)?,
             next_id: AtomicU64::new(EVENT_ID + 1),
             waiting: Mutex::default(),
+            ended: Mutex::default(),
             backlog: Mutex::default(),
             unsent: Notify::new(),
         })
@@ -59,6 +95,9 @@ impl Connection {
 
     /// Sends a request and waits for its answer. Dropping the wait does not take the request back.
     pub(super) async fn request(&self, request: &Request) -> Answer {
+        if let Some(response) = self.lock_ended().answer(request) {
+            return Ok((response, Vec::new()));
+        }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let (tell, answer) = oneshot::channel();
         {
@@ -114,7 +153,10 @@ impl Connection {
     fn hear(&self, frame: Frame, on_event: &mut impl FnMut(Event)) {
         if frame.id == EVENT_ID {
             match frame.message() {
-                Ok(event) => on_event(event),
+                Ok(event) => {
+                    self.lock_ended().hear(&event);
+                    on_event(event);
+                }
                 Err(error) => tracing::debug!(%error, "an event of the keeper that this host does not know"),
             }
             return;
@@ -153,6 +195,10 @@ impl Connection {
                 }
             }
         }
+    }
+
+    fn lock_ended(&self) -> std::sync::MutexGuard<'_, Ended> {
+        self.ended.lock().expect("no code panics while it holds this lock")
     }
 
     fn lock_waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {

@@ -211,7 +211,7 @@ async fn introduce(connection: &Connection) -> Result<Greeting, KeeperError> {
 
 /// Passes an event on. A key that carries no plugin's name is none of ours.
 fn tell(news: &broadcast::Sender<ExitNews>, event: Event) {
-    let Event::Exited { key, owner, exit } = event;
+    let Event::Exited { key, owner, exit, .. } = event;
     let Some(bare) = key.strip_prefix(&owner).and_then(|rest| rest.strip_prefix('.')) else { return };
     let _ = news.send(ExitNews::Exited { plugin: owner.clone(), key: bare.to_owned(), exit });
 }
