@@ -1,6 +1,7 @@
 //! The commands, one file each: its arguments, and what it does. Each asks the host through the [`Client`](crate::client::Client), and prints.
 
 pub(crate) mod apply;
+pub(crate) mod compile_plugin;
 pub(crate) mod completions;
 pub(crate) mod down;
 pub(crate) mod events;

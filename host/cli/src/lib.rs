@@ -43,6 +43,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     if let Some(dir) = command::keeper::asked_for(&args) {
         return command::keeper::run(dir);
     }
+    if command::compile_plugin::asked_for(&args) {
+        return command::compile_plugin::run();
+    }
     let json = args.iter().any(|word| word == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,

@@ -31,7 +31,7 @@ impl Core {
 
     fn reason(&self, name: &ServiceName) -> Option<Reason<'_>> {
         let service = self.services.get(name)?;
-        let slot = service.slots.values().max_by_key(|slot| (worth_telling(service, slot), std::cmp::Reverse(slot.replica)))?;
+        let slot = service.slots().max_by_key(|slot| (worth_telling(service, slot), std::cmp::Reverse(slot.replica)))?;
         match &slot.state {
             State::Down => self.reason_down(service),
             State::Backoff { until, reason, .. } => Some(Reason::new(format!("waits before a restart: {reason}")).next("restart", Some(*until))),

@@ -289,7 +289,7 @@ impl Core {
     }
 
     pub(crate) fn slot(&mut self, name: &ServiceName, replica: u32) -> Option<&mut Slot> {
-        self.services.get_mut(name)?.slots.get_mut(&replica)
+        self.services.get_mut(name)?.slots.get_mut(&replica).map(Box::as_mut)
     }
 
     /// The slot a life belongs to, when it is the one that goes on there.

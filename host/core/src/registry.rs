@@ -16,7 +16,8 @@ pub(crate) struct Service {
     pub(crate) wanted: Option<Wanted>,
     /// The spec last wanted.
     pub(crate) spec: Arc<Spec>,
-    pub(crate) slots: BTreeMap<u32, Slot>,
+    /// In boxes: a node of the map has room for eleven, and most services have one.
+    pub(crate) slots: BTreeMap<u32, Box<Slot>>,
     pub(crate) outlook: Outlook,
     /// Somebody asked twice: no grace, no waiting, until what leaves now has left.
     pub(crate) forced: bool,
@@ -83,6 +84,11 @@ impl Service {
 
     pub(crate) fn starts_wanted(&self) -> u64 {
         self.wanted.as_ref().map_or(0, |wanted| wanted.starts)
+    }
+
+    /// Every replica's, in their order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.values().map(Box::as_ref)
     }
 
     /// Has somebody asked for this slot since it last began?
@@ -214,7 +220,7 @@ pub(crate) fn holds_back(name: &ServiceName, service: &Service, dependent: &Serv
     if !dependent.former.contains(name) {
         return false;
     }
-    let newest = |service: &Service| service.slots.values().filter_map(|slot| slot.state.life()).map(|life| life.run).max();
+    let newest = |service: &Service| service.slots().filter_map(|slot| slot.state.life()).map(|life| life.run).max();
     let mut lives = dependent.slots.values().filter_map(|slot| slot.state.life());
     lives.any(|life| life.spec.dependencies.iter().any(|edge| edge.service == *name)) && (layers.1, newest(dependent)) > (layers.0, newest(service))
 }
@@ -235,7 +241,7 @@ fn is_stuck(service: &Service, slot: &Slot, services: &Services, away: bool) -> 
 pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, away: bool) -> Outlook {
     let down = down(service, services, closing);
     let count = service.spec.replicas.count;
-    let wanted: Vec<&Slot> = service.slots.values().filter(|slot| slot.replica < count).collect();
+    let wanted: Vec<&Slot> = service.slots().filter(|slot| slot.replica < count).collect();
     let all = |test: &dyn Fn(&Slot) -> bool| !wanted.is_empty() && wanted.len() == count as usize && wanted.iter().all(|slot| test(slot));
     let running = |slot: &Slot| matches!(slot.state, State::Running(_)) && slot.unknown.is_none();
     let done = |slot: &Slot| matches!(&slot.state, State::Completed { exit, .. } if exit.is_success());
@@ -243,11 +249,11 @@ pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, awa
     let runs = || wanted.iter().filter_map(|slot| slot.state.life()).map(|life| life.run);
     let seen = (all(&running)).then(|| runs().min().zip(runs().max())).flatten();
     Outlook {
-        leaving: service.slots.values().any(leaves),
+        leaving: service.slots().any(leaves),
         renewing: down.is_none()
             && wanted.iter().any(|slot| matches!(slot.state, State::Running(_)))
             && wanted.iter().filter(|slot| slot.is_live()).all(|slot| leaves(slot)),
-        live: service.slots.values().any(Slot::is_live),
+        live: service.slots().any(Slot::is_live),
         started: all(&|slot| running(slot) || done(slot)),
         healthy: all(&|slot| done(slot) || (running(slot) && (slot.checks.is_empty() || slot.health() == Health::Healthy))),
         completed: all(&done),

@@ -117,7 +117,7 @@ impl Core {
             slot.state = State::Down;
         }
         slot.memory = record.memory;
-        service.slots.insert(replica, slot);
+        service.slots.insert(replica, Box::new(slot));
     }
 
     fn restore_task(&mut self, run: Run, record: TaskRecord) {
@@ -132,7 +132,7 @@ impl Core {
         let service = self.services.entry(record.service.clone()).or_insert_with(|| removed_service(&record));
         let checks = service.spec.checks.len();
         let spec = Arc::clone(&service.spec);
-        let slot = service.slots.entry(record.replica).or_insert_with(|| Slot::new(record.replica, checks));
+        let slot = service.slots.entry(record.replica).or_insert_with(|| Box::new(Slot::new(record.replica, checks)));
         if record.stage == Stage::Ended {
             slot.ended.push(Ended { run, backend: record.backend, destroy: Asked::default() });
             self.runs.insert(run, (record.service, record.replica));

@@ -89,7 +89,7 @@ impl Core {
             for replica in 0..service.spec.replicas.count {
                 service.slots.entry(replica).or_insert_with(|| {
                     made = true;
-                    Slot::new(replica, checks)
+                    Box::new(Slot::new(replica, checks))
                 });
             }
         }
@@ -368,7 +368,7 @@ impl Core {
         let Some(service) = self.services.get_mut(name) else { return };
         let (removed, count) = (service.wanted.is_none(), service.spec.replicas.count);
         let gone = |slot: &&Slot| (removed || slot.replica >= count) && !slot.is_live() && slot.ended.is_empty();
-        let gone: Vec<(u32, usize)> = service.slots.values().filter(gone).map(|slot| (slot.replica, slot.checks.len())).collect();
+        let gone: Vec<(u32, usize)> = service.slots().filter(gone).map(|slot| (slot.replica, slot.checks.len())).collect();
         for (replica, checks) in gone {
             self.drop_slot(name, replica, checks);
         }

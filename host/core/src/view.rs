@@ -203,7 +203,7 @@ impl Core {
     /// The replicas of one service, without the reasons that [`service`](Core::service) finds; none when it is not there.
     pub fn replicas(&self, name: &str) -> Vec<ReplicaView<'_>> {
         let Some(service) = self.services.get(name) else { return Vec::new() };
-        service.slots.values().map(|slot| self.replica(service, slot)).collect()
+        service.slots().map(|slot| self.replica(service, slot)).collect()
     }
 
     /// A service in one word.
@@ -211,7 +211,7 @@ impl Core {
         let Some(service) = self.services.get(name) else { return Status::NotFound };
         let count = service.spec.replicas.count;
         let parts: Vec<Status> =
-            service.slots.values().filter(|slot| slot.replica < count || slot.is_live()).map(|slot| slot_status(service, slot)).collect();
+            service.slots().filter(|slot| slot.replica < count || slot.is_live()).map(|slot| slot_status(service, slot)).collect();
         let has = |status: Status| parts.contains(&status);
         let order = [Status::Stopping, Status::Failed, Status::Unknown, Status::Unhealthy];
         if let Some(status) = order.into_iter().find(|status| has(*status)) {
@@ -232,11 +232,7 @@ impl Core {
         for _ in 0..=self.services.len() {
             let Some(service) = at else { return true };
             let status = self.status(service.spec.name.as_str());
-            if service.outlook.leaving
-                || service.wanted.is_none()
-                || service.slots.is_empty()
-                || service.slots.values().any(|slot| self.is_moving(slot))
-            {
+            if service.outlook.leaving || service.wanted.is_none() || service.slots.is_empty() || service.slots().any(|slot| self.is_moving(slot)) {
                 return false;
             }
             if !matches!(status, Status::Pending | Status::Scaling) {
@@ -326,7 +322,7 @@ impl Core {
 /// Of its replicas together; of one that ran to its end there is nothing to say.
 pub(crate) fn service_health(service: &Service) -> Health {
     let count = service.spec.replicas.count;
-    let judged = service.slots.values().filter(|slot| slot.replica < count && !matches!(slot.state, State::Completed { .. }));
+    let judged = service.slots().filter(|slot| slot.replica < count && !matches!(slot.state, State::Completed { .. }));
     Health::of_all(judged.map(Slot::health))
 }
 

@@ -17,4 +17,4 @@ mod write;
 
 pub use ahead::Ahead;
 pub use read::{LedgerError, Memory, each, keys, meta, recall};
-pub use write::{HandleRecord, OF_THE_HOST, WantedRecord, event, handle_key, save, to_json, wanted_key};
+pub use write::{HandleRecord, OF_THE_HOST, WantedRecord, Written, event, handle_key, save, to_json, wanted_key};

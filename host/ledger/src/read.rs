@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use hostler_core::{Remembered, Run, ServiceName, SlotRecord, TaskRecord};
 use hostler_store::{Entry, Store, StoreError, Txn};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use crate::write::{HandleRecord, WantedRecord, to_json};
+use crate::write::{HandleRecord, WantedRecord, Written, to_json};
 
 /// Everything a host begins with.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub struct Memory<H> {
     /// What the core goes on with.
     pub remembered: Remembered,
     /// How each service was written.
-    pub written: BTreeMap<ServiceName, Value>,
+    pub written: BTreeMap<ServiceName, Written>,
     /// What finds each life again.
     pub handles: BTreeMap<Run, HandleRecord<H>>,
     /// The number of the newest event.

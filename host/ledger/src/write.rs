@@ -14,7 +14,42 @@ pub struct WantedRecord {
     /// What the core hears.
     pub wanted: Wanted,
     /// As in the file, variables filled in; for the operator's view.
-    pub written: Value,
+    pub written: Written,
+}
+
+/// How a service was written, kept as text: as a tree it would be many times as large.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written(Box<str>);
+
+impl Written {
+    /// The value again.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl Default for Written {
+    fn default() -> Written {
+        Written::from(&Value::Null)
+    }
+}
+
+impl From<&Value> for Written {
+    fn from(value: &Value) -> Written {
+        Written(value.to_string().into())
+    }
+}
+
+impl Serialize for Written {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Written, D::Error> {
+        Value::deserialize(deserializer).map(|value| Written::from(&value))
+    }
 }
 
 /// What finds a task again; `H` is what its backend calls a handle.

@@ -11,6 +11,7 @@ use hostler_wasm::{Call, Plugin};
 use serde_json::Value;
 
 use crate::desk::Desk;
+use crate::ledger::Written;
 use crate::plugins::{PluginTable, Plugins};
 
 /// How long a plugin may take to doubt one service's settings.
@@ -19,7 +20,7 @@ const VALIDATE: Duration = Duration::from_secs(5);
 /// A configuration that may become the wanted one.
 pub(crate) struct Prepared {
     pub(crate) specs: BTreeMap<ServiceName, Spec>,
-    pub(crate) written: BTreeMap<ServiceName, Value>,
+    pub(crate) written: BTreeMap<ServiceName, Written>,
     pub(crate) plugins: PluginTable,
     pub(crate) max_parallel: u32,
     pub(crate) starting: Starting,
@@ -60,7 +61,7 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
     }
     Ok(Prepared {
         specs: read.services,
-        written: read.written,
+        written: read.written.iter().map(|(name, value)| (name.clone(), Written::from(value))).collect(),
         plugins: table,
         max_parallel: read.settings.max_parallel,
         starting: match (request.start, request.start_stopped) {

@@ -7,10 +7,9 @@ use std::sync::Arc;
 use hostler_core::{Core, Run, ServiceName, Time};
 use hostler_wasm::KeeperLink;
 use hostler_wasm::words::Status;
-use serde_json::Value;
 
 use crate::laps::Laps;
-use crate::ledger::HandleRecord;
+use crate::ledger::{HandleRecord, Written};
 use crate::plugins::Plugins;
 
 /// What reads may look at. Only the loop changes it.
@@ -28,7 +27,7 @@ pub(crate) struct Desk {
     /// Why nothing can be committed now.
     pub(crate) trouble: Option<String>,
     /// Each service as it was written.
-    pub(crate) written: BTreeMap<ServiceName, Value>,
+    pub(crate) written: BTreeMap<ServiceName, Written>,
     pub(crate) handles: BTreeMap<Run, HandleRecord>,
     /// What the backend last said of each life.
     pub(crate) seen: BTreeMap<Run, Status>,

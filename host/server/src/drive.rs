@@ -14,6 +14,7 @@ use crate::act::Actor;
 use crate::clock;
 use crate::desk::Desk;
 use crate::ledger::{self, Ahead, HandleRecord};
+use crate::memory;
 use crate::message::{Change, Message, News};
 use crate::operator::Operator;
 
@@ -33,6 +34,8 @@ pub(crate) struct Driver {
     pub(crate) next: Txn,
     /// Heard while nothing could be committed.
     pub(crate) backlog: VecDeque<Message>,
+    /// Messages heard since memory was last given back.
+    pub(crate) heard: usize,
     /// The host ends after this round.
     pub(crate) leaving: bool,
 }
@@ -45,6 +48,10 @@ struct Committing {
 
 /// How many messages one round hears at most, so that a commit is never far away.
 const MESSAGES_PER_ROUND: usize = 4_096;
+/// After so many messages memory is given back, as soon as it is quiet.
+pub(crate) const BURST: usize = 1_000;
+/// Nothing to hear and nothing due for so long is quiet.
+const QUIET: Duration = Duration::from_secs(2);
 /// How long to wait before a commit that failed is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -66,6 +73,12 @@ impl Driver {
                 message = next_message(&mut self.backlog, &mut self.inbox) => self.hear_all(message).await,
                 // 2. Something is due.
                 () = sleep_until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
+                // 3. Nothing is, after a burst.
+                () = tokio::time::sleep(QUIET), if self.heard >= BURST => {
+                    self.heard = 0;
+                    // Nobody waits for it.
+                    drop(tokio::task::spawn_blocking(memory::give_back));
+                }
             }
         }
         self.operator.finish();
@@ -77,9 +90,11 @@ impl Driver {
             return;
         };
         self.hear(first).await;
+        self.heard += 1;
         for _ in 1..MESSAGES_PER_ROUND {
             let Some(message) = self.backlog.pop_front().or_else(|| self.inbox.try_recv().ok()) else { break };
             self.hear(message).await;
+            self.heard += 1;
         }
     }
 

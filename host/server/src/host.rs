@@ -10,14 +10,15 @@ use hostler_api::{ApplyRequest, Code, Failure, routes};
 use hostler_core::{Config, Core, Event, Time};
 use hostler_keeper::protocol::Request;
 use hostler_store::{Memory, Sqlite, Store, StoreError};
-use hostler_wasm::{ExitNews, KeeperLink, PoolOptions, RestartHook, Runtime, RuntimeOptions};
+use hostler_wasm::{ExitNews, KeeperLink, RestartHook, Runtime, RuntimeOptions};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::act::Actor;
 use crate::clock;
+use crate::compiler;
 use crate::desk::Desk;
-use crate::drive::Driver;
+use crate::drive::{BURST, Driver};
 use crate::http::{self, Door};
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
@@ -49,7 +50,8 @@ pub struct HostOptions {
     pub state_dir: PathBuf,
     /// Plugins in the program itself.
     pub built_ins: BuiltIns,
-    /// The program that is the keeper when called as `PROGRAM keeper --dir DIR`.
+    /// The program that is the keeper when called as `PROGRAM keeper --dir DIR`, and compiles plugins when called as `PROGRAM compile-plugin`
+    /// ([`compile_plugin`](crate::compile_plugin)).
     pub exe: PathBuf,
     /// What remembers.
     pub store: StoreEngine,
@@ -185,7 +187,8 @@ impl Host {
             keeper: Some(Arc::clone(&keeper)),
             state: Some(Arc::new(PluginState::new(Arc::clone(&store)))),
             sink: Arc::new(Sink::new(outbox.clone())),
-            pool: PoolOptions::default(),
+            pool: compiler::pool(),
+            compiler: Some(compiler::compiler(&options.exe)),
         })
         .map_err(|error| HostError::Start(error.to_string()))?;
         let plugins = Arc::new(Plugins::new(runtime, options.built_ins));
@@ -252,6 +255,8 @@ impl Host {
             rounds,
             next: memory.boot,
             backlog: VecDeque::new(),
+            // Starting is a burst of its own.
+            heard: BURST,
             leaving: false,
         };
         let waking = tokio::spawn(wake_on_exits(Arc::clone(&keeper), outbox.clone()));

@@ -11,6 +11,7 @@ use hostler_core::ServiceName;
 use hostler_store::view::{ServiceView, View};
 
 use crate::desk::Desk;
+use crate::ledger::Written;
 use crate::speak::{self, Past};
 
 /// What has changed is written this much later, once: a start alone changes a service three times.
@@ -27,7 +28,7 @@ struct Waiting {
 }
 
 struct Show {
-    written: serde_json::Value,
+    written: Written,
     state: hostler_api::ServiceDetail,
     pid: Option<u32>,
 }
@@ -128,7 +129,7 @@ fn take_after(shows: &mut BTreeMap<ServiceName, Option<Show>>, last: Option<&Ser
 }
 
 fn files(name: &ServiceName, show: &Show) -> ServiceView {
-    let config = serde_json::json!({ "services": { name.as_str(): &show.written } });
+    let config = serde_json::json!({ "services": { name.as_str(): show.written.value() } });
     ServiceView {
         config_yaml: serde_saphyr::to_string(&config).unwrap_or_else(|error| format!("# cannot be written as YAML: {error}\n")),
         state_json: serde_json::to_string_pretty(&show.state).unwrap_or_default() + "\n",

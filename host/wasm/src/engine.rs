@@ -53,6 +53,11 @@ impl Engine {
     }
 }
 
+/// An engine that only compiles, for [`Engine`]s with this pool.
+pub(crate) fn compiling(pool: &PoolOptions) -> Result<wasmtime::Engine, String> {
+    wasmtime::Engine::new(&config(pool)).map_err(|error| format!("{error:#}"))
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.shared.running.fetch_sub(1, Ordering::SeqCst);

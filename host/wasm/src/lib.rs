@@ -24,6 +24,7 @@ mod bindings;
 mod cache;
 mod call;
 mod capability;
+mod compiler;
 mod engine;
 mod error;
 mod function;
@@ -41,6 +42,7 @@ pub mod words;
 
 pub use call::Call;
 pub use capability::processes::{ExitNews, KeeperError, KeeperLink, RestartHook};
+pub use compiler::{Compiler, compile};
 pub use engine::PoolOptions;
 pub use error::{CallError, Failure, FaultText, NextMove, ProblemText};
 pub use grant::{Capability, CommandsGrant, Grants, HttpGrant, Private, ProcessesGrant, ProgramArgs, ProgramRule, StateGrant, TcpGrant, stanza_for};

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use crate::cache::Cache;
 use crate::capability::{CallState, Capabilities};
 use crate::error::{CallError, ProblemText};
 use crate::grant::{Capability, Grants, Import, import, needed, stanza_for};
@@ -282,16 +283,33 @@ fn revision(digest: &str, grants: &Grants, config: &Value) -> String {
 }
 
 async fn compile(runtime: &Arc<Runtime>, source: &PluginSource, digest: &str) -> Result<Component, LoadError> {
-    let (on_thread, bytes, digest) = (Arc::clone(runtime), source.bytes.clone(), digest.to_owned());
-    let compiling =
-        tokio::task::spawn_blocking(move || on_thread.cache.component(&on_thread.engine.wasmtime, &digest, &bytes).map(|(component, _)| component));
-    let why = match tokio::time::timeout(COMPILE_DEADLINE, compiling).await {
-        Ok(Ok(Ok(component))) => return Ok(component),
-        Ok(Ok(Err(error))) => format!("{error:#}"),
-        Ok(Err(_)) => "the compiler gave up".to_owned(),
-        Err(_) => format!("not done after {COMPILE_DEADLINE:?}"),
+    let compiling = async {
+        if let Some(component) = with_cache(runtime, digest, |cache, engine, digest| cache.get(engine, digest)).await? {
+            return Ok(component);
+        }
+        let code = match &runtime.compiler {
+            Some(compiler) => compiler.run(&source.bytes).await?,
+            None => {
+                let bytes = source.bytes.clone();
+                with_cache(runtime, digest, move |_, engine, _| engine.precompile_component(&bytes)).await?.map_err(|error| format!("{error:#}"))?
+            }
+        };
+        with_cache(runtime, digest, move |cache, engine, digest| cache.put(engine, digest, &code)).await?.map_err(|error| format!("{error:#}"))
     };
-    Err(LoadError::Compile { name: source.name.clone(), origin: source.origin.clone(), why })
+    let compiled = tokio::time::timeout(COMPILE_DEADLINE, compiling).await;
+    let compiled = compiled.unwrap_or_else(|_| Err(format!("not done after {COMPILE_DEADLINE:?}")));
+    compiled.map_err(|why| LoadError::Compile { name: source.name.clone(), origin: source.origin.clone(), why })
+}
+
+/// Works on a thread where waiting for the disk and the compiler is fine.
+async fn with_cache<T: Send + 'static>(
+    runtime: &Arc<Runtime>,
+    digest: &str,
+    work: impl FnOnce(&Cache, &wasmtime::Engine, &str) -> T + Send + 'static,
+) -> Result<T, String> {
+    let (on_thread, digest) = (Arc::clone(runtime), digest.to_owned());
+    let worked = tokio::task::spawn_blocking(move || work(&on_thread.cache, &on_thread.engine.wasmtime, &digest)).await;
+    worked.map_err(|_| "the compiler gave up".to_owned())
 }
 
 fn shape(runtime: &Runtime, component: &Component, name: &str) -> Result<Shape, LoadError> {

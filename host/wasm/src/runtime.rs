@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::capability::http::Transport;
 use crate::capability::processes::KeeperLink;
+use crate::compiler::Compiler;
 use crate::engine::{Engine, PoolOptions};
 use crate::hooks::{PluginSink, StateStore};
 use crate::load::{LoadError, PluginSource};
@@ -25,6 +26,8 @@ pub struct RuntimeOptions {
     pub sink: Arc<dyn PluginSink>,
     /// How many calls at a time, and how large.
     pub pool: PoolOptions,
+    /// Who compiles what is not in the cache; without one it is compiled here, and what that takes stays with this process.
+    pub compiler: Option<Compiler>,
 }
 
 /// Why there is no runtime.
@@ -45,6 +48,7 @@ pub enum Error {
 pub struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) cache: Cache,
+    pub(crate) compiler: Option<Compiler>,
     pub(crate) shared: Shared,
 }
 
@@ -62,7 +66,7 @@ impl Runtime {
     ///
     /// Reserves address space for the pool (none of it is touched yet) and starts one thread, which sleeps while no call runs.
     pub fn new(options: RuntimeOptions) -> Result<Arc<Runtime>, Error> {
-        let RuntimeOptions { cache_dir, owner, keeper, state, sink, pool } = options;
+        let RuntimeOptions { cache_dir, owner, keeper, state, sink, pool, compiler } = options;
         let tag =
             !owner.is_empty() && owner.len() <= 32 && owner.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !tag {
@@ -71,6 +75,7 @@ impl Runtime {
         Ok(Arc::new(Runtime {
             engine: Engine::new(pool).map_err(Error::Engine)?,
             cache: Cache::open(&cache_dir).map_err(Error::Cache)?,
+            compiler,
             shared: Shared { owner, keeper, state, sink, transport: Arc::new(Transport::new()) },
         }))
     }

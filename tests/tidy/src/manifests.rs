@@ -8,6 +8,7 @@ use crate::{Problem, Tree};
 const OWN_LINTS: &[(&str, &str)] = &[
     ("host/wasm", "loading compiled code is unsafe in wasmtime; `unsafe_code` is `deny` there, and two modules allow it"),
     ("host/keeper", "`pre_exec` is unsafe; `unsafe_code` is `deny` there, and one module allows it"),
+    ("host/server", "giving memory back is unsafe; `unsafe_code` is `deny` there, and one module allows it"),
     ("tests/disk", "standing before the C library's calls is unsafe; `unsafe_code` is `deny` there, and one module allows it"),
 ];
 

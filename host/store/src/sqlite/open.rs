@@ -247,14 +247,17 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     }
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;").map_err(failed)?;
+    connection
+        .execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -256;")
+        .map_err(failed)?;
     Ok(connection)
 }
 
 /// As it is until [`Log::sync`] has seen the log.
 fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> {
     let _mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;")?;
+    // The writer sees the same pages again and again; whoever reads has the kernel's cache.
+    connection.execute_batch("PRAGMA cache_size = -1024; PRAGMA shrink_memory; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;")?;
     if let Some(pages) = options.max_pages {
         let _limit: u32 = connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0))?;
     }

@@ -92,6 +92,7 @@ impl Host {
             state: Some(Arc::new(MemoryState::default())),
             sink: Arc::clone(&heard) as Arc<dyn PluginSink>,
             pool,
+            compiler: None,
         };
         Host { runtime: Runtime::new(options).expect("a runtime"), heard, dir }
     }
