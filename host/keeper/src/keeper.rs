@@ -20,6 +20,7 @@ use rustix::process::Rlimit;
 use crate::cgroup::{Cgroups, Group};
 use crate::clock;
 use crate::journal::{Journal, JournalError};
+use crate::launch::Slots;
 use crate::log::{Limits, Writer};
 use crate::pipes::{Peephole, Pipe};
 use crate::protocol::{Event, Response};
@@ -112,7 +113,8 @@ impl Error {
 /// three standard ones. What else it inherited is closed; its session, working directory and signal handlers change, and it forks.
 pub fn run(options: Options) -> Result<ExitReason, Error> {
     crate::launch::close_inherited().map_err(Error::system("inherited descriptors"))?;
-    let mut keeper = Keeper::open(options)?;
+    let slots = Slots::reserve().map_err(Error::system("/dev/null"))?;
+    let mut keeper = Keeper::open(options, slots)?;
     keeper.recover()?;
     keeper.listen()?;
     keeper.turn_until_told()
@@ -133,6 +135,7 @@ struct Keeper {
     cgroups: Cgroups,
     /// What we were started with, for the children; ours is raised.
     open_files: Rlimit,
+    slots: Slots,
     epoll: OwnedFd,
     door: Option<Door>,
     signals: Signals,
@@ -229,7 +232,7 @@ mod token {
 }
 
 impl Keeper {
-    fn open(options: Options) -> Result<Keeper, Error> {
+    fn open(options: Options, slots: Slots) -> Result<Keeper, Error> {
         let dir = household::prepare(&options.dir)?;
         let options = Options { dir, ..options };
         let lock = household::lock(&options.dir)?;
@@ -252,6 +255,7 @@ impl Keeper {
             started_at: clock::unix_ms(),
             cgroups,
             open_files,
+            slots,
             epoll,
             door: None,
             signals,

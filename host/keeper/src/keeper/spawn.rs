@@ -70,7 +70,7 @@ impl Keeper {
         };
         let marker = task::marker(self.journal.instance(), &intent);
         let with = Surroundings { marker, out, err, cgroups: entrances, open_files: self.open_files, user };
-        match launch::start(command, with) {
+        match launch::start(command, with, &mut self.slots) {
             Ok(pid) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, pid)),
             Err(error) => {
                 self.abandon(&ids);
