@@ -147,7 +147,7 @@ struct Keeper {
     tasks: BTreeMap<String, Task>,
     /// Pids of our own children that lead a task.
     leaders: HashMap<i32, String>,
-    /// Keys of adopted leaders, by the number their pidfd is watched under.
+    /// Keys of leaders, by the number their pidfd is watched under.
     watches: HashMap<u64, String>,
     pipes: BTreeMap<u64, Pipe>,
     /// Pipes that may have more, in turn.
@@ -156,11 +156,15 @@ struct Keeper {
     writers: HashMap<String, OpenLog>,
     peephole: Peephole,
     timers: BTreeSet<(u64, Timer)>,
+    /// [`Timer::Burial`] is among them.
+    has_burial: bool,
     /// [`Timer::Chores`] is among them.
     has_chores: bool,
     /// The machine's processes as last seen, and as seen before that.
     looks: [Option<Look>; 2],
     turn: u64,
+    /// The turn in which all our children were last seen to be leaders of tasks.
+    no_strays_in: Option<u64>,
     /// Cgroups that the kernel was not ready to part with.
     litter: Vec<Group>,
     /// What subscribers hear at the end of this turn.
@@ -183,10 +187,10 @@ struct Signals {
     terminate: UnixStream,
 }
 
-/// The pairs of pipes: those in use, with how many of the two are, and those that can be used again.
+/// The pairs of pipes: those in use, with the ids of those of the two that are, and those that can be used again.
 #[derive(Default)]
 struct Pairs {
-    used: BTreeMap<u64, u8>,
+    used: BTreeMap<u64, Vec<u64>>,
     free: Vec<u64>,
 }
 
@@ -203,6 +207,8 @@ enum Timer {
     Stop(String),
     /// A half line of this size has waited in a pipe.
     HalfLine(u64, usize),
+    /// Bury the children that have ended.
+    Burial,
     /// Sync the journal, and try again what could not be done: to write to a full disk, to remove cgroups, to let clients in.
     Chores,
 }
@@ -271,9 +277,11 @@ impl Keeper {
             writers: HashMap::new(),
             peephole: Peephole::new().map_err(Error::system("pipe"))?,
             timers: BTreeSet::new(),
+            has_burial: false,
             has_chores: false,
             looks: [None, None],
             turn: 0,
+            no_strays_in: None,
             litter: Vec::new(),
             events: Vec::new(),
             leaving: None,

@@ -15,7 +15,7 @@ use crate::user::{self, User};
 
 mod child;
 
-pub(crate) use child::{Slots, close_inherited};
+pub(crate) use child::{Born, Slots, close_inherited};
 
 /// The variable that marks every process of a tree, as far as it keeps its environment.
 pub(crate) const MARKER: &str = "HOSTLER_TASK";
@@ -65,7 +65,7 @@ pub(crate) fn check(command: &Command) -> Result<Option<User>, Refusal> {
 }
 
 /// Starts it; the identity of the child is for the caller to read before it is reaped.
-pub(crate) fn start(command: &Command, with: Surroundings, slots: &mut Slots) -> io::Result<i32> {
+pub(crate) fn start(command: &Command, with: Surroundings, slots: &mut Slots) -> io::Result<Born> {
     let text = |text: String| CString::new(text).map_err(io::Error::from);
     let args = std::iter::once(&command.program).chain(&command.args);
     // of two values of one name the last one counts, and the marker is ours to give

@@ -128,6 +128,20 @@ impl Process {
     }
 }
 
+/// The children of this process, zombies included; nothing where the kernel keeps no such list.
+///
+/// None is missing that was there at the beginning: a child leaves the list when it is waited for, and who could is reading.
+pub(crate) fn own_children() -> Option<Vec<i32>> {
+    // of the first thread: it begets all of them, and is given all orphans
+    let text = std::fs::read_to_string(format!("/proc/self/task/{}/children", own_pid())).ok()?;
+    text.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
+}
+
+/// Is it there, and no zombie?
+pub(crate) fn is_living(pid: i32) -> bool {
+    identity::stat(pid).is_some_and(|stat| identity::is_alive(&stat))
+}
+
 fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }

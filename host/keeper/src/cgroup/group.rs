@@ -89,6 +89,12 @@ impl Group {
         self.memory.is_some()
     }
 
+    /// Removes the directory that knows the members, which the kernel does only if nobody is in it and none is below it. So this is the cheapest proof that
+    /// nothing of the tree is alive, and one without a gap.
+    pub(crate) fn has_vanished(&self) -> bool {
+        self.members.as_ref().is_some_and(|(dir, _)| std::fs::remove_dir(dir).is_ok())
+    }
+
     /// Removes the directories; `false` when the kernel still holds one, because a member has not quite vanished.
     pub(crate) fn remove(&self) -> bool {
         self.dirs().into_iter().filter(|dir| !remove_tree(dir)).count() == 0

@@ -57,15 +57,17 @@ impl Keeper {
             let (flags, data) = (event.flags, event.data.u64());
             let id = data & !token::KIND;
             match data & token::KIND {
-                token::CHILD => drain(&mut self.signals.child),
+                token::CHILD => {
+                    drain(&mut self.signals.child);
+                    self.plan_burial();
+                }
                 token::TERMINATE => self.terminated(),
-                token::WATCH => self.adopted_ended(id),
+                token::WATCH => self.watched_ended(id),
                 token::PIPE => self.pipe_is_ready(id, flags.contains(EventFlags::HUP)),
                 token::CONNECTION => asked.push((id, flags)),
                 _ => asked.push((0, flags)),
             }
         }
-        self.reap();
         for (id, flags) in asked {
             if id == 0 {
                 self.accept();
@@ -147,7 +149,7 @@ impl Keeper {
         }
     }
 
-    fn move_output(&mut self) {
+    pub(super) fn move_output(&mut self) {
         for _ in 0..self.busy.len().min(PIPES_PER_TURN) {
             if let Some(id) = self.busy.pop_front() {
                 self.pipe_turn(id);
@@ -164,6 +166,7 @@ impl Keeper {
             match self.timers.pop_first() {
                 Some((deadline, Timer::Stop(key))) => self.stop_timer(&key, deadline),
                 Some((_, Timer::HalfLine(pipe, size))) => self.unclog(pipe, size),
+                Some((_, Timer::Burial)) => self.bury(),
                 Some((_, Timer::Chores)) => self.do_chores(),
                 None => break,
             }
@@ -240,7 +243,7 @@ impl Keeper {
 
     /// Is all that a shutdown waits for done?
     fn leaves_now(&mut self) -> Option<ExitReason> {
-        if self.tasks.values().any(|task| task.is_running() || task.stop.is_some()) {
+        if self.leaving.is_none() || self.tasks.values().any(|task| task.is_running() || task.stop.is_some()) {
             return None;
         }
         let Leaving { reason, waiters } = self.leaving.take()?;

@@ -13,7 +13,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::{DupFlags, Errno, dup3};
 use rustix::process::{Resource, Rlimit, chdir, setrlimit, setsid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -93,6 +93,13 @@ pub(super) struct Child {
     pub(super) directory: CString,
 }
 
+/// A child that has become its program.
+pub(crate) struct Born {
+    pub(crate) pid: i32,
+    /// Readable when it has ended.
+    pub(crate) pidfd: OwnedFd,
+}
+
 /// What the child sees of its parent's memory, and the one word it writes there.
 struct Errand<'a> {
     child: &'a Child,
@@ -106,8 +113,8 @@ struct Errand<'a> {
 }
 
 impl Child {
-    /// Starts it; answers its pid once it has become its program, else why it did not.
-    pub(super) fn start(&self, slots: &mut Slots) -> io::Result<i32> {
+    /// Starts it; answers what it became once it is its program, else why it is not.
+    pub(super) fn start(&self, slots: &mut Slots) -> io::Result<Born> {
         let put = self.put_into(slots);
         let born = put.and_then(|()| self.be_born(slots));
         slots.clear();
@@ -123,7 +130,7 @@ impl Child {
         Ok(())
     }
 
-    fn be_born(&self, slots: &mut Slots) -> io::Result<i32> {
+    fn be_born(&self, slots: &mut Slots) -> io::Result<Born> {
         let (argv, envp) = (pointers(&self.args), pointers(&self.env));
         let mut errand = Errand {
             child: self,
@@ -135,17 +142,20 @@ impl Child {
             failed: None,
         };
         let top = slots.stack.as_mut_ptr_range().end;
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD;
+        let mut pidfd: c_int = -1;
         let blocked = Blocked::begin();
         // SAFETY: the stack is ours, aligned to 16 bytes, grows down from `top`, and nothing else uses it: CLONE_VFORK holds this thread until the
         // child has left our memory by exec or exit. `live` gets the pointer to `errand`, which outlives it for the same reason. No handler
-        // can run in the child while it is here, because all signals are blocked.
-        let pid = unsafe { libc::clone(live, top.cast(), flags, (&raw mut errand).cast()) };
+        // can run in the child while it is here, because all signals are blocked. The kernel writes `pidfd` before the child lives.
+        let pid = unsafe { libc::clone(live, top.cast(), flags, (&raw mut errand).cast(), &raw mut pidfd) };
         let born = if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) };
         drop(blocked);
         let pid = born?;
+        // SAFETY: the kernel has just opened it for us alone; the child took no copy, or closed it with exec.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         match errand.failed {
-            None => Ok(pid),
+            None => Ok(Born { pid, pidfd }),
             Some(errno) => {
                 // it has ended: nobody else waits for children while we are here
                 let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), rustix::process::WaitOptions::empty());
