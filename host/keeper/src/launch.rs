@@ -10,6 +10,7 @@ use std::path::Path;
 use rustix::fd::OwnedFd;
 use rustix::process::{Rlimit, geteuid};
 
+use crate::cgroup::Entrances;
 use crate::protocol::{Command, ErrorKind, Refusal};
 use crate::user::{self, User};
 
@@ -28,7 +29,7 @@ pub(crate) struct Surroundings {
     pub(crate) marker: String,
     pub(crate) out: OwnedFd,
     pub(crate) err: OwnedFd,
-    pub(crate) cgroups: Vec<OwnedFd>,
+    pub(crate) cgroups: Entrances,
     pub(crate) open_files: Rlimit,
     pub(crate) user: Option<User>,
 }

@@ -99,10 +99,10 @@ impl Keeper {
 
     /// What of an ended task's tree is still alive; once it was nothing, that is known for good.
     pub(super) fn rest_of(&mut self, key: &str) -> BTreeSet<Identity> {
-        let Some(task) = self.tasks.get(key).filter(|task| !task.is_clean) else { return BTreeSet::new() };
+        let Some(task) = self.tasks.get_mut(key).filter(|task| !task.is_clean) else { return BTreeSet::new() };
         let ended_in = task.ended_in;
         let rest = if task.has_group() {
-            if task.group.as_ref().is_some_and(Group::has_vanished) {
+            if task.group.as_mut().is_some_and(Group::has_vanished) {
                 BTreeSet::new()
             } else {
                 // twice: one that the kernel listed may have ended before we looked at it, and left a child

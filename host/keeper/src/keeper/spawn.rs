@@ -4,6 +4,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 
 use super::{Keeper, token};
+use crate::cgroup::Entrances;
 use crate::clock;
 use crate::identity::Identity;
 use crate::journal::{Intent, Record};
@@ -65,9 +66,9 @@ impl Keeper {
                 // one that the child is not in would know none of its tree, and limit nothing
                 self.discard_group(Some(group));
                 notes.push(format!("cgroups not used, and no limit applied: {error}"));
-                (None, Vec::new())
+                (None, Entrances::default())
             }
-            None => (None, Vec::new()),
+            None => (None, Entrances::default()),
         };
         let marker = task::marker(self.journal.instance(), &intent);
         let with = Surroundings { marker, out, err, cgroups: entrances, open_files: self.open_files, user };

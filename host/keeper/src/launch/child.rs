@@ -14,10 +14,12 @@ use std::io;
 use std::mem::MaybeUninit;
 
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::{DupFlags, Errno, dup3};
 use rustix::process::{Resource, Rlimit, chdir, setrlimit, setsid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use crate::cgroup::Entrances;
 use crate::user::User;
 
 /// Most cgroups that a child enters: of its members, its memory and its processor time.
@@ -82,8 +84,8 @@ pub(super) struct Child {
     pub(super) args: Vec<CString>,
     /// `NAME=VALUE` each.
     pub(super) env: Vec<CString>,
-    /// The way into each cgroup to be in.
-    pub(super) cgroups: Vec<OwnedFd>,
+    /// The ways into the cgroups to be in.
+    pub(super) cgroups: Entrances,
     pub(super) out: OwnedFd,
     pub(super) err: OwnedFd,
     /// What the keeper itself was started with; the keeper raised its own.
@@ -112,46 +114,63 @@ struct Errand<'a> {
     failed: Option<Errno>,
 }
 
+/// Why there is no program.
+enum Failed {
+    /// There was no child.
+    Unborn(io::Error),
+    /// There was one, and it ended.
+    Begun(Errno),
+}
+
 impl Child {
     /// Starts it; answers what it became once it is its program, else why it is not.
     pub(super) fn start(&self, slots: &mut Slots) -> io::Result<Born> {
-        let put = self.put_into(slots);
-        let born = put.and_then(|()| self.be_born(slots));
+        let born = self.start_with(slots);
         slots.clear();
         born
     }
 
-    fn put_into(&self, slots: &mut Slots) -> io::Result<()> {
+    fn start_with(&self, slots: &mut Slots) -> io::Result<Born> {
         dup3(&self.out, &mut slots.out, DupFlags::CLOEXEC)?;
         dup3(&self.err, &mut slots.err, DupFlags::CLOEXEC)?;
-        for (cgroup, slot) in self.cgroups.iter().zip(&mut slots.cgroups) {
-            dup3(cgroup, slot, DupFlags::CLOEXEC)?;
+        let mut files = self.cgroups.files.len();
+        for (file, slot) in self.cgroups.files.iter().zip(&mut slots.cgroups) {
+            dup3(file, slot, DupFlags::CLOEXEC)?;
         }
-        Ok(())
+        let mut born = self.be_born(slots, files, self.cgroups.birthplace.as_ref());
+        if let (Err(Failed::Unborn(_)), Some(place)) = (&born, &self.cgroups.birthplace) {
+            // a kernel that has no such birth, or a filter before it: the child goes there by itself
+            let procs = openat(place, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            dup3(&procs, &mut slots.cgroups[files], DupFlags::CLOEXEC)?;
+            files += 1;
+            born = self.be_born(slots, files, None);
+        }
+        born.map_err(|failed| match failed {
+            Failed::Unborn(error) => error,
+            Failed::Begun(errno) => errno.into(),
+        })
     }
 
-    fn be_born(&self, slots: &mut Slots) -> io::Result<Born> {
+    /// With so many files of cgroups in the slots, and in that cgroup of version 2.
+    fn be_born(&self, slots: &mut Slots, files: usize, place: Option<&OwnedFd>) -> Result<Born, Failed> {
         let (argv, envp) = (pointers(&self.args), pointers(&self.env));
         let mut errand = Errand {
             child: self,
             slots: [&slots.null, &slots.out, &slots.err].map(AsFd::as_fd),
-            cgroups: &slots.cgroups[..self.cgroups.len()],
+            cgroups: &slots.cgroups[..files],
             rest: slots.rest,
             argv: &argv,
             envp: &envp,
             failed: None,
         };
-        let top = slots.stack.as_mut_ptr_range().end;
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD | libc::SIGCHLD;
         let mut pidfd: c_int = -1;
         let blocked = Blocked::begin();
-        // SAFETY: the stack is ours, aligned to 16 bytes, grows down from `top`, and nothing else uses it: CLONE_VFORK holds this thread until the
-        // child has left our memory by exec or exit. `live` gets the pointer to `errand`, which outlives it for the same reason. No handler
-        // can run in the child while it is here, because all signals are blocked. The kernel writes `pidfd` before the child lives.
-        let pid = unsafe { libc::clone(live, top.cast(), flags, (&raw mut errand).cast(), &raw mut pidfd) };
-        let born = if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) };
+        // SAFETY: the stack is ours, aligned to 16 bytes, and nothing else uses it: CLONE_VFORK holds this thread until the child has left our memory
+        // by exec or exit. `live` gets the pointer to `errand`, which outlives it for the same reason. No handler can run in the child while it is
+        // here, because all signals are blocked. The kernel writes `pidfd` before the child lives.
+        let pid = unsafe { clone(&mut slots.stack, (&raw mut errand).cast(), &mut pidfd, place.map(AsFd::as_fd)) };
         drop(blocked);
-        let pid = born?;
+        let pid = pid.map_err(Failed::Unborn)?;
         // SAFETY: the kernel has just opened it for us alone; the child took no copy, or closed it with exec.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         match errand.failed {
@@ -159,10 +178,105 @@ impl Child {
             Some(errno) => {
                 // it has ended: nobody else waits for children while we are here
                 let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), rustix::process::WaitOptions::empty());
-                Err(errno.into())
+                Err(Failed::Begun(errno))
             }
         }
     }
+}
+
+const BIRTH: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::CLONE_PIDFD;
+
+/// Has [`live`] run in a child, on that stack; answers the child's pid.
+///
+/// # Safety
+/// Signals are blocked; `errand` is a pointer to an [`Errand`] that nobody else touches meanwhile.
+unsafe fn clone(stack: &mut [MaybeUninit<u128>], errand: *mut c_void, pidfd: &mut c_int, place: Option<BorrowedFd<'_>>) -> io::Result<i32> {
+    let Some(place) = place else {
+        let top = stack.as_mut_ptr_range().end;
+        // SAFETY: the caller's; the stack grows down from its top.
+        let pid = unsafe { libc::clone(live, top.cast(), BIRTH | libc::SIGCHLD, errand, std::ptr::from_mut(pidfd)) };
+        return if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) };
+    };
+    // SAFETY: the caller's.
+    unsafe { clone_into(stack, errand, pidfd, place) }
+}
+
+/// `struct clone_args` of the kernel's `linux/sched.h`, as of 5.7.
+#[cfg(target_arch = "x86_64")]
+#[repr(C)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// As [`clone`], in a cgroup of version 2. Only the newer call can do that, and no library has it: the child comes back from it on a stack
+/// without anybody to return to.
+///
+/// # Safety
+/// As of [`clone`].
+#[cfg(target_arch = "x86_64")]
+unsafe fn clone_into(stack: &mut [MaybeUninit<u128>], errand: *mut c_void, pidfd: &mut c_int, place: BorrowedFd<'_>) -> io::Result<i32> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let args = CloneArgs {
+        flags: u64::from(BIRTH.unsigned_abs()) | CLONE_INTO_CGROUP,
+        pidfd: std::ptr::from_mut(pidfd) as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: u64::from(libc::SIGCHLD.unsigned_abs()),
+        stack: stack.as_mut_ptr() as u64,
+        stack_size: size_of_val(stack) as u64,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: u64::from(place.as_raw_fd().unsigned_abs()),
+    };
+    let answer: i64;
+    // SAFETY: the kernel reads `args` and writes `pidfd`, both alive. The parent comes back with all registers but those named; the child has them too,
+    // and the new stack, whose top is aligned to 16 bytes as a call wants it. It calls `live`, then exits with its answer, and never runs on.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "mov edi, eax",
+            "mov eax, {exit}",
+            "syscall",
+            "ud2",
+            "2:",
+            exit = const libc::SYS_exit,
+            inlateout("rax") libc::SYS_clone3 => answer,
+            in("rdi") &raw const args,
+            in("rsi") size_of::<CloneArgs>(),
+            in("r12") errand,
+            in("r13") live as extern "C" fn(*mut c_void) -> c_int,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    match i32::try_from(answer) {
+        Ok(pid @ 1..) => Ok(pid),
+        Ok(errno) => Err(io::Error::from_raw_os_error(-errno)),
+        Err(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// # Safety
+/// As of [`clone`].
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn clone_into(_: &mut [MaybeUninit<u128>], _: *mut c_void, _: &mut c_int, _: BorrowedFd<'_>) -> io::Result<i32> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The whole life of a child before its program.
@@ -278,4 +392,62 @@ pub(crate) fn close_inherited() -> io::Result<()> {
         unsafe { rustix::io::close(number) };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rustix::process::{Pid, WaitOptions, getrlimit, waitpid};
+
+    use super::*;
+
+    /// Starts a shell, and answers what it said and how it ended.
+    fn said(script: &str, cgroups: Entrances) -> (String, Option<i32>) {
+        let mut slots = Slots::reserve().expect("there is a /dev/null");
+        let text = |text: &str| CString::new(text).expect("no NUL");
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
+        let child = Child {
+            program: text("/bin/sh"),
+            args: ["/bin/sh", "-c", script].map(text).to_vec(),
+            env: Vec::new(),
+            cgroups,
+            out: writer.try_clone().expect("a second one"),
+            err: writer,
+            open_files: getrlimit(Resource::Nofile),
+            user: None,
+            directory: text("/"),
+        };
+        let born = child.start(&mut slots).expect("it starts");
+        drop(child);
+        let (_, status) = waitpid(Pid::from_raw(born.pid), WaitOptions::empty()).expect("it is ours").expect("it ended");
+        let said = std::io::read_to_string(std::fs::File::from(reader)).expect("it can be read");
+        (said, status.exit_status())
+    }
+
+    #[test]
+    fn a_child_is_born_in_a_cgroup_of_version_two() {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let mount = mounts.lines().find_map(|line| line.split_once(" cgroup2 ")?.0.split(' ').nth(1));
+        let name = format!("hostler-test-{}", std::process::id());
+        let dir = Path::new(mount.unwrap_or("/nowhere")).join(&name);
+        if std::fs::create_dir(&dir).is_err() {
+            eprintln!("skipped: there is no cgroup2 to write to");
+            return;
+        }
+        for filtered in [false, true] {
+            let place = OwnedFd::from(std::fs::File::open(&dir).expect("it is ours"));
+            let cgroups = if filtered {
+                // as where the kernel has no such birth
+                let procs = std::fs::File::options().write(true).open(dir.join("cgroup.procs")).expect("it is ours");
+                Entrances { birthplace: None, files: vec![procs.into()] }
+            } else {
+                Entrances { birthplace: Some(place), files: Vec::new() }
+            };
+            let (said, code) = said("grep ^0:: /proc/self/cgroup; exit 7", cgroups);
+            assert!(said.trim().ends_with(&format!("/{name}")), "{said}");
+            assert_eq!(code, Some(7));
+        }
+        std::fs::remove_dir(&dir).expect("nobody is in it");
+    }
 }
