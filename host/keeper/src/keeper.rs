@@ -1,7 +1,7 @@
-//! The keeper process itself: one thread, one loop, and everything it holds.
+//! The keeper process itself: one loop, and everything it holds. A second thread does nothing but sync the journal.
 //!
 //! A turn of the loop hears (signals, requests, output), looks (stops that run), and answers; what happened is in the journal by then. What
-//! ended is synced within a second. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
+//! ended begins to be synced within a second. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
 //!
 //! SIGTERM ends a keeper that holds nothing; one that holds processes ignores it, so that in a shutdown of the machine it still
 //! records how each of them ended. SIGHUP, SIGINT and SIGQUIT are ignored. SIGKILL costs the exit codes of what ends before the next

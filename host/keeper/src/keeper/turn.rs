@@ -196,7 +196,7 @@ impl Keeper {
 
     fn do_chores(&mut self) {
         self.has_chores = false;
-        self.journal.settle();
+        self.journal.begin_to_settle();
         self.litter.retain(|group| !group.remove());
         self.open_door();
     }
