@@ -3,6 +3,7 @@
 //! Fifty services end at once, whenever they are started, as long as a file is there. Without it they stay, so that what is compared is
 //! a host and a keeper at rest, with the same fifty services running.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -39,6 +40,8 @@ pub fn restarts(count: u64) -> Report {
             report.row(&format!("{}, after {count}", after.what), after.value);
             if after.value > before.value + before.slack {
                 report.broken.push(format!("{} grew from {} to {}; {} more is no growth", before.what, before.value, after.value, before.slack));
+                let new = after.names.difference(&before.names).take(20);
+                new.for_each(|name| report.broken.push(format!("  new: {name}")));
             }
         }
     }
@@ -66,6 +69,18 @@ struct Held {
     value: u64,
     /// How much more is no growth.
     slack: u64,
+    /// What was counted, where that has names.
+    names: BTreeSet<String>,
+}
+
+impl Held {
+    fn number(what: String, value: u64, slack: u64) -> Held {
+        Held { what, value, slack, names: BTreeSet::new() }
+    }
+
+    fn named(what: String, names: BTreeSet<String>, slack: u64) -> Held {
+        Held { what, value: names.len() as u64, slack, names }
+    }
 }
 
 struct Crowd<'a> {
@@ -121,42 +136,51 @@ impl Crowd<'_> {
         pids.filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep")).collect()
     }
 
-    /// What host and keeper hold, once it has not become less for a while: idle threads and half-written files go within seconds.
+    /// What host and keeper hold, once it has been the same for a while: idle threads go and files are written within seconds.
     fn settled(&self) -> Vec<Held> {
-        let (mut least, mut since) = (self.held(), Instant::now());
-        while since.elapsed() < Duration::from_secs(4) {
+        let pids = [("host", self.yard.host_pid()), ("keeper", self.yard.keeper_pid())];
+        let (begun, mut since, mut held) = (Instant::now(), Instant::now(), self.held(pids));
+        while since.elapsed() < Duration::from_secs(4) && begun.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(250));
-            for (least, now) in least.iter_mut().zip(self.held()) {
-                if now.value < least.value {
-                    *least = now;
-                    since = Instant::now();
-                }
+            let now = self.held(pids);
+            if now.iter().zip(&held).any(|(now, before)| now.names != before.names) {
+                since = Instant::now();
             }
+            held = now;
         }
-        least
+        held
     }
 
-    fn held(&self) -> Vec<Held> {
+    fn held(&self, pids: [(&str, u32); 2]) -> Vec<Held> {
         let mut held = Vec::new();
         // A leak of one thing in each restart would be nine thousand of them. Beside that, two descriptors or threads are a look that came a moment too
         // early (a connection, an idle thread), and 4 MiB are what an allocator and SQLite's page cache keep of a busy time.
-        for (name, pid) in [("host", self.yard.host_pid()), ("keeper", self.yard.keeper_pid())] {
+        for (name, pid) in pids {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let number = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-            held.push(Held { what: format!("{name}: descriptors"), value: entries(&format!("/proc/{pid}/fd")), slack: 2 });
-            held.push(Held { what: format!("{name}: threads"), value: number("Threads:"), slack: 2 });
-            held.push(Held { what: format!("{name}: KiB resident"), value: number("VmRSS:"), slack: 4096 });
+            held.push(Held::named(format!("{name}: descriptors"), descriptors(pid), 2));
+            held.push(Held::number(format!("{name}: threads"), number("Threads:"), 2));
+            held.push(Held::number(format!("{name}: KiB resident"), number("VmRSS:"), 4096));
         }
-        held.push(Held { what: "files in the state directory".into(), value: files(self.yard.state()), slack: 2 });
+        held.push(Held::named("files in the state directory".into(), files(self.yard.state()), 2));
         held
     }
 }
 
-fn entries(dir: &str) -> u64 {
-    fs::read_dir(dir).map_or(0, |entries| entries.count() as u64)
+/// Number and meaning of each.
+fn descriptors(pid: u32) -> BTreeSet<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    entries.map(|entry| format!("{} {}", entry.path().display(), fs::read_link(entry.path()).unwrap_or_default().display())).collect()
 }
 
-fn files(dir: &Path) -> u64 {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| if entry.file_type().is_ok_and(|kind| kind.is_dir()) { 1 + files(&entry.path()) } else { 1 }).sum()
+/// All below a directory.
+fn files(dir: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.append(&mut files(&entry.path()));
+        }
+        found.insert(entry.path().display().to_string());
+    }
+    found
 }
