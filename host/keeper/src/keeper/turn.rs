@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventFlags};
 use rustix::net::sockopt::socket_peercred;
@@ -12,8 +13,8 @@ use super::{Error, ExitReason, Keeper, Leaving, Timer, socket_path, token};
 use crate::clock;
 use crate::protocol::{EVENT_ID, Response};
 
-/// Requests looked at per client in one turn.
-const REQUESTS_PER_TURN: usize = 32;
+/// How long one client's requests are looked at in one turn: a few starts, or some hundred stops, so that all are warned before the first has ended.
+const SHARE: Duration = Duration::from_millis(5);
 /// Pipes that get a batch in one turn.
 const PIPES_PER_TURN: usize = 64;
 const EVENTS_PER_TURN: usize = 256;
@@ -130,8 +131,9 @@ impl Keeper {
     /// Gives each client with unread requests its share of this turn.
     fn feed_hungry(&mut self) {
         for id in std::mem::take(&mut self.hungry) {
-            for served in 0.. {
-                if served == REQUESTS_PER_TURN {
+            let begun = Instant::now();
+            loop {
+                if begun.elapsed() > SHARE {
                     self.hungry.insert(id);
                     break;
                 }
