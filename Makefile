@@ -47,9 +47,10 @@ sim: setup ## as many seeds of the simulator as asked for: make sim SEEDS=10000 
 sim-planted: setup ## a fault is planted behind each invariant, and the simulator must find each within 200 seeds
 	@cargo test --release --workspace --features hostler-sim/planted --test planted -- --nocapture
 
-torture: build ## 1,000 times kill -9 of the host and its keeper at random, under load, in about five minutes; `make test` plays 100
+torture: build ## 1,000 times kill -9 of the host and its keeper at random, under load, in about five minutes, then 10,000 restarts; `make test` plays 100 and as many
 	@$(CARGO_BUILD) --bin hostler-torture
 	@target/release/hostler-torture --kills 1000
+	@target/release/hostler-torture --restarts 10000
 
 power-cuts: setup ## 10,000 disks as a power cut may leave them under the store, each opened with the real engine; about two minutes
 	@$(CARGO_BUILD) --bin hostler-disk

@@ -12,7 +12,7 @@ use crate::protocol::{CgroupReport, Command};
 mod group;
 mod mounts;
 
-pub(crate) use group::Group;
+pub(crate) use group::{Entrances, Group};
 use mounts::Mount;
 
 const FAMILY: &str = "hostler";

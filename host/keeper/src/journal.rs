@@ -14,8 +14,10 @@ use rustix::fs::{AtFlags, Mode, OFlags, fdatasync, fsync, ftruncate, openat, ren
 use crate::append::append;
 
 mod record;
+mod syncer;
 
 pub(crate) use record::{Header, Intent, Record};
+use syncer::Syncer;
 
 const NAME: &str = "journal";
 const NEW_NAME: &str = "journal.new";
@@ -68,6 +70,7 @@ pub(crate) struct Journal {
     /// Records that are not in the file yet: the disk was full.
     pending: Vec<u8>,
     needs_sync: bool,
+    syncer: Syncer,
     /// Length from which on a compaction is worth it, or worth another try.
     compact_above: u64,
     /// The operator was told that records wait.
@@ -102,8 +105,18 @@ impl Journal {
             None => Header { version: VERSION, instance: instance().map_err(fault)?, next_run: 1 },
         };
         let len = good as u64;
-        let mut journal =
-            Journal { dir: dir_fd, path, file, header, len, pending: Vec::new(), needs_sync: false, compact_above: SHORT, has_complained: false };
+        let mut journal = Journal {
+            dir: dir_fd,
+            path,
+            file,
+            header,
+            len,
+            pending: Vec::new(),
+            needs_sync: false,
+            syncer: Syncer::default(),
+            compact_above: SHORT,
+            has_complained: false,
+        };
         if fresh {
             journal.pending = record::line(&journal.header);
             journal.needs_sync = true;
@@ -137,7 +150,7 @@ impl Journal {
         }
     }
 
-    /// As [`Journal::note`], and to be synced by the next [`Journal::settle`].
+    /// As [`Journal::note`], and to be synced by what settles the journal next.
     pub(crate) fn note_durably(&mut self, record: &Record) {
         self.note(record);
         self.needs_sync = true;
@@ -150,6 +163,30 @@ impl Journal {
         match self.try_settle() {
             Ok(()) => self.has_complained = false,
             Err(error) => self.complain(&error),
+        }
+    }
+
+    /// As [`Journal::settle`], but the disk's part of it is done beside the caller. How it went shows in the next call; until then this is
+    /// [behind](Journal::is_behind).
+    pub(crate) fn begin_to_settle(&mut self) {
+        if let Err(error) = self.flush() {
+            return self.complain(&error);
+        }
+        match self.syncer.outcome() {
+            Some(Err(errno)) => {
+                self.needs_sync = true;
+                self.complain(&self.fault(errno));
+            }
+            Some(Ok(())) => self.has_complained = false,
+            None => {}
+        }
+        if self.needs_sync && !self.syncer.is_at_work {
+            match self.syncer.begin(&self.file) {
+                // what is written from here on asks for the next one
+                Ok(()) => self.needs_sync = false,
+                // no thread or no descriptor to be had
+                Err(_) => self.settle(),
+            }
         }
     }
 
@@ -168,9 +205,9 @@ impl Journal {
         Ok(())
     }
 
-    /// Is there something for [`Journal::settle`] to do?
+    /// Is there something to be settled, or underway?
     pub(crate) fn is_behind(&self) -> bool {
-        self.needs_sync || !self.pending.is_empty()
+        self.needs_sync || self.syncer.is_at_work || !self.pending.is_empty()
     }
 
     /// Has enough been appended since the last compaction to make one worth it?
@@ -351,6 +388,36 @@ mod tests {
         assert!(journal.is_behind());
         journal.settle();
         assert!(!journal.is_behind());
+    }
+
+    #[test]
+    fn a_sync_beside_the_loop_is_underway_until_it_is_known_how_it_went() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (mut journal, _) = open(dir.path()).expect("opens");
+        let until_settled = |journal: &mut Journal| {
+            while journal.is_behind() {
+                journal.begin_to_settle();
+                std::thread::yield_now();
+            }
+        };
+        for round in 0..3 {
+            journal.note_durably(&gone("a"));
+            journal.begin_to_settle();
+            assert!(journal.syncer.is_at_work && !journal.needs_sync, "round {round}");
+            journal.note_durably(&gone("b"));
+            assert!(journal.needs_sync, "what came after it began needs another one");
+            until_settled(&mut journal);
+        }
+        // a pipe cannot be synced, which the kernel says as a failing disk would
+        let (_reader, pipe) = rustix::pipe::pipe().expect("a pipe");
+        journal.syncer.begin(&pipe).expect("begins");
+        while journal.syncer.is_at_work && !journal.has_complained {
+            journal.begin_to_settle();
+            std::thread::yield_now();
+        }
+        assert!(journal.has_complained && journal.is_behind(), "it is tried again");
+        until_settled(&mut journal);
+        assert!(!journal.has_complained);
     }
 
     #[test]

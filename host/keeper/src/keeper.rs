@@ -1,7 +1,7 @@
-//! The keeper process itself: one thread, one loop, and everything it holds.
+//! The keeper process itself: one loop, and everything it holds. A second thread does nothing but sync the journal.
 //!
 //! A turn of the loop hears (signals, requests, output), looks (stops that run), and answers; what happened is in the journal by then. What
-//! ended is synced within a second. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
+//! ended begins to be synced within a second. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
 //!
 //! SIGTERM ends a keeper that holds nothing; one that holds processes ignores it, so that in a shutdown of the machine it still
 //! records how each of them ended. SIGHUP, SIGINT and SIGQUIT are ignored. SIGKILL costs the exit codes of what ends before the next
@@ -20,6 +20,7 @@ use rustix::process::Rlimit;
 use crate::cgroup::{Cgroups, Group};
 use crate::clock;
 use crate::journal::{Journal, JournalError};
+use crate::launch::Slots;
 use crate::log::{Limits, Writer};
 use crate::pipes::{Peephole, Pipe};
 use crate::protocol::{Event, Response};
@@ -112,7 +113,8 @@ impl Error {
 /// three standard ones. What else it inherited is closed; its session, working directory and signal handlers change, and it forks.
 pub fn run(options: Options) -> Result<ExitReason, Error> {
     crate::launch::close_inherited().map_err(Error::system("inherited descriptors"))?;
-    let mut keeper = Keeper::open(options)?;
+    let slots = Slots::reserve().map_err(Error::system("/dev/null"))?;
+    let mut keeper = Keeper::open(options, slots)?;
     keeper.recover()?;
     keeper.listen()?;
     keeper.turn_until_told()
@@ -133,6 +135,7 @@ struct Keeper {
     cgroups: Cgroups,
     /// What we were started with, for the children; ours is raised.
     open_files: Rlimit,
+    slots: Slots,
     epoll: OwnedFd,
     door: Option<Door>,
     signals: Signals,
@@ -144,7 +147,7 @@ struct Keeper {
     tasks: BTreeMap<String, Task>,
     /// Pids of our own children that lead a task.
     leaders: HashMap<i32, String>,
-    /// Keys of adopted leaders, by the number their pidfd is watched under.
+    /// Keys of leaders, by the number their pidfd is watched under.
     watches: HashMap<u64, String>,
     pipes: BTreeMap<u64, Pipe>,
     /// Pipes that may have more, in turn.
@@ -153,11 +156,15 @@ struct Keeper {
     writers: HashMap<String, OpenLog>,
     peephole: Peephole,
     timers: BTreeSet<(u64, Timer)>,
+    /// [`Timer::Burial`] is among them.
+    has_burial: bool,
     /// [`Timer::Chores`] is among them.
     has_chores: bool,
     /// The machine's processes as last seen, and as seen before that.
     looks: [Option<Look>; 2],
     turn: u64,
+    /// The turn in which all our children were last seen to be leaders of tasks.
+    no_strays_in: Option<u64>,
     /// Cgroups that the kernel was not ready to part with.
     litter: Vec<Group>,
     /// What subscribers hear at the end of this turn.
@@ -180,10 +187,10 @@ struct Signals {
     terminate: UnixStream,
 }
 
-/// The pairs of pipes: those in use, with how many of the two are, and those that can be used again.
+/// The pairs of pipes: those in use, with the ids of those of the two that are, and those that can be used again.
 #[derive(Default)]
 struct Pairs {
-    used: BTreeMap<u64, u8>,
+    used: BTreeMap<u64, Vec<u64>>,
     free: Vec<u64>,
 }
 
@@ -200,6 +207,8 @@ enum Timer {
     Stop(String),
     /// A half line of this size has waited in a pipe.
     HalfLine(u64, usize),
+    /// Bury the children that have ended.
+    Burial,
     /// Sync the journal, and try again what could not be done: to write to a full disk, to remove cgroups, to let clients in.
     Chores,
 }
@@ -229,7 +238,7 @@ mod token {
 }
 
 impl Keeper {
-    fn open(options: Options) -> Result<Keeper, Error> {
+    fn open(options: Options, slots: Slots) -> Result<Keeper, Error> {
         let dir = household::prepare(&options.dir)?;
         let options = Options { dir, ..options };
         let lock = household::lock(&options.dir)?;
@@ -252,6 +261,7 @@ impl Keeper {
             started_at: clock::unix_ms(),
             cgroups,
             open_files,
+            slots,
             epoll,
             door: None,
             signals,
@@ -267,9 +277,11 @@ impl Keeper {
             writers: HashMap::new(),
             peephole: Peephole::new().map_err(Error::system("pipe"))?,
             timers: BTreeSet::new(),
+            has_burial: false,
             has_chores: false,
             looks: [None, None],
             turn: 0,
+            no_strays_in: None,
             litter: Vec::new(),
             events: Vec::new(),
             leaving: None,

@@ -1,21 +1,22 @@
 //! Starting one process: what is doubted before, and what it is given.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command as StdCommand, Stdio};
 
 use rustix::fd::OwnedFd;
 use rustix::process::{Rlimit, geteuid};
 
+use crate::cgroup::Entrances;
 use crate::protocol::{Command, ErrorKind, Refusal};
 use crate::user::{self, User};
 
 mod child;
 
-pub(crate) use child::close_inherited;
+pub(crate) use child::{Born, Slots, close_inherited};
 
 /// The variable that marks every process of a tree, as far as it keeps its environment.
 pub(crate) const MARKER: &str = "HOSTLER_TASK";
@@ -28,7 +29,7 @@ pub(crate) struct Surroundings {
     pub(crate) marker: String,
     pub(crate) out: OwnedFd,
     pub(crate) err: OwnedFd,
-    pub(crate) cgroups: Vec<OwnedFd>,
+    pub(crate) cgroups: Entrances,
     pub(crate) open_files: Rlimit,
     pub(crate) user: Option<User>,
 }
@@ -65,15 +66,24 @@ pub(crate) fn check(command: &Command) -> Result<Option<User>, Refusal> {
 }
 
 /// Starts it; the identity of the child is for the caller to read before it is reaped.
-pub(crate) fn start(command: &Command, with: Surroundings) -> io::Result<i32> {
-    let mut child = StdCommand::new(&command.program);
-    child.args(&command.args).env_clear().envs(command.env.iter().map(|(name, value)| (name, value)));
-    child.env(MARKER, with.marker);
-    child.stdin(Stdio::null()).stdout(with.out).stderr(with.err);
-    let directory = CString::new(directory(command)).map_err(|_| io::ErrorKind::InvalidInput)?;
-    child::Child { cgroups: with.cgroups, open_files: with.open_files, user: with.user, directory }.prepare(&mut child);
-    let child = child.spawn()?;
-    Ok(i32::try_from(child.id()).expect("the kernel's pids are positive ints"))
+pub(crate) fn start(command: &Command, with: Surroundings, slots: &mut Slots) -> io::Result<Born> {
+    let text = |text: String| CString::new(text).map_err(io::Error::from);
+    let args = std::iter::once(&command.program).chain(&command.args);
+    // of two values of one name the last one counts, and the marker is ours to give
+    let mut env: BTreeMap<&str, &str> = command.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    env.insert(MARKER, &with.marker);
+    let child = child::Child {
+        program: text(command.program.clone())?,
+        args: args.map(|arg| text(arg.clone())).collect::<io::Result<_>>()?,
+        env: env.into_iter().map(|(name, value)| text(format!("{name}={value}"))).collect::<io::Result<_>>()?,
+        directory: text(directory(command).to_owned())?,
+        cgroups: with.cgroups,
+        out: with.out,
+        err: with.err,
+        open_files: with.open_files,
+        user: with.user,
+    };
+    child.start(slots)
 }
 
 /// What to tell when [`start`] failed: the program's fault is `Invalid`, the machine's is `Unavailable` where it
@@ -169,7 +179,7 @@ fn check_program(program: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Is it a file that exec would refuse and libc would then hand to a shell? Nothing here is ever run by a shell unasked.
+/// Is it a file that exec would refuse? A shell might take it for a script, but nothing here is ever run by a shell unasked.
 fn is_foreign(program: &str) -> bool {
     let mut start = [0; 4];
     let read = File::open(program).and_then(|mut file| file.read(&mut start));

@@ -154,7 +154,7 @@ impl Pipe {
         log.flush();
         // lines begin with what was carried, so the first one has used all of it
         let from_pipe = used - self.carried.len();
-        self.carried.clear();
+        self.carried = Vec::new();
         match peephole.consume(&self.fd, from_pipe) {
             Ok(()) => Turn::Busy,
             Err(_) => self.end(log),

@@ -23,6 +23,8 @@ pub(crate) struct Task {
     pub(crate) stop: Option<Stop>,
     /// The turn in which the leader's end was heard; 0 when an earlier keeper heard it.
     pub(crate) ended_in: u64,
+    /// Started by this keeper, and by no earlier one: then all that came from it does not leave our own descendants.
+    pub(crate) is_own: bool,
     /// The leader has ended and nothing of its tree was alive after that, so nothing ever can be.
     pub(crate) is_clean: bool,
     /// Its end was told. Until nothing of its tree is alive it counts as running.
@@ -35,9 +37,10 @@ pub(crate) struct Task {
 
 /// How the keeper learns of the leader's end.
 pub(crate) enum Parentage {
-    /// It is our child: `wait` tells, and until then its pid is its own.
-    Ours,
-    /// An earlier keeper's child: its pidfd, watched for as long as it is held here, tells that it ended, nobody how.
+    /// It is our child: its pidfd, watched under that number for as long as it is held here, tells that it ended, and `wait` tells how. Until it is
+    /// waited for, its pid is its own.
+    Ours { watch: u64, _pidfd: OwnedFd },
+    /// An earlier keeper's child: its pidfd tells that it ended, nobody how.
     Adopted { _pidfd: OwnedFd },
     /// It has ended.
     Over,
@@ -80,6 +83,7 @@ impl Task {
             group: None,
             stop: None,
             ended_in: 0,
+            is_own: false,
             is_clean: false,
             is_announced: false,
             known: BTreeSet::new(),

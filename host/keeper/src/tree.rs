@@ -8,6 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::identity::{self, Identity};
@@ -126,6 +127,25 @@ impl Process {
     fn marker(&self) -> Option<&[u8]> {
         self.marker.get_or_init(|| read_marker(self.identity.pid)).as_deref()
     }
+}
+
+/// The children of this process, zombies included; nothing where the kernel keeps no such list.
+///
+/// None is missing that was there at the beginning: a child leaves the list when it is waited for, and who could is reading.
+pub(crate) fn own_children() -> Option<Vec<i32>> {
+    // of the first thread: it begets all of them, and is given all orphans
+    let file = open(format!("/proc/self/task/{}/children", own_pid()), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let (mut text, mut part) = (Vec::new(), [0; 8192]);
+    // in large parts: before each of them the kernel counts all children that it has given already
+    while let read @ 1.. = rustix::io::read(&file, &mut part[..]).ok()? {
+        text.extend_from_slice(&part[..read]);
+    }
+    str::from_utf8(&text).ok()?.split_ascii_whitespace().map(|pid| pid.parse().ok()).collect()
+}
+
+/// Is it there, and no zombie?
+pub(crate) fn is_living(pid: i32) -> bool {
+    identity::stat(pid).is_some_and(|stat| identity::is_alive(&stat))
 }
 
 fn own_pid() -> i32 {

@@ -5,6 +5,7 @@ mod chain;
 mod checks;
 mod crash;
 mod crowd;
+pub(crate) mod keeper;
 mod pair;
 mod plan;
 mod single;
@@ -31,6 +32,7 @@ pub(crate) fn all(options: &Options, report: &mut Report) -> Fallible<()> {
             Part::One => single::measure(options, &peers, report),
             Part::Many => crowd::measure(options, &peers, report),
             Part::Sizes => sizes::measure(options, &peers, report),
+            Part::Keeper => keeper::measure(options, report),
             Part::Chain => chain::measure(options, report),
             Part::Checks => checks::measure(options, report),
             Part::Plan => plan::measure(options, report),

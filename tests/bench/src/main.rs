@@ -26,6 +26,8 @@ mod stats;
 mod target;
 
 use std::error::Error;
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use options::{Asked, Options};
@@ -38,8 +40,17 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).peekable();
     match words.peek().and_then(|word| word.to_str()) {
         Some("guard") => guard::stand(words.nth(1)),
+        Some("keeper") => keep(words.nth(2)),
         Some("target") => target::live(words.skip(1)),
         _ => measure(words.map(|word| word.to_string_lossy().into_owned()).collect()),
+    }
+}
+
+/// `keeper --dir DIR`: one as the host starts it, but without cgroups.
+fn keep(dir: Option<OsString>) -> ExitCode {
+    match dir.map(|dir| figures::keeper::live(Path::new(&dir))) {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 

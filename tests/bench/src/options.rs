@@ -13,6 +13,7 @@ usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] 
                       one     a host with one service: start, plugin call, crash
                       many    N services: start, ask, crash, recovery, stop
                       sizes   memory and processor with 0, N/10, N and 5 N idle services
+                      keeper  the keeper alone: processes started, killed and stopped through its socket, N of them at once
                       chain   50 services, each waiting for the one before it to be healthy
                       checks  N services with HTTP checks: 1 and 5 per second each
                       plan    a plan of 10 N services
@@ -35,6 +36,8 @@ pub(crate) enum Part {
     Many,
     /// Hosts of several sizes with nothing to do.
     Sizes,
+    /// The keeper without a host.
+    Keeper,
     /// Services that wait for each other.
     Chain,
     /// Health checks over HTTP.
@@ -46,10 +49,11 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    const ALL: [(&str, Part); 7] = [
+    const ALL: [(&str, Part); 8] = [
         ("one", Part::One),
         ("many", Part::Many),
         ("sizes", Part::Sizes),
+        ("keeper", Part::Keeper),
         ("chain", Part::Chain),
         ("checks", Part::Checks),
         ("plan", Part::Plan),
@@ -179,7 +183,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(of("--only on"), Err("there is no part `on`; there are one, many, sizes, chain, checks, plan, peers".to_owned()));
+        assert_eq!(of("--only on"), Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, plan, peers".to_owned()));
         assert_eq!(of("--kills 1"), Err("`1` is no number between 5 and 10000".to_owned()));
         assert_eq!(of("--kill 10"), Err("there is no option `--kill`".to_owned()));
         assert_eq!(of("--kills"), Err("`--kills` is unknown, or has no value".to_owned()));

@@ -34,7 +34,8 @@ const ROOMS: &[Room] = &[
     room("tests/sim", &["hostler-core", "hostler-store", "hostler-ledger"]),
     room("tests/tidy", &[]),
     room("tests/e2e", &[]),
-    room("tests/bench", &[]),
+    // measures the keeper alone too, over its socket
+    room("tests/bench", &["hostler-keeper"]),
     // drives the same binary, in a yard of the end-to-end tests
     room("tests/torture", &["hostler-e2e"]),
     // and this one needs the engine itself, on a disk that it holds in its hand

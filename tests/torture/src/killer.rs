@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Signal, Value, Yard, alive, free_port, signal};
+use hostler_e2e::{Signal, Value, Yard, alive, free_port, parent, signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::account::lives;
@@ -161,7 +161,10 @@ impl Killer<'_> {
     }
 
     fn end_keeper(&self) {
-        let keepers = self.with("keeper");
+        let mut keepers = self.with("keeper");
+        // a child that is not its program yet is called as its keeper is
+        let all = keepers.clone();
+        keepers.retain(|pid| !parent(*pid).is_some_and(|parent| all.contains(&parent)));
         self.witness.lock().keeper_kills.push(now_ms());
         self.end("keeper", &keepers);
     }

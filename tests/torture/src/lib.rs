@@ -4,6 +4,8 @@
 //! file of its own, and whoever finds that another life of the service is still there says so. Meanwhile somebody operates the
 //! host, and somebody else reads its events and logs. What the host says is held against those accounts.
 //!
+//! Beside that, [`restarts`] lets services crash thousands of times, and holds that host and keeper do not grow.
+//!
 //! A run is `torture(kills, seed)`. The seed decides who is killed when, and what is asked for; the machine decides the rest.
 
 mod account;
@@ -14,8 +16,10 @@ mod operator;
 mod random;
 mod reader;
 mod report;
+mod restarts;
 pub mod service;
 mod witness;
 
 pub use killer::torture;
 pub use report::Report;
+pub use restarts::restarts;

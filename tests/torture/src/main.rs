@@ -1,20 +1,22 @@
-//! `hostler-torture --kills N --seed S`: see --help.
+//! `hostler-torture --kills N --seed S`, `hostler-torture --restarts N`: see --help.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use hostler_torture::{service, torture};
+use hostler_torture::{Report, restarts, service, torture};
 
 const HELP: &str = "\
 Kills the host and its keeper with SIGKILL under load, and holds what hostler says against what its services did.
 
 Usage: hostler-torture [--kills N] [--seed S]
+       hostler-torture --restarts N
 
 Options:
-  --kills N  How many kills [default: 1000]
-  --seed S   Who is killed when, and what is asked for meanwhile [default: from the clock; it is printed first]
-  -h, --help Print help
+  --kills N     How many kills [default: 1000]
+  --seed S      Who is killed when, and what is asked for meanwhile [default: from the clock; it is printed first]
+  --restarts N  Kills nobody: fifty services crash at once, whenever they are started, until they were restarted N times
+  -h, --help    Print help
 
 Environment:
   HOSTLER_BIN  The hostler under torture [default: target/release/hostler]
@@ -31,6 +33,8 @@ followed. After each kill `hostler serve --detach` takes over. Promised, and che
   - no log line is missing; one is repeated only after a kill of the keeper, a batch at most
   - restart counts, the generation and the last event never go back
   - what was acknowledged holds afterwards
+
+Of restarts it is promised that descriptors, threads, memory and files of host and keeper are after N of them what they were after 1000.
 
 The machine decides when its processes run, so a seed repeats the wishes and the kills, not every race between them.
 
@@ -52,14 +56,20 @@ fn main() -> ExitCode {
         match pair {
             ["--kills", number] if number.parse::<u64>().is_ok() => kills = number.parse().unwrap_or_default(),
             ["--seed", number] if number.parse::<u64>().is_ok() => seed = number.parse().unwrap_or_default(),
+            ["--restarts", number] if number.parse::<u64>().is_ok() && words.len() == 2 => {
+                return told(&restarts(number.parse().unwrap_or_default()));
+            }
             _ => {
-                eprintln!("not understood: {}\nusage: hostler-torture [--kills N] [--seed S]", pair.join(" "));
+                eprintln!("not understood: {}\nusage: hostler-torture [--kills N] [--seed S] | --restarts N", pair.join(" "));
                 return ExitCode::from(2);
             }
         }
     }
     println!("seed {seed}");
-    let report = torture(kills, seed);
+    told(&torture(kills, seed))
+}
+
+fn told(report: &Report) -> ExitCode {
     println!("{report}");
     if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

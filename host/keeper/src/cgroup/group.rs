@@ -19,21 +19,35 @@ pub(crate) struct Group {
     pub(super) cpu: Option<Dir>,
 }
 
+/// The ways into the cgroups of a task.
+#[derive(Debug, Default)]
+pub(crate) struct Entrances {
+    /// The directory of version 2.
+    pub(crate) birthplace: Option<OwnedFd>,
+    /// The files of version 1 that it writes a 0 to.
+    pub(crate) files: Vec<OwnedFd>,
+}
+
 impl Group {
     pub(super) fn is_empty(&self) -> bool {
         self.dirs().is_empty()
     }
 
-    /// The files through which a child enters before it becomes its program.
+    /// How a child comes to be in it before it becomes its program.
     ///
-    /// In version 1 that is `tasks`, which moves one thread: of a forked child, which has only one, it is all. To move whole processes
+    /// In version 1 it writes to `tasks`, which moves one thread: of a new child, which has only one, it is all. To move whole processes
     /// (`cgroup.procs`, the only way in version 2) the kernel first waits until no processor is within a fork or an exit: 7 ms
-    /// in the median after a moment of rest, where `tasks` takes 0.06.
-    pub(crate) fn entrances(&self) -> io::Result<Vec<OwnedFd>> {
-        let name = |unified: bool| if unified { "cgroup.procs" } else { "tasks" };
-        let open = |(dir, unified): &Dir| std::fs::OpenOptions::new().write(true).open(dir.join(name(*unified))).map(OwnedFd::from);
-        let dirs: BTreeSet<&Dir> = self.all().collect();
-        dirs.into_iter().map(open).collect()
+    /// in the median after a moment of rest, where `tasks` takes 0.06. So in version 2 a child is born inside, where that can be.
+    pub(crate) fn entrances(&self) -> io::Result<Entrances> {
+        let mut entrances = Entrances::default();
+        for (dir, unified) in self.all().collect::<BTreeSet<&Dir>>() {
+            if *unified {
+                entrances.birthplace = Some(std::fs::File::open(dir)?.into());
+            } else {
+                entrances.files.push(std::fs::OpenOptions::new().write(true).open(dir.join("tasks"))?.into());
+            }
+        }
+        Ok(entrances)
     }
 
     /// Does the kernel know every member here?
@@ -87,6 +101,17 @@ impl Group {
     /// Is a memory limit in force?
     pub(crate) fn limits_memory(&self) -> bool {
         self.memory.is_some()
+    }
+
+    /// Removes the directory that knows the members, which the kernel does only if nobody is in it and none is below it. So this is the cheapest proof that
+    /// nothing of the tree is alive, and one without a gap.
+    pub(crate) fn has_vanished(&mut self) -> bool {
+        let Some(members) = self.members.take_if(|(dir, _)| std::fs::remove_dir(dir).is_ok()) else { return false };
+        // in version 2 they are one
+        for other in [&mut self.memory, &mut self.cpu] {
+            other.take_if(|other| *other == members);
+        }
+        true
     }
 
     /// Removes the directories; `false` when the kernel still holds one, because a member has not quite vanished.

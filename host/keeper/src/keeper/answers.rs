@@ -153,7 +153,7 @@ impl Keeper {
         let members = self.members(key);
         let (mut ticks, mut pages, mut processes) = (0, 0, 0);
         for stat in members.iter().filter_map(|identity| identity::stat(identity.pid).filter(|stat| stat.starttime == identity.start_time)) {
-            ticks += stat.utime + stat.stime + u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
+            ticks += stat.utime + stat.stime + stat.cutime + stat.cstime;
             pages += stat.rss;
             processes += 1;
         }

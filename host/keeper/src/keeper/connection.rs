@@ -51,14 +51,20 @@ impl Connection {
         if self.is_full() {
             return;
         }
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
         for _ in 0..READ_BYTES / buffer.len() {
             match self.stream.read(&mut buffer) {
                 Ok(0) => {
                     self.is_over = true;
                     return;
                 }
-                Ok(read) => self.decoder.push(&buffer[..read]),
+                Ok(read) => {
+                    self.decoder.push(&buffer[..read]);
+                    if read < buffer.len() {
+                        // that was all; what comes now, epoll tells
+                        return;
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     self.is_over |= error.kind() != ErrorKind::WouldBlock;

@@ -30,7 +30,7 @@ impl Keeper {
         self.watch(&pipe, token::PIPE | id, EventFlags::IN | EventFlags::ET)?;
         self.open_log(log_name);
         self.pipes.insert(id, pipe);
-        *self.pairs.used.entry(pair).or_default() += 1;
+        self.pairs.used.entry(pair).or_default().push(id);
         Ok(id)
     }
 
@@ -39,8 +39,8 @@ impl Keeper {
         let Some(pipe) = self.pipes.remove(&id) else { return };
         self.close_log(&pipe.log_name);
         let Some(uses) = self.pairs.used.get_mut(&pipe.pair) else { return };
-        *uses -= 1;
-        if *uses == 0 {
+        uses.retain(|used| *used != id);
+        if uses.is_empty() {
             self.pairs.used.remove(&pipe.pair);
             self.pairs.free.push(pipe.pair);
         }
@@ -57,10 +57,9 @@ impl Keeper {
     }
 
     /// Reads a pair in this turn, so that a task's last lines are in the log when its end is told.
-    pub(super) fn ready_pair(&mut self, pair: u64, log_name: &str) {
-        // the pair may be another task's by now; then it has another log, or at worst is looked at in vain
-        let theirs = |pipe: &Pipe| pipe.pair == pair && pipe.log_name == log_name;
-        let ids: Vec<u64> = self.pipes.iter().filter(|(_, pipe)| theirs(pipe)).map(|(id, _)| *id).collect();
+    pub(super) fn ready_pair(&mut self, pair: u64) {
+        // the pair may be another task's by now; then it is looked at in vain
+        let ids = self.pairs.used.get(&pair).cloned().unwrap_or_default();
         ids.into_iter().for_each(|id| self.pipe_is_ready(id, false));
     }
 

@@ -1,12 +1,14 @@
 //! Bringing a process to life: once for each key and command, whatever is repeated or lost.
 
+use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 
-use super::Keeper;
+use super::{Keeper, token};
+use crate::cgroup::Entrances;
 use crate::clock;
 use crate::identity::Identity;
 use crate::journal::{Intent, Record};
-use crate::launch::{self, Surroundings, check_key, check_log_name};
+use crate::launch::{self, Born, Surroundings, check_key, check_log_name};
 use crate::pipes;
 use crate::protocol::{Command, ErrorKind, Origin, Process, Refusal, State};
 use crate::task::{self, Parentage, Task};
@@ -64,14 +66,14 @@ impl Keeper {
                 // one that the child is not in would know none of its tree, and limit nothing
                 self.discard_group(Some(group));
                 notes.push(format!("cgroups not used, and no limit applied: {error}"));
-                (None, Vec::new())
+                (None, Entrances::default())
             }
-            None => (None, Vec::new()),
+            None => (None, Entrances::default()),
         };
         let marker = task::marker(self.journal.instance(), &intent);
         let with = Surroundings { marker, out, err, cgroups: entrances, open_files: self.open_files, user };
-        match launch::start(command, with) {
-            Ok(pid) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, pid)),
+        match launch::start(command, with, &mut self.slots) {
+            Ok(born) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, born)),
             Err(error) => {
                 self.abandon(&ids);
                 self.journal.note(&Record::Gone { key: intent.key });
@@ -81,14 +83,20 @@ impl Keeper {
         }
     }
 
-    fn started(&mut self, mut task: Task, pid: i32) -> Process {
+    fn started(&mut self, mut task: Task, Born { pid, pidfd }: Born) -> Process {
         // a child that has ended already is a zombie until it is reaped, and still has its start time
         let identity = Identity::of(pid).unwrap_or(Identity { pid, start_time: 0 });
         task.identity = Some(identity);
         task.started_at = clock::unix_ms();
         task.state = State::Running;
-        task.parentage = Parentage::Ours;
         let key = task.intent.key.clone();
+        let watch = self.new_id();
+        // one that cannot be watched is found when the next of our children is buried
+        if self.watch(&pidfd, token::WATCH | watch, EventFlags::IN).is_ok() {
+            self.watches.insert(watch, key.clone());
+        }
+        task.is_own = true;
+        task.parentage = Parentage::Ours { watch, _pidfd: pidfd };
         self.journal.note(&Record::Started { key: key.clone(), identity, at: task.started_at, notes: task.notes.clone() });
         let view = task.view();
         self.leaders.insert(pid, key.clone());

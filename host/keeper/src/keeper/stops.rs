@@ -168,7 +168,7 @@ impl Keeper {
     pub(super) fn signal_group(&mut self, key: &str, signal: Signal) {
         let Some(task) = self.tasks.get(key) else { return };
         let Some(identity) = task.identity else { return };
-        if let (Parentage::Ours, Some(pid)) = (&task.parentage, Pid::from_raw(identity.pid)) {
+        if let (Parentage::Ours { .. }, Some(pid)) = (&task.parentage, Pid::from_raw(identity.pid)) {
             // not reaped yet, so the number is its own; a leader that has just ended is told by its exit
             let _ = kill_process_group(pid, signal);
             return;

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventFlags};
 use rustix::net::sockopt::socket_peercred;
@@ -12,8 +13,8 @@ use super::{Error, ExitReason, Keeper, Leaving, Timer, socket_path, token};
 use crate::clock;
 use crate::protocol::{EVENT_ID, Response};
 
-/// Requests looked at per client in one turn.
-const REQUESTS_PER_TURN: usize = 32;
+/// How long one client's requests are looked at in one turn: a few starts, or some hundred stops, so that all are warned before the first has ended.
+const SHARE: Duration = Duration::from_millis(5);
 /// Pipes that get a batch in one turn.
 const PIPES_PER_TURN: usize = 64;
 const EVENTS_PER_TURN: usize = 256;
@@ -57,15 +58,17 @@ impl Keeper {
             let (flags, data) = (event.flags, event.data.u64());
             let id = data & !token::KIND;
             match data & token::KIND {
-                token::CHILD => drain(&mut self.signals.child),
+                token::CHILD => {
+                    drain(&mut self.signals.child);
+                    self.plan_burial();
+                }
                 token::TERMINATE => self.terminated(),
-                token::WATCH => self.adopted_ended(id),
+                token::WATCH => self.watched_ended(id),
                 token::PIPE => self.pipe_is_ready(id, flags.contains(EventFlags::HUP)),
                 token::CONNECTION => asked.push((id, flags)),
                 _ => asked.push((0, flags)),
             }
         }
-        self.reap();
         for (id, flags) in asked {
             if id == 0 {
                 self.accept();
@@ -128,8 +131,9 @@ impl Keeper {
     /// Gives each client with unread requests its share of this turn.
     fn feed_hungry(&mut self) {
         for id in std::mem::take(&mut self.hungry) {
-            for served in 0.. {
-                if served == REQUESTS_PER_TURN {
+            let begun = Instant::now();
+            loop {
+                if begun.elapsed() > SHARE {
                     self.hungry.insert(id);
                     break;
                 }
@@ -147,7 +151,7 @@ impl Keeper {
         }
     }
 
-    fn move_output(&mut self) {
+    pub(super) fn move_output(&mut self) {
         for _ in 0..self.busy.len().min(PIPES_PER_TURN) {
             if let Some(id) = self.busy.pop_front() {
                 self.pipe_turn(id);
@@ -164,6 +168,7 @@ impl Keeper {
             match self.timers.pop_first() {
                 Some((deadline, Timer::Stop(key))) => self.stop_timer(&key, deadline),
                 Some((_, Timer::HalfLine(pipe, size))) => self.unclog(pipe, size),
+                Some((_, Timer::Burial)) => self.bury(),
                 Some((_, Timer::Chores)) => self.do_chores(),
                 None => break,
             }
@@ -193,7 +198,7 @@ impl Keeper {
 
     fn do_chores(&mut self) {
         self.has_chores = false;
-        self.journal.settle();
+        self.journal.begin_to_settle();
         self.litter.retain(|group| !group.remove());
         self.open_door();
     }
@@ -240,7 +245,7 @@ impl Keeper {
 
     /// Is all that a shutdown waits for done?
     fn leaves_now(&mut self) -> Option<ExitReason> {
-        if self.tasks.values().any(|task| task.is_running() || task.stop.is_some()) {
+        if self.leaving.is_none() || self.tasks.values().any(|task| task.is_running() || task.stop.is_some()) {
             return None;
         }
         let Leaving { reason, waiters } = self.leaving.take()?;

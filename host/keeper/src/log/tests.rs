@@ -171,3 +171,13 @@ fn a_full_disk_costs_lines_and_says_how_many() {
     assert!(seen[1].contains("3 lines were lost here: No space left on device"), "{}", seen[1]);
     assert_eq!(seen[2], "after");
 }
+
+#[test]
+fn a_log_that_rests_holds_little_after_a_busy_moment() {
+    let (_dir, logs) = logs();
+    let mut writer = Writer::new(&logs, "log", Limits { segment_bytes: 10 << 20, segments: 3 });
+    (0..10_000).for_each(|number| writer.push(Origin::Out, false, format!("line {number}").as_bytes()));
+    assert!(writer.held_bytes() > 200_000);
+    writer.flush();
+    assert!(writer.held_bytes() <= 1024, "{} bytes", writer.held_bytes());
+}

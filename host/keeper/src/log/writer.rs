@@ -12,6 +12,9 @@ use crate::append::append;
 use crate::clock;
 use crate::protocol::Origin;
 
+/// What a log that rests keeps of its buffer: room for a few lines.
+const RESTING_BYTES: usize = 1024;
+
 /// A log that may be written to; its files are opened, and made, with its first line.
 pub(crate) struct Writer {
     logs: Rc<OwnedFd>,
@@ -78,6 +81,8 @@ impl Writer {
             }
         }
         self.waiting.clear();
+        // one busy moment of each of a thousand logs is not to be held for good
+        self.waiting.shrink_to(RESTING_BYTES);
         self.waiting_lines = 0;
     }
 
@@ -98,6 +103,11 @@ impl Writer {
         if let Some(current) = &mut self.current {
             current.rotate(&self.logs, &self.name, self.limits.segments);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.waiting.capacity()
     }
 
     #[cfg(test)]

@@ -18,7 +18,10 @@ use crate::grant::host::Host;
 use crate::grant::url::Destination;
 
 const IDLE: Duration = Duration::from_secs(75);
-const MAX_KEPT: usize = 256;
+/// How often those that are no longer good are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Not more, however many files may be open.
+const MOST: usize = 16_384;
 const MAX_HEADER_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
 
@@ -40,8 +43,17 @@ pub(super) struct Target {
 
 /// All connections of the host's plugins.
 pub(crate) struct Transport {
-    kept: Mutex<HashMap<Key, (Instant, SendRequest<WasiBody>)>>,
+    kept: Mutex<Kept>,
+    /// How many are kept at most.
+    most: usize,
     tls: OnceLock<tokio_rustls::TlsConnector>,
+}
+
+#[derive(Default)]
+struct Kept {
+    by_key: HashMap<Key, (Instant, SendRequest<WasiBody>)>,
+    /// When it was last looked which are still good.
+    swept: Option<Instant>,
 }
 
 /// A connection on loan; given back when the answer was read to its end.
@@ -60,8 +72,14 @@ impl Lease {
 }
 
 impl Transport {
+    /// Keeps as many connections as half of the files that this process may have open.
     pub(crate) fn new() -> Transport {
-        Transport { kept: Mutex::default(), tls: OnceLock::new() }
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        Transport::keeping(usize::try_from(files.map_or(u64::MAX, |files| files / 2)).unwrap_or(MOST).min(MOST))
+    }
+
+    fn keeping(most: usize) -> Transport {
+        Transport { kept: Mutex::default(), most, tls: OnceLock::new() }
     }
 
     /// Sends one request over a kept connection, or over a new one when there is none or it turns out to be dead.
@@ -92,16 +110,20 @@ impl Transport {
     }
 
     fn take(&self, key: &Key) -> Option<SendRequest<WasiBody>> {
-        let (since, sender) = self.kept.lock().expect("no code panics while it holds this lock").remove(key)?;
+        let (since, sender) = self.kept.lock().expect("no code panics while it holds this lock").by_key.remove(key)?;
         (since.elapsed() < IDLE && sender.is_ready()).then_some(sender)
     }
 
     fn keep(&self, key: Key, sender: SendRequest<WasiBody>) {
+        let now = Instant::now();
         let mut kept = self.kept.lock().expect("no code panics while it holds this lock");
-        // what nobody asked for again belongs to tasks and revisions that are gone
-        kept.retain(|_, (since, sender)| since.elapsed() < IDLE && !sender.is_closed());
-        if kept.len() < MAX_KEPT {
-            kept.insert(key, (Instant::now(), sender));
+        if kept.by_key.len() >= self.most || kept.swept.is_none_or(|swept| now - swept >= SWEEP) {
+            // what nobody asked for again belongs to tasks and revisions that are gone
+            kept.by_key.retain(|_, (since, sender)| now - *since < IDLE && !sender.is_closed());
+            kept.swept = Some(now);
+        }
+        if kept.by_key.len() < self.most {
+            kept.by_key.insert(key, (now, sender));
         }
     }
 
@@ -185,15 +207,17 @@ fn repeatable(request: &Request<WasiBody>) -> Option<Request<WasiBody>> {
 mod tests {
     use super::*;
 
+    const FEW: usize = 20;
+
     fn kept(transport: &Transport) -> usize {
-        transport.kept.lock().expect("no code panics while it holds this lock").len()
+        transport.kept.lock().expect("no code panics while it holds this lock").by_key.len()
     }
 
     #[tokio::test]
     async fn few_connections_are_kept_and_closed_ones_are_not() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let transport = Transport::new();
+        let transport = Transport::keeping(FEW);
         let keep_one = async |life: usize| {
             let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
             let key = Key { plugin: "http".to_owned(), revision: "r1".to_owned(), subject: format!("web-{life}"), target: address.to_string() };
@@ -201,15 +225,17 @@ mod tests {
             accepted.expect("accepted").0
         };
         let mut open = Vec::new();
-        for life in 0..=MAX_KEPT {
+        for life in 0..=FEW {
             open.push(keep_one(life).await);
         }
-        assert_eq!(kept(&transport), MAX_KEPT);
+        assert_eq!(kept(&transport), FEW);
         drop(open);
+        // A full store looks for the closed ones each time.
         let pruned = async {
-            let mut last = keep_one(MAX_KEPT + 1).await;
+            let mut last = keep_one(FEW + 1).await;
             while kept(&transport) > 1 {
-                last = keep_one(MAX_KEPT + 1).await;
+                last = keep_one(FEW + 1).await;
+                transport.kept.lock().expect("no code panics while it holds this lock").swept = None;
             }
             drop(last);
         };
