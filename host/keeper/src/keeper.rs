@@ -13,6 +13,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::Rlimit;
@@ -114,7 +115,9 @@ pub fn run(options: Options) -> Result<ExitReason, Error> {
     crate::launch::close_inherited().map_err(Error::system("inherited descriptors"))?;
     let mut keeper = Keeper::open(options)?;
     keeper.recover()?;
+    failpoint!("keeper.start.recovered");
     keeper.listen()?;
+    failpoint!("keeper.start.listening");
     keeper.turn_until_told()
 }
 
@@ -275,6 +278,7 @@ impl Keeper {
             leaving: None,
         };
         keeper.cgroups.forget_instances(&pipes_place::sweep());
+        failpoint!("keeper.start.opened");
         keeper.replay(records);
         Ok(keeper)
     }

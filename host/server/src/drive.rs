@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostler_api::EventRecord;
 use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName};
+use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
 use hostler_wasm::words::{Found, Status};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -47,6 +48,7 @@ impl Driver {
         // What an earlier host wrote for people may be behind.
         let names: Vec<ServiceName> = self.desk.core.names().cloned().collect();
         names.iter().for_each(|name| self.operator.show(&self.desk, name));
+        failpoint!("host.loop.begun");
         loop {
             self.carry_out().await;
             self.rounds.send_modify(|round| *round += 1);
@@ -61,7 +63,9 @@ impl Driver {
                 () = sleep_until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
             }
         }
+        failpoint!("host.end.decided");
         self.operator.finish();
+        failpoint!("host.end.view-written");
     }
 
     async fn hear_all(&mut self, first: Option<Message>) {
@@ -77,6 +81,7 @@ impl Driver {
     }
 
     async fn hear(&mut self, message: Message) {
+        failpoint!("host.loop.heard");
         match message {
             Message::News(news) => self.hear_news(news),
             Message::Wake { backend, id } => self.hear_wake(backend, id),
@@ -85,14 +90,17 @@ impl Driver {
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => {
                 let accepted = self.change(change).await;
+                failpoint!("host.request.before-answer");
                 // Whoever asked may have gone; what was asked holds all the same.
                 answer.send(accepted).ok();
+                failpoint!("host.request.answered");
             }
             Message::Leave => self.leaving = true,
         }
     }
 
     fn hear_wake(&mut self, backend: String, id: Option<String>) {
+        failpoint!("host.wake.heard");
         // A plugin may have something of the same name as another one's task: it says nothing about that task.
         let run = id.as_deref().and_then(|id| self.desk.run_of(id)).filter(|run| self.desk.is_held_by(*run, &backend));
         if let Some((name, replica)) = run.and_then(|run| self.desk.core.owner_of(run)) {
@@ -152,13 +160,16 @@ impl Driver {
                 Event::Checked(result)
             }
         };
+        failpoint!("host.news.before-deciding");
         self.desk.core.handle(now, event);
+        failpoint!("host.news.decided");
     }
 
     fn keep_handle(&mut self, run: Run, record: HandleRecord) {
         let next = std::mem::take(&mut self.next);
         self.next = next.put(ledger::handle_key(run), ledger::to_json(&record));
         self.desk.handles.insert(run, record);
+        failpoint!("host.news.handle-kept");
     }
 
     fn note_statuses(&mut self, seen: Vec<(Run, Status)>) -> Vec<(Run, Phase)> {
@@ -183,6 +194,7 @@ impl Driver {
             };
             if !self.desk.handles.contains_key(&run) {
                 self.keep_handle(run, HandleRecord { id, handle });
+                failpoint!("host.news.found-kept");
             }
             phases.push((run, phase(&status)));
             self.desk.seen.insert(run, status);
@@ -270,6 +282,7 @@ impl Driver {
             }
             self.begin(effect);
         }
+        failpoint!("host.loop.effects-begun");
         for notice in &told {
             self.time_starts(notice.kind, &notice.service, notice.replica, notice.run);
             if notice.kind == NoticeKind::Removed {
@@ -282,9 +295,11 @@ impl Driver {
         for name in touched {
             self.operator.show(&self.desk, &name);
         }
+        failpoint!("host.loop.shown");
     }
 
     fn begin(&mut self, effect: Action) {
+        failpoint!("host.loop.before-effect");
         if let Action::Start { run, .. } = &effect {
             self.desk.begun.insert(*run, clock::now());
         }
@@ -310,9 +325,11 @@ impl Driver {
 
     /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile. False when the host is to end first.
     async fn commit_at_last(&mut self, mut txn: Txn) -> bool {
+        failpoint!("host.loop.before-commit");
         loop {
             match self.commit(txn.clone()).await {
                 Ok(()) => {
+                    failpoint!("host.loop.committed");
                     if self.desk.trouble.take().is_some() {
                         tracing::info!("the store takes commits again");
                     }
@@ -370,8 +387,10 @@ impl Driver {
         let events = txn.events.clone();
         let (tell, told) = oneshot::channel();
         self.store.submit(txn, Box::new(move |outcome| drop(tell.send(outcome))));
+        failpoint!("host.commit.submitted");
         match told.await.unwrap_or(Err(StoreError::Closed))? {
             Outcome::Committed { revision, first_event } => {
+                failpoint!("host.commit.durable");
                 let first = first_event.unwrap_or(self.desk.last_event + 1);
                 for (seq, event) in (first..).zip(events) {
                     let NewEvent { kind, subject, at_unix_ms, data } = event;
@@ -380,6 +399,7 @@ impl Driver {
                     // Nobody may be following.
                     self.events.send(Arc::new(ledger::told(&event))).ok();
                 }
+                failpoint!("host.commit.told");
                 Ok(())
             }
             Outcome::Conflict { key } => Err(StoreError::Invalid(format!("somebody else changed {key}"))),

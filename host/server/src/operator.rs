@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostler_core::ServiceName;
+use hostler_failpoint::failpoint;
 use hostler_store::view::{ServiceView, View};
 
 use crate::desk::Desk;
@@ -107,6 +108,7 @@ fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
         if health.is_empty() && next.is_none() {
             return;
         }
+        failpoint!("host.view.before");
         for (name, line) in &health {
             report(view.append_health(name.as_str(), line));
         }
@@ -115,6 +117,7 @@ fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
             Some((name, None)) => report(view.remove(name.as_str())),
             None => {}
         }
+        failpoint!("host.view.written");
     }
 }
 

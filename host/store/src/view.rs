@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use hostler_failpoint::failpoint;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, open, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
@@ -111,8 +112,10 @@ impl View {
         let size = fstat(&log).map_err(error)?.st_size.unsigned_abs();
         if size > 0 && size + line.len() as u64 > HEALTH_LOG_BYTES {
             renameat(&directory, HEALTH, &directory, OLD_HEALTH).map_err(error)?;
+            failpoint!("store.view.health-put-aside");
             log = open_log(&directory).map_err(error)?;
         }
+        failpoint!("store.view.before-health");
         std::fs::File::from(log).write_all(line.as_bytes()).map_err(|source| self.io(service, HEALTH, source))
     }
 
@@ -126,6 +129,7 @@ impl View {
         for name in [CONFIG, STATE, PID, HEALTH, OLD_HEALTH, TEMPORARY] {
             self.unlink(&directory, service, name)?;
         }
+        failpoint!("store.view.emptied");
         match unlinkat(&services, service, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
             Err(error) => Err(failed(&self.file(service, ""), "removing", error)),
@@ -224,7 +228,9 @@ fn replace(directory: &OwnedFd, name: &str, content: &[u8]) -> io::Result<Stamp>
     };
     let inode = fstat(&temporary)?.st_ino;
     std::fs::File::from(temporary).write_all(content)?;
+    failpoint!("store.view.filled");
     renameat(directory, TEMPORARY, directory, name)?;
+    failpoint!("store.view.renamed");
     Ok(Stamp { content: digest(content), inode, bytes: content.len() as u64 })
 }
 

@@ -5,17 +5,19 @@
 //! host, and somebody else reads its events and logs. What the host says is held against those accounts.
 //!
 //! A run is `torture(kills, seed)`. The seed decides who is killed when, and what is asked for; the machine decides the rest.
+//!
+//! The crash sweep (`tests/sweep`) has the same services, accounts and witness.
 
-mod account;
+pub mod account;
 mod clock;
 mod fleet;
 mod killer;
 mod operator;
 mod random;
-mod reader;
+pub mod reader;
 mod report;
 pub mod service;
-mod witness;
+pub mod witness;
 
 pub use killer::torture;
 pub use report::Report;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_failpoint::failpoint;
 use rustix::process::{Signal, WaitOptions, WaitStatus, wait};
 
 use super::Keeper;
@@ -24,6 +25,7 @@ impl Keeper {
     }
 
     fn leader_exited(&mut self, key: &str, status: WaitStatus) {
+        failpoint!("keeper.end.reaped");
         let (code, signal) = signal::ending(status);
         self.leader_ended(key, code, signal);
     }
@@ -31,6 +33,7 @@ impl Keeper {
     /// A pidfd became readable: an adopted leader has ended, and only its own parent was told how.
     pub(super) fn adopted_ended(&mut self, watch: u64) {
         if let Some(key) = self.watches.remove(&watch) {
+            failpoint!("keeper.end.adopted-one");
             self.leader_ended(&key, None, None);
         }
     }
@@ -44,7 +47,9 @@ impl Keeper {
         task.parentage = Parentage::Over;
         task.ended_in = self.turn;
         let (pair, log_name) = (task.intent.pipes, task.intent.log_name.clone());
+        failpoint!("keeper.end.before-journal");
         self.journal.note_durably(&Record::Ended { key: key.to_owned(), state: State::Exited(exit) });
+        failpoint!("keeper.end.written");
         self.ready_pair(pair, &log_name);
         self.sweep(key);
     }
@@ -56,6 +61,7 @@ impl Keeper {
         } else if self.rest_of(key).is_empty() {
             self.announce(key);
         } else {
+            failpoint!("keeper.end.rest-found");
             self.begin_stop(key, Signal::KILL, 0, None);
         }
     }
@@ -64,6 +70,7 @@ impl Keeper {
     pub(super) fn announce(&mut self, key: &str) {
         let Some(task) = self.tasks.get_mut(key).filter(|task| !task.is_announced) else { return };
         task.is_announced = true;
+        failpoint!("keeper.end.before-telling");
         if let State::Exited(exit) = &task.state {
             let (owner, exit) = (task.intent.owner.clone(), exit.clone());
             self.events.push(Event::Exited { key: key.to_owned(), owner, exit });

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use hostler_failpoint::failpoint;
 use rusqlite::Connection;
 
 use super::apply::{Tally, apply, compact, count_replies, save_counters};
@@ -93,6 +94,7 @@ impl Writer {
             }
             self.commit(std::mem::take(&mut group));
         }
+        failpoint!("store.close.drained");
     }
 
     fn serve(&mut self, request: Alone) {
@@ -148,6 +150,7 @@ impl Writer {
         // The commit is durable: now it counts, and everybody may know.
         self.tally = tally;
         told.iter().for_each(|(revision, changes)| self.hub.publish(*revision, changes));
+        failpoint!("store.write.before-answer");
         Ok(())
     }
 
@@ -176,11 +179,14 @@ impl Turn<'_> {
     fn take(mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<(Tally, Told)> {
         let before = self.tally.counters;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        failpoint!("store.write.begun");
         jobs.iter_mut().try_for_each(|job| job.perform(&mut self))?;
         if self.tally.counters != before {
             save_counters(self.connection, &self.tally.counters)?;
         }
+        failpoint!("store.write.performed");
         self.connection.execute_batch("COMMIT")?;
+        failpoint!("store.write.committed");
         Ok((self.tally, self.told))
     }
 
