@@ -46,8 +46,7 @@ impl Driver {
     /// Runs until everything is stopped after a shutdown, or until the host is to leave its tasks alone.
     pub(crate) async fn run(mut self) {
         // What an earlier host wrote for people may be behind.
-        let names: Vec<ServiceName> = self.desk.core.names().cloned().collect();
-        names.iter().for_each(|name| self.operator.show(&self.desk, name));
+        self.operator.show_all(&self.desk);
         failpoint!("host.loop.begun");
         loop {
             self.carry_out().await;

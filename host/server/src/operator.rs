@@ -37,6 +37,8 @@ struct Show {
 pub(crate) struct Operator {
     waiting: Arc<(Mutex<Waiting>, Condvar)>,
     thread: Option<JoinHandle<()>>,
+    /// What an earlier host showed.
+    found: Vec<ServiceName>,
 }
 
 impl Operator {
@@ -44,14 +46,21 @@ impl Operator {
     pub(crate) fn new(state_dir: &Path) -> Operator {
         let waiting: Arc<(Mutex<Waiting>, Condvar)> = Arc::default();
         let for_thread = Arc::clone(&waiting);
-        let thread = match View::new(state_dir) {
-            Ok(view) => std::thread::Builder::new().name("view".to_owned()).spawn(move || write(&view, &for_thread)).ok(),
+        let begun = View::new(state_dir).and_then(|view| Ok((view.services()?, view)));
+        let (found, thread) = match begun {
+            Ok((found, view)) => (found, std::thread::Builder::new().name("view".to_owned()).spawn(move || write(&view, &for_thread)).ok()),
             Err(error) => {
                 tracing::warn!(%error, "the view for operators is not written");
-                None
+                (Vec::new(), None)
             }
         };
-        Operator { waiting, thread }
+        let found = found.iter().filter_map(|name| ServiceName::new(name).ok()).collect();
+        Operator { waiting, thread, found }
+    }
+
+    /// Shows all that there is, and takes away what an earlier host showed and did not live to take away itself.
+    pub(crate) fn show_all(&self, desk: &Desk) {
+        desk.core.names().chain(&self.found).for_each(|name| self.show(desk, name));
     }
 
     /// Shows a service as it is now, or takes it away when it is gone.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use hostler_failpoint::failpoint;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, open, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, open, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// Where `health.log` goes on as `health.log.1`.
@@ -134,6 +134,18 @@ impl View {
             Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
             Err(error) => Err(failed(&self.file(service, ""), "removing", error)),
         }
+    }
+
+    /// The services that are shown, as far as their directories say.
+    pub fn services(&self) -> Result<Vec<String>, ViewError> {
+        let Some(services) = self.existing(&self.state_dir, "services")? else { return Ok(Vec::new()) };
+        let error = |error| failed(&self.file("services", ""), "reading", error);
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&services).map_err(error)? {
+            names.extend(entry.map_err(error)?.file_name().to_str().ok().map(str::to_owned).filter(|name| check_name(name).is_ok()));
+        }
+        names.sort();
+        Ok(names)
     }
 
     fn show(&self, directory: &OwnedFd, service: &str, name: &'static str, content: &[u8], known: &mut Written) -> Result<(), ViewError> {

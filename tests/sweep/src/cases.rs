@@ -3,8 +3,8 @@
 use std::fmt;
 
 use Scenario::{
-    Adopted, Again, AgainByFile, Apply, Broken, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth, HalfLine, KeeperKilled, Leave,
-    Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten,
+    Adopted, Again, AgainByFile, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth, HalfLine, KeeperKilled,
+    Leave, Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten,
 };
 
 /// What is done to get to a point.
@@ -34,6 +34,8 @@ pub enum Scenario {
     Leave,
     /// Everything stops, is forgotten, and the host ends.
     Down,
+    /// A host is to end and to stop its services first, without forgetting them.
+    Close,
     /// A host without services ends, and its keeper with it.
     Empty,
     /// The keeper is killed, and comes back.
@@ -181,13 +183,7 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
     (&["host.inspect.inspected"], &[Again]),
     (&["host.logs.before"], &[Logs]),
     (
-        &[
-            "host.request.before-commit",
-            "host.request.committed",
-            "host.request.decided",
-            "host.request.before-answer",
-            "host.request.answered",
-        ],
+        &["host.request.before-commit", "host.request.committed", "host.request.decided", "host.request.before-answer", "host.request.answered"],
         &[Stop, Start, Restart],
     ),
     (
@@ -202,14 +198,11 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
         &[Apply],
     ),
     (&["host.stop-task.before", "host.stop-task.stopped"], &[Stop, Restart]),
-    (
-        &["keeper.stop.written", "keeper.stop.signalled", "keeper.stop.looked", "keeper.stop.over", "keeper.stop.before-answer"],
-        &[Stop, Restart],
-    ),
+    (&["keeper.stop.written", "keeper.stop.signalled", "keeper.stop.looked", "keeper.stop.over", "keeper.stop.before-answer"], &[Stop, Restart]),
     (&["keeper.stop.before-kill"], &[Stubborn]),
     (&["host.down.committed", "host.down.decided"], &[Down]),
     (&["host.shutdown.asked"], &[Leave, Down]),
-    (&["host.shutdown.closing"], &[Down]),
+    (&["host.shutdown.closing"], &[Close]),
     (
         &[
             "host.end.decided",

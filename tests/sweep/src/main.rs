@@ -76,7 +76,11 @@ fn has_failpoints() -> Result<(), String> {
     let program = hostler_e2e::program();
     let bytes = std::fs::read(program).map_err(|error| format!("{}: {error}", program.display()))?;
     let has = |name: &str| bytes.windows(name.len()).any(|part| part == name.as_bytes());
-    if has(POINTS[0]) { Ok(()) } else { Err(format!("{} was built without its failpoints: `make sweep` builds one that has them", program.display())) }
+    if has(POINTS[0]) {
+        Ok(())
+    } else {
+        Err(format!("{} was built without its failpoints: `make sweep` builds one that has them", program.display()))
+    }
 }
 
 fn sweep(asked: &[Case], jobs: usize) -> ExitCode {
@@ -102,7 +106,11 @@ fn sweep(asked: &[Case], jobs: usize) -> ExitCode {
     let failures = failures.into_inner().expect("nobody panics while holding it");
     failures.iter().for_each(|failure| println!("\nFAILED {failure}"));
     let (points, seconds) = (asked.iter().map(Case::point).collect::<std::collections::BTreeSet<_>>().len(), began.elapsed().as_secs());
-    println!("\n{points} points, {} deaths in {seconds} s: {} promises broken", asked.iter().map(|case| case.points.len()).sum::<usize>(), failures.len());
+    println!(
+        "\n{points} points, {} deaths in {seconds} s: {} promises broken",
+        asked.iter().map(|case| case.points.len()).sum::<usize>(),
+        failures.len()
+    );
     if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use hostler_e2e::{Signal, signal};
+use hostler_e2e::{Signal, request, signal};
 
 use crate::cases::{Case, Scenario};
 use crate::judge::{Wants, events};
@@ -96,6 +96,10 @@ fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
         }
         Scenario::KeeperKilled => wants.keeper_deaths += 1,
         Scenario::Compaction | Scenario::Torn => {
+            site.until("a life of `crash` is forgotten", |site| {
+                let journal = fs::read_to_string(site.yard.state().join("keeper/journal")).unwrap_or_default();
+                if journal.contains("\"gone\"") { Ok(()) } else { Err("the journal does not say so".to_owned()) }
+            });
             site.kill("serve");
             site.kill("keeper");
             wants.keeper_deaths += 1;
@@ -141,6 +145,7 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
         Scenario::Logs => drop(site.run("logs steady --tail 3")),
         Scenario::Leave => site.with("serve").into_iter().for_each(|pid| signal(pid, Signal::TERM)),
         Scenario::Down | Scenario::Empty => drop(site.run("down")),
+        Scenario::Close => drop(request(&site.yard.socket(), "POST", "/api/v1/shutdown", b"{\"stop_services\": true}")),
         Scenario::KeeperKilled => site.with("keeper").into_iter().for_each(|pid| signal(pid, Signal::KILL)),
         Scenario::FullHealth => drop(site.run("restart door --no-wait")),
         Scenario::Stubborn => drop(site.run("stop stubborn --no-wait")),
@@ -160,7 +165,7 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             apply(site, 3, wants);
         }
         Scenario::Apply => apply(site, 2, wants),
-        Scenario::Stop | Scenario::Start | Scenario::Restart => request(site, scenario, wants),
+        Scenario::Stop | Scenario::Start | Scenario::Restart => ask(site, scenario, wants),
     }
 }
 
@@ -177,7 +182,7 @@ fn act_again(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             assert!(wants.mark.is_some(), "`apply` is refused by a host that was brought back");
         }
         Scenario::Stop | Scenario::Start if wants.toggle.is_none() => {
-            request(site, scenario, wants);
+            ask(site, scenario, wants);
             assert!(wants.toggle.is_some(), "a request is refused by a host that was brought back");
         }
         _ => {}
@@ -189,7 +194,7 @@ fn apply(site: &mut Site, mark: u64, wants: &mut Wants) {
     wants.mark = (site.run("apply --no-wait").code == 0).then_some(mark);
 }
 
-fn request(site: &Site, scenario: Scenario, wants: &mut Wants) {
+fn ask(site: &Site, scenario: Scenario, wants: &mut Wants) {
     if scenario == Scenario::Restart {
         let before = site.lives("again").pop().map_or(0, |life| life.run);
         if site.run("restart again --no-wait").code == 0 {
@@ -214,7 +219,7 @@ fn forget_a_component(site: &Site) {
 fn spoil_journal(site: &Site, torn: bool) {
     let path = site.yard.state().join("keeper/journal");
     let text = fs::read_to_string(&path).expect("the keeper has written it");
-    let record = text.lines().find(|line| line.contains("\"gone\"")).expect("a life of `crash` was forgotten");
+    let record = text.lines().find(|line| line.contains("\"gone\"")).expect("that was waited for");
     let mut journal = fs::File::options().append(true).open(&path).expect("it is there");
     let more = if torn { record[..record.len() / 2].to_owned() } else { format!("{record}\n").repeat(300 * 1024 / record.len()) };
     journal.write_all(more.as_bytes()).expect("the disk has space");

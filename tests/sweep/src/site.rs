@@ -135,7 +135,10 @@ impl Site {
         let mut text = "[settings]\nmax_parallel = 8\n".to_owned();
         for name in SERVICES.iter().filter(|name| **name != "sometimes" || mark % 2 == 1) {
             let (part, more) = match *name {
-                "crash" => ("crash", "restart = { policy = \"always\", max_attempts = 1000000, backoff = { initial = \"10ms\", max = \"50ms\" } }".to_owned()),
+                "crash" => (
+                    "crash",
+                    "restart = { policy = \"always\", max_attempts = 1000000, backoff = { initial = \"10ms\", max = \"50ms\" } }".to_owned(),
+                ),
                 "once" => ("once", "kind = \"oneshot\"".to_owned()),
                 "door" => {
                     let check = format!("type = \"tcp\", host = \"127.0.0.1\", port = {}", self.port);

@@ -10,10 +10,8 @@ const CALL: &str = "failpoint!(";
 /// Who can die; the first word of each name.
 const WHO: [&str; 3] = ["host", "store", "keeper"];
 /// Where the feature may be named, and how.
-const ASKED: &[(&str, &str)] = &[
-    ("host/failpoint/Cargo.toml", "failpoints = [\"dep:rustix\"]"),
-    ("host/cli/Cargo.toml", "failpoints = [\"hostler-failpoint/failpoints\"]"),
-];
+const ASKED: &[(&str, &str)] =
+    &[("host/failpoint/Cargo.toml", "failpoints = [\"dep:rustix\"]"), ("host/cli/Cargo.toml", "failpoints = [\"hostler-failpoint/failpoints\"]")];
 
 /// Names that are listed and not passed, passed and not listed, or stand somewhere twice.
 pub fn problems(tree: &Tree) -> Vec<Problem> {
