@@ -244,12 +244,12 @@ impl Wants {
                 "again" => usize::from(self.lost),
                 _ => 0,
             };
-            // A start that its keeper's death cut off is an end of what never began.
-            let unborn = ended.difference(&began).count();
-            assert!(
-                ended.len() == real + unborn && unborn <= self.keeper_deaths,
-                "{name} ended {real} times by itself; told are {ended:?} of {began:?}"
-            );
+            // A start that its keeper's death cut off counts, and is told as an end or as a start that failed.
+            let failed: BTreeSet<u64> = of(name, "start-failed").iter().filter_map(|event| event["run"].as_u64()).collect();
+            let ended_unborn = ended.difference(&began).count();
+            let unborn = ended.union(&failed).filter(|run| !began.contains(run)).count();
+            assert!(ended.len() == real + ended_unborn, "{name} ended {real} times by itself; told are {ended:?} of {began:?}");
+            assert!(unborn <= self.keeper_deaths, "{name} was started in vain {unborn} times: {ended:?} and {failed:?}, of {began:?}");
             let service = site.yard.service(name);
             // One that was stopped by hand and started again was not restarted; whoever else began again was.
             let restarts = if name == "toggle" { 0 } else { (lives.len() - 1 + unborn) as u64 };
