@@ -124,10 +124,15 @@ fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
     if scenario == Scenario::Lost {
         site.kill("keeper");
         wants.keeper_deaths += 1;
-        let life = site.lives("again").pop().expect("it was started");
-        signal(life.pid, Signal::KILL);
-        wants.lost = true;
+        end_again(site, wants);
     }
+}
+
+/// A life of `again` ends by itself, as far as host and keeper can know.
+fn end_again(site: &Site, wants: &mut Wants) {
+    let life = site.lives("again").pop().expect("it was started");
+    signal(life.pid, Signal::KILL);
+    wants.lost = true;
 }
 
 /// The deed. That nobody answers for it is fine: somebody dies.
@@ -141,7 +146,8 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             // It dies once that was committed.
             wants.mark = Some(2);
         }
-        Scenario::Quiet | Scenario::Adopted | Scenario::Unwritten | Scenario::Found | Scenario::Litter => {}
+        Scenario::Adopted => end_again(site, wants),
+        Scenario::Quiet | Scenario::Unwritten | Scenario::Found | Scenario::Litter => {}
         Scenario::Logs => drop(site.run("logs steady --tail 3")),
         Scenario::Leave => site.with("serve").into_iter().for_each(|pid| signal(pid, Signal::TERM)),
         Scenario::Down | Scenario::Empty => drop(site.run("down")),
