@@ -19,9 +19,6 @@ pub fn play(site: &mut Site, case: &Case) {
     wants.keeper_deaths = case.points.iter().filter(|point| point.starts_with("keeper.")).count();
     lead_up(site, case.scenario, &mut wants);
     wants.note(site);
-    if case.scenario != Scenario::Down {
-        wants.told = events(site);
-    }
     site.arm(&case.points);
     act(site, case.scenario, &mut wants);
     for (at, point) in case.points.iter().enumerate() {
@@ -78,6 +75,7 @@ fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
     // It is never settled: one crashes all the time.
     site.run("apply --no-wait").ok();
     wants.until_kept(site);
+    wants.told = events(site);
     match scenario {
         Scenario::Apply => {
             // Nobody else is to come by first.
