@@ -3,8 +3,8 @@
 use std::fmt;
 
 use Scenario::{
-    Adopted, Again, AgainByFile, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth, HalfLine, KeeperKilled,
-    Leave, Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten,
+    Acknowledged, Adopted, Again, AgainByFile, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth, HalfLine,
+    KeeperKilled, Leave, Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten,
 };
 
 /// What is done to get to a point.
@@ -28,6 +28,8 @@ pub enum Scenario {
     Start,
     /// One is restarted by request.
     Restart,
+    /// A stop, a restart and another configuration were acknowledged a moment ago.
+    Acknowledged,
     /// A service's log is read.
     Logs,
     /// SIGTERM to the host: it leaves its tasks to the next one.
@@ -134,7 +136,7 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
             "store.write.committed",
             "store.write.before-answer",
         ],
-        &[Quiet, Apply],
+        &[Quiet, Apply, Acknowledged],
     ),
     (
         &[

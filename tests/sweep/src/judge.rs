@@ -163,16 +163,19 @@ impl Wants {
 
     /// No line of a log is missing, none comes twice but a batch for each death of the keeper, and it goes on.
     fn judge_log(&self, site: &Site) {
-        let read = |site: &Site| {
-            let items = lines(&site.yard, "/services/steady/logs?tail=1000000");
+        let read = |site: &Site, name: &str| {
+            let items = lines(&site.yard, &format!("/services/{name}/logs?tail=1000000"));
             let mut heard = Heard::default();
             heard.keeper_kills = vec![0; self.keeper_deaths];
-            heard.page("steady", &items);
-            assert_eq!(heard.broken, Vec::<String>::new(), "the log of steady");
+            heard.page(name, &items);
+            assert_eq!(heard.broken, Vec::<String>::new(), "the log of {name}");
             items.len()
         };
-        let first = read(site);
-        site.until("the log of steady goes on", |site| if read(site) > first { Ok(()) } else { Err(format!("it has {first} lines")) });
+        for name in ["toggle", "again", "changed"] {
+            read(site, name);
+        }
+        let first = read(site, "steady");
+        site.until("the log of steady goes on", |site| if read(site, "steady") > first { Ok(()) } else { Err(format!("it has {first} lines")) });
     }
 
     /// The log that is longer than is kept: what is kept of it has no gap.

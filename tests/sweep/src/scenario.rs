@@ -19,6 +19,10 @@ pub fn play(site: &mut Site, case: &Case) {
     wants.keeper_deaths = case.points.iter().filter(|point| point.starts_with("keeper.")).count();
     lead_up(site, case.scenario, &mut wants);
     wants.note(site);
+    if case.scenario == Scenario::Acknowledged {
+        [Scenario::Stop, Scenario::Restart, Scenario::Apply].into_iter().for_each(|scenario| act(site, scenario, &mut wants));
+        assert!(wants.toggle == Some(false) && wants.again_after > 0 && wants.mark == Some(2), "a request is refused: {wants:?}");
+    }
     site.arm(&case.points);
     act(site, case.scenario, &mut wants);
     for (at, point) in case.points.iter().enumerate() {
@@ -145,7 +149,7 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             wants.mark = Some(2);
         }
         Scenario::Adopted => end_again(site, wants),
-        Scenario::Quiet | Scenario::Unwritten | Scenario::Found | Scenario::Litter => {}
+        Scenario::Quiet | Scenario::Acknowledged | Scenario::Unwritten | Scenario::Found | Scenario::Litter => {}
         Scenario::Logs => drop(site.run("logs steady --tail 3")),
         Scenario::Leave => site.with("serve").into_iter().for_each(|pid| signal(pid, Signal::TERM)),
         Scenario::Down | Scenario::Empty => drop(site.run("down")),
