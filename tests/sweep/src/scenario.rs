@@ -82,6 +82,9 @@ fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
     wants.told = events(site);
     match scenario {
         Scenario::Apply => {
+            site.until("the service that is to go is shown", |site| {
+                if site.yard.state().join("services/sometimes/state.json").exists() { Ok(()) } else { Err("it is not".to_owned()) }
+            });
             // Nobody else is to come by first.
             site.run("stop crash").ok();
             wants.crashes = false;
