@@ -250,8 +250,10 @@ impl Wants {
                 "again" => usize::from(self.lost),
                 _ => 0,
             };
-            // A start that its keeper's death cut off counts, and is told as an end or as a start that failed.
-            let failed: BTreeSet<u64> = of(name, "start-failed").iter().filter_map(|event| event["run"].as_u64()).collect();
+            // A start that its keeper's death cut off counts, and is told as an end or as a start that failed; one that met no keeper does not.
+            let away = |event: &Value| event["message"].as_str().is_some_and(|message| message.starts_with("backend process unavailable"));
+            let failed = of(name, "start-failed").into_iter().filter(|event| !away(event));
+            let failed: BTreeSet<u64> = failed.filter_map(|event| event["run"].as_u64()).collect();
             let ended_unborn = ended.difference(&began).count();
             let unborn = ended.union(&failed).filter(|run| !began.contains(run)).count();
             assert!(ended.len() == real + ended_unborn, "{name} ended {real} times by itself; told are {ended:?} of {began:?}");
