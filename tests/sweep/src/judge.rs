@@ -250,9 +250,11 @@ impl Wants {
                 "again" => usize::from(self.lost),
                 _ => 0,
             };
-            // A start that its keeper's death cut off counts, and is told as an end or as a start that failed; one that met no keeper does not.
+            // A start that its keeper's death cut off counts, and is told as an end or as a start that failed. One that met no keeper is
+            // taken up by the next life, under the same count; the last one found none.
             let away = |event: &Value| event["message"].as_str().is_some_and(|message| message.starts_with("backend process unavailable"));
-            let failed = of(name, "start-failed").into_iter().filter(|event| !away(event));
+            let taken_up = |event: &Value| away(event) && began.last().is_some_and(|last| event["run"].as_u64() < Some(*last));
+            let failed = of(name, "start-failed").into_iter().filter(|event| !taken_up(event));
             let failed: BTreeSet<u64> = failed.filter_map(|event| event["run"].as_u64()).collect();
             let ended_unborn = ended.difference(&began).count();
             let unborn = ended.union(&failed).filter(|run| !began.contains(run)).count();
