@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plugins fixtures build test sim sim-planted torture power-cuts demo demo-keep demo-stop bench format clean-demo
+.PHONY: help setup plugins fixtures build test sim sim-planted torture sweep power-cuts demo demo-keep demo-stop bench format clean-demo
 
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -51,6 +51,12 @@ torture: build ## 1,000 times kill -9 of the host and its keeper at random, unde
 	@$(CARGO_BUILD) --bin hostler-torture
 	@target/release/hostler-torture --kills 1000
 	@target/release/hostler-torture --restarts 10000
+
+sweep: setup plugins ## kills host or keeper at each of their failpoints, once per scenario that passes it, in about two minutes; in `make test`, too
+	@$(CARGO_BUILD) --bin hostler --features hostler/failpoints
+	@cp target/release/hostler target/release/hostler-failpoints
+	@$(CARGO_BUILD) --bin hostler --bin hostler-sweep
+	@HOSTLER_BIN=target/release/hostler-failpoints target/release/hostler-sweep
 
 power-cuts: setup ## 10,000 disks as a power cut may leave them under the store, each opened with the real engine; about two minutes
 	@$(CARGO_BUILD) --bin hostler-disk

@@ -67,10 +67,18 @@ heading "guests"
 scripts/guests.sh plugins target/plugins
 scripts/guests.sh tests/fixtures target/fixtures
 
+# With its failpoints, for the crash sweep. Cargo keeps these builds of our own rooms beside the plain ones; what they are made from is shared.
+variant_with_failpoints() {
+    cargo build --release --workspace --bin hostler --features hostler/failpoints
+    cp target/release/hostler target/release/hostler-failpoints
+}
+
 heading "host"
 variant_without_process
+variant_with_failpoints
 cargo build --release --workspace --bin hostler
 export HOSTLER_BIN=$PWD/target/release/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
+export HOSTLER_FAILPOINTS_BIN=$PWD/target/release/hostler-failpoints
 
 tests "the host's workspace: units, rooms, tidy, end to end" cargo test --release --workspace --no-fail-fast
 tests "plugins and SDK" cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast

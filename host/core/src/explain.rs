@@ -2,9 +2,10 @@
 
 use crate::health::{Health, Verdict};
 use crate::machine::Core;
+use crate::record::After;
 use crate::registry::{Service, leaves, waits_for};
 use crate::spec::{Condition, ServiceName};
-use crate::task::{After, Down, Slot, State, Why};
+use crate::task::{Down, Slot, State, Why};
 use crate::time::Time;
 use crate::timer::Timer;
 use crate::view::{Next, Status, slot_status};

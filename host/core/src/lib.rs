@@ -65,7 +65,7 @@ pub use health::{HISTORY, Health, Sample, Verdict};
 pub use machine::{Config, Core};
 pub use plan::{Change, ChangeKind, plan};
 pub use problem::{Problem, closest, pointer_key};
-pub use record::{CheckRecord, Memory, Saved, SlotRecord, Stage, TaskRecord};
+pub use record::{After, CheckRecord, Leaving, Memory, Saved, SlotRecord, Stage, TaskRecord};
 pub use restore::Remembered;
 pub use spec::{
     BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, ServiceName, Spec,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::event::{Action, Exit, Fault, NoticeKind, Phase, Run};
 use crate::machine::Core;
-use crate::record::{Saved, Stage};
+use crate::record::{After, Leaving, Saved, Stage};
 use crate::restart::{Ending, Verdict, decide};
 use crate::spec::{Kind, ServiceName};
-use crate::task::{After, Asked, Ended, Life, Slot, State};
+use crate::task::{Asked, Ended, Life, Slot, State};
 use crate::time::Span;
 use crate::timer::Timer;
 
@@ -78,7 +78,7 @@ impl Core {
             Fault::Interrupted(message) => {
                 let backend = life.backend.clone();
                 if let Some(slot) = self.slot(&name, replica) {
-                    slot.state = State::Uncertain { life, intent: true, rebooted: false, error: Some(message.clone()) };
+                    slot.state = State::Uncertain { life, intent: true, rebooted: false, error: Some(message.clone()), leaving: None };
                 }
                 self.tell(NoticeKind::StartFailed, &name, Some(replica), Some(run), format!("interrupted, looking whether it runs: {message}"));
                 self.wonder(&backend, run);
@@ -221,17 +221,25 @@ impl Core {
     pub(crate) fn hear_stopped(&mut self, run: Run, exit: Option<Exit>) {
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Stopping { life, because, .. } = &slot.state else { return };
-        let (life, because) = (life.clone(), because.clone());
-        slot.memory.last_exit = exit.or_else(|| slot.memory.last_exit.take());
-        self.tell(NoticeKind::Stopped, &name, Some(replica), Some(run), format!("stopped: {}", because.words()));
-        self.put_aside(&name, replica, &life);
-        match because.after() {
-            After::Rest => self.put_down(&name, replica),
+        let (life, leaving) = (life.clone(), because.leaving());
+        self.has_left(&name, replica, &life, leaving, exit);
+    }
+
+    /// A life that was taken down has ended.
+    pub(crate) fn has_left(&mut self, name: &ServiceName, replica: u32, life: &Life, leaving: Leaving, exit: Option<Exit>) {
+        let Leaving { because, after } = leaving;
+        self.tell(NoticeKind::Stopped, name, Some(replica), Some(life.run), format!("stopped: {because}"));
+        self.put_aside(name, replica, life);
+        if let (Some(slot), Some(exit)) = (self.slot(name, replica), exit) {
+            slot.memory.last_exit = Some(exit);
+        }
+        match after {
+            After::Rest => self.put_down(name, replica),
             After::Again => {
-                self.put_down(&name, replica);
-                self.slot(&name, replica).expect("it was just found").again = true;
+                self.put_down(name, replica);
+                self.slot(name, replica).expect("its life was just in it").again = true;
             }
-            After::Judged => self.try_again(&name, replica, &life, Ending::Failure, because.words(), None),
+            After::Judged => self.try_again(name, replica, life, Ending::Failure, because, None),
         }
     }
 

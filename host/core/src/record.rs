@@ -46,6 +46,30 @@ pub struct TaskRecord {
     /// The machine was restarted since, and nobody has said yet what became of it.
     #[serde(default)]
     pub rebooted: bool,
+    /// It is being taken down: an end that the next host finds is what was asked for, and no failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving: Option<Leaving>,
+}
+
+/// Why a life is taken down, and what follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// For people.
+    pub because: String,
+    /// What follows.
+    pub after: After,
+}
+
+/// What follows a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum After {
+    /// It stays down.
+    Rest,
+    /// It is started again at once.
+    Again,
+    /// The restart policy says: it counts as a failure.
+    Judged,
 }
 
 /// Where a life is, as far as was committed.

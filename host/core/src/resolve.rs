@@ -103,15 +103,18 @@ impl Core {
         let listing = known.listings;
         for (run, from) in known.uncertain.clone() {
             let Some((name, replica, slot)) = self.live_slot(run) else { continue };
-            let State::Uncertain { life, intent, rebooted, error } = &slot.state else { continue };
-            let (life, intent, rebooted, error) = (life.clone(), *intent, *rebooted, error.clone());
+            let State::Uncertain { life, intent, rebooted, error, leaving } = &slot.state else { continue };
+            let (life, intent, rebooted, error, leaving) = (life.clone(), *intent, *rebooted, error.clone(), leaving.clone());
             match found.get(&run) {
                 Some(Phase::Pending | Phase::Running | Phase::Stopping) => {
                     self.tell(NoticeKind::Adopted, &name, Some(replica), Some(run), "found running, and taken up again");
                     self.runs_now(&name, replica, life);
                 }
                 Some(Phase::Exited(exit)) if rebooted => self.ended_with_machine(&name, replica, &life, exit.clone()),
-                Some(Phase::Exited(exit)) => self.ended(&name, replica, &life, exit.clone()),
+                Some(Phase::Exited(exit)) => match leaving {
+                    Some(leaving) => self.has_left(&name, replica, &life, leaving, Some(exit.clone())),
+                    None => self.ended(&name, replica, &life, exit.clone()),
+                },
                 Some(Phase::Unknown(reason)) => {
                     self.cannot_say_of(run, reason);
                     self.backend_is_away(backend, &format!("backend {backend} cannot say: {reason}"), None);
@@ -121,10 +124,10 @@ impl Core {
                 Some(Phase::Gone) | None if intent => self.never_was(&name, replica, &life, error),
                 Some(Phase::Gone) | None => {
                     let exit = Exit { reason: Some("is gone: its backend knows nothing of it".to_owned()), ..Exit::default() };
-                    if rebooted {
-                        self.ended_with_machine(&name, replica, &life, exit);
-                    } else {
-                        self.ended(&name, replica, &life, exit);
+                    match leaving {
+                        _ if rebooted => self.ended_with_machine(&name, replica, &life, exit),
+                        Some(leaving) => self.has_left(&name, replica, &life, leaving, None),
+                        None => self.ended(&name, replica, &life, exit),
                     }
                 }
             }

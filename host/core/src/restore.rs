@@ -145,9 +145,9 @@ impl Core {
         let intent = record.stage == Stage::Intent;
         self.wonder(&record.backend, run);
         self.runs.insert(run, (record.service.clone(), record.replica));
-        let TaskRecord { service, replica, backend, digest, restarts, since, follows, rebooted, .. } = record;
+        let TaskRecord { service, replica, backend, digest, restarts, since, follows, rebooted, leaving, .. } = record;
         let life = Life { run, backend, digest, spec, since, restarts, follows };
-        self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, rebooted, error: None };
+        self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, rebooted, error: None, leaving };
     }
 
     /// Nobody wants this life, and the next host shall know it: by then its service may be wanted again, or its slot be free.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::event::{Action, NoticeKind, Run};
 use crate::health::{Check, Health};
 use crate::machine::Core;
-use crate::record::{Saved, Stage};
+use crate::record::{Saved, Stage, TaskRecord};
 use crate::registry::{Service, holds_back, leaves, outlook, waits_for};
 use crate::spec::ServiceName;
 use crate::task::{Asked, Because, Ended, Life, Slot, State};
@@ -279,11 +279,13 @@ impl Core {
             slot.memory.attempts = 0;
         }
         let words = format!("stopping run {}: {}", life.run, because.words());
+        let record = TaskRecord { leaving: Some(because.leaving()), ..life.record(name, replica, Stage::Started) };
         let asked = Asked { now: true, ..Asked::default() };
         slot.state = State::Stopping { life: life.clone(), because, asked, forced };
         for index in 0..slot.checks.len() {
             self.timers.clear(&Timer::Check(name.clone(), replica, index));
         }
+        self.actions.push_back(Action::Save(Saved::Task(life.run, Some(record))));
         self.tell(NoticeKind::Stopping, name, Some(replica), Some(life.run), words);
         self.ask_stop(name, &life, forced);
         self.touch(name);

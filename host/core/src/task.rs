@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{Exit, Run};
 use crate::health::{Check, Health};
-use crate::record::{Memory, SlotRecord, Stage, TaskRecord};
+use crate::record::{After, Leaving, Memory, SlotRecord, Stage, TaskRecord};
 use crate::spec::{CheckSpec, ServiceName, Spec};
 use crate::time::{Span, Time};
 
@@ -36,6 +36,7 @@ impl Life {
             since: self.since,
             follows: self.follows.clone(),
             rebooted: false,
+            leaving: None,
         }
     }
 }
@@ -91,17 +92,6 @@ pub(crate) enum Because {
     Unhealthy(String),
 }
 
-/// What follows a stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
-    /// It stays down.
-    Rest,
-    /// It is started again at once.
-    Again,
-    /// The restart policy says: it counts as a failure.
-    Judged,
-}
-
 impl Because {
     pub(crate) fn words(&self) -> String {
         match self {
@@ -119,6 +109,11 @@ impl Because {
             Because::Follows(name) => format!("its dependency {name} was restarted"),
             Because::Unhealthy(reason) => reason.clone(),
         }
+    }
+
+    /// As it is kept while the stop is under way.
+    pub(crate) fn leaving(&self) -> Leaving {
+        Leaving { because: self.words(), after: self.after() }
     }
 
     pub(crate) fn after(&self) -> After {
@@ -148,8 +143,9 @@ pub(crate) enum State {
     Backoff { until: Time, digest: String, reason: String },
     /// `Start` is under way.
     Starting(Life),
-    /// It may exist: the backend is being asked. `intent` when no handle was ever committed, `rebooted` when the machine was since.
-    Uncertain { life: Life, intent: bool, rebooted: bool, error: Option<String> },
+    /// It may exist: the backend is being asked. `intent` when no handle was ever committed, `rebooted` when the machine was since,
+    /// `leaving` when it was being taken down.
+    Uncertain { life: Life, intent: bool, rebooted: bool, error: Option<String>, leaving: Option<Leaving> },
     /// Up.
     Running(Life),
     /// `Stop` is under way, or waits to be tried again.

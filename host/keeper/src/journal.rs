@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hostler_failpoint::failpoint;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, fdatasync, fsync, ftruncate, openat, renameat, unlinkat};
 
@@ -94,6 +95,7 @@ impl Journal {
         let Parsed { header, records, good } = parse(&path, &bytes, boot_id)?;
         if good < bytes.len() {
             std::fs::write(dir.join(TORN_NAME), &bytes[good..]).map_err(fault)?;
+            failpoint!("keeper.journal.torn-end-kept");
             eprintln!("hostler keeper: the end of {} was torn by a crash; its {} bytes are kept in {TORN_NAME}", path.display(), bytes.len() - good);
         }
         let file = openat(&dir_fd, NAME, OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600));
@@ -118,6 +120,7 @@ impl Journal {
             has_complained: false,
         };
         if fresh {
+            failpoint!("keeper.journal.made");
             journal.pending = record::line(&journal.header);
             journal.needs_sync = true;
             journal.try_settle()?;
@@ -199,7 +202,9 @@ impl Journal {
     fn try_settle(&mut self) -> Result<(), JournalError> {
         self.flush()?;
         if self.needs_sync {
+            failpoint!("keeper.journal.before-sync");
             fdatasync(&self.file).map_err(|error| self.fault(error))?;
+            failpoint!("keeper.journal.synced");
             self.needs_sync = false;
         }
         Ok(())
@@ -226,6 +231,7 @@ impl Journal {
             self.compact_above = 2 * self.len;
             self.fault(error)
         })?;
+        failpoint!("keeper.compact.opened");
         self.header = header;
         self.len = bytes.len() as u64;
         self.compact_above = SHORT.max(4 * self.len);
@@ -248,8 +254,11 @@ impl Journal {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = openat(&self.dir, NEW_NAME, flags, Mode::from_raw_mode(0o600))?;
         append(&file, bytes, 0)?;
+        failpoint!("keeper.compact.filled");
         fsync(&file)?;
+        failpoint!("keeper.compact.synced");
         renameat(&self.dir, NEW_NAME, &self.dir, NAME)?;
+        failpoint!("keeper.compact.renamed");
         Ok(file)
     }
 
@@ -258,7 +267,9 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
+        failpoint!("keeper.journal.before-append");
         self.len = append(&self.file, &self.pending, self.len).map_err(|error| self.fault(error))?;
+        failpoint!("keeper.journal.appended");
         self.pending.clear();
         Ok(())
     }

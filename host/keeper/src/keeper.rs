@@ -13,6 +13,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::Rlimit;
@@ -116,7 +117,9 @@ pub fn run(options: Options) -> Result<ExitReason, Error> {
     let slots = Slots::reserve().map_err(Error::system("/dev/null"))?;
     let mut keeper = Keeper::open(options, slots)?;
     keeper.recover()?;
+    failpoint!("keeper.start.recovered");
     keeper.listen()?;
+    failpoint!("keeper.start.listening");
     keeper.turn_until_told()
 }
 
@@ -287,6 +290,7 @@ impl Keeper {
             leaving: None,
         };
         keeper.cgroups.forget_instances(&pipes_place::sweep());
+        failpoint!("keeper.start.opened");
         keeper.replay(records);
         Ok(keeper)
     }

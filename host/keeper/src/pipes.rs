@@ -9,6 +9,7 @@
 //! Bytes are looked at with `tee` and taken out only once they are in the log. A keeper killed in between leaves a batch that
 //! is logged twice rather than one that is lost; half lines wait in the pipe, not in our memory.
 
+use hostler_failpoint::failpoint;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchown, fstat, mknodat, openat, unlinkat};
 use rustix::io::{Errno, Result};
@@ -152,6 +153,7 @@ impl Pipe {
             return Turn::HalfLine(seen_len);
         }
         log.flush();
+        failpoint!("keeper.output.logged");
         // lines begin with what was carried, so the first one has used all of it
         let from_pipe = used - self.carried.len();
         self.carried = Vec::new();

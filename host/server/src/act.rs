@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_core::{Action, CheckResult, CheckSpec, Fault, Run, Span, Spec, Verdict};
+use hostler_failpoint::failpoint;
 use hostler_wasm::words::{ExecCommand, ExecOutput, Found, Handle, Resources, Status, Target, Task, TaskId};
 use hostler_wasm::{Call, CallError, Failure, NextMove, Plugin, TaskExec, Wait};
 use tokio::sync::mpsc;
@@ -91,9 +92,12 @@ impl Actor {
         let task = tokio::time::timeout(timeout, task(id, run, replica, spec)).await;
         let task = task.map_err(|_| Fault::Failed(format!("its secrets cannot be read within {}", spec.timeout)))??;
         let call = Call::within(timeout).about(id);
+        failpoint!("host.start-task.before");
         let handle = backend.start(call, &task).await.map_err(|error| fault(&error))?;
+        failpoint!("host.start-task.started");
         // For people to see its pid at once; the loop looks again soon anyway.
         let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
+        failpoint!("host.start-task.inspected");
         Ok((handle, status))
     }
 
@@ -108,6 +112,7 @@ impl Actor {
                 Ok(status) => News::Stopped { run, status },
                 Err(fault) => News::StopFailed { run, fault },
             };
+            failpoint!("host.stop-task.stopped");
             me.answer(news);
         });
     }
@@ -118,6 +123,7 @@ impl Actor {
         let plugin = self.backend(backend)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(backend))?;
         let call = Call::within(duration(grace) + STOP_BEYOND_GRACE);
+        failpoint!("host.stop-task.before");
         match backend.stop(call, &handle, signal.as_deref(), grace.0).await {
             Ok(status) => Ok(Some(status)),
             Err(error) if error.next_move() == NextMove::Gone => Ok(None),
@@ -129,6 +135,7 @@ impl Actor {
         let me = self.clone();
         tokio::spawn(async move {
             let fault = me.destroyed(&backend, handle, force).await.err();
+            failpoint!("host.destroy.destroyed");
             me.answer(News::Destroyed { run, fault });
         });
     }
@@ -137,6 +144,7 @@ impl Actor {
         let Some(handle) = handle else { return Ok(()) };
         let plugin = self.backend(backend)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(backend))?;
+        failpoint!("host.destroy.before");
         match backend.destroy(Call::within(DESTROY), &handle, force).await {
             Ok(()) => Ok(()),
             Err(error) if error.next_move() == NextMove::Gone => Ok(()),
@@ -149,6 +157,7 @@ impl Actor {
         tokio::spawn(async move {
             let (runs, handles): (Vec<Run>, Vec<Handle>) = known.into_iter().unzip();
             let seen = me.inspected(&backend, &handles).await.map(|statuses| runs.into_iter().zip(statuses).collect());
+            failpoint!("host.inspect.inspected");
             me.answer(News::Looked { backend, seen });
         });
     }
@@ -168,6 +177,7 @@ impl Actor {
     async fn inspected(&self, name: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
+        failpoint!("host.inspect.before");
         backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.brief())
     }
 
@@ -175,6 +185,7 @@ impl Actor {
         let me = self.clone();
         tokio::spawn(async move {
             let found = me.listed(&backend).await;
+            failpoint!("host.list.listed");
             me.answer(News::Listed { backend, found });
         });
     }
@@ -182,6 +193,7 @@ impl Actor {
     async fn listed(&self, name: &str) -> Result<Vec<Found>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
+        failpoint!("host.list.before");
         backend.list(Call::within(LIST)).await.map_err(|error| error.brief())
     }
 
@@ -190,6 +202,7 @@ impl Actor {
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
             let (verdict, message, details) = me.checked(&asked.check, &target, exec).await;
+            failpoint!("host.check.checked");
             let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
             let Asked { run, check, ticket } = asked;
             me.answer(News::Checked { result: CheckResult { run, ticket, verdict, message, took }, check: check.name, details });
@@ -202,6 +215,7 @@ impl Actor {
         let Some(health_check) = plugin.health_check() else { return unknown(format!("plugin `{}` is no health check", check.plugin)) };
         let subject = format!("{}/{}", exec.subject, check.name);
         let call = Call::within(duration(check.timeout)).about(&subject);
+        failpoint!("host.check.before");
         match health_check.check(call, target, &check.settings, Some(Arc::new(exec))).await {
             Ok(report) => (verdict(report.verdict), report.message, report.details.into_iter().collect()),
             Err(error) => unknown(error.brief()),

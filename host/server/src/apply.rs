@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
 use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, pointer_key};
+use hostler_failpoint::failpoint;
 use hostler_wasm::{Call, Plugin};
 use serde_json::Value;
 
@@ -59,6 +60,7 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         }
         spec.task_digest = config::task_digest(spec);
     }
+    failpoint!("host.apply.prepared");
     Ok(Prepared {
         specs: read.services,
         written: read.written.iter().map(|(name, value)| (name.clone(), Written::from(value))).collect(),

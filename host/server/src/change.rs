@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hostler_api::{Code, Failure};
 use hostler_core::{Desired, Event, ServiceName, Starting, Status, Wanted};
+use hostler_failpoint::failpoint;
 use hostler_store::{Store, StoreError, Txn};
 
 use crate::apply::Prepared;
@@ -140,8 +141,10 @@ impl Driver {
             txn = txn.delete(ledger::wanted_key(name));
         }
         self.commit_request(txn).await?;
+        failpoint!("host.down.committed");
         let gone = order.iter().map(|name| (name.clone(), None)).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(gone));
+        failpoint!("host.down.decided");
         if force {
             self.desk.core.handle(clock::now(), Event::Force(order.clone()));
         }
@@ -153,11 +156,13 @@ impl Driver {
 
     fn shut_down(&mut self, stop_services: bool, force: bool) -> Vec<ServiceName> {
         self.desk.shutting_down = true;
+        failpoint!("host.shutdown.asked");
         if !stop_services {
             self.leaving = true;
             return Vec::new();
         }
         self.desk.core.handle(clock::now(), Event::Close { force });
+        failpoint!("host.shutdown.closing");
         self.desk.core.graph().start_order().into_iter().rev().collect()
     }
 
@@ -179,6 +184,7 @@ impl Driver {
         }
         self.commit_request(txn).await?;
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        failpoint!("host.request.decided");
         Ok(())
     }
 
@@ -192,7 +198,9 @@ impl Driver {
     }
 
     async fn commit_request(&mut self, txn: Txn) -> Result<(), Failure> {
+        failpoint!("host.request.before-commit");
         self.commit(txn).await.map_err(|error| store_failure(&error))?;
+        failpoint!("host.request.committed");
         self.desk.generation += 1;
         Ok(())
     }
@@ -240,18 +248,22 @@ impl Driver {
                 }
             }
         }
+        failpoint!("host.apply.planned");
         txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel));
         if let Err(failure) = self.commit_request(txn).await {
             self.desk.written = before_written;
             return Err(failure);
         }
+        failpoint!("host.apply.committed");
         for (backend, missing) in self.desk.plugins.swap(plugins) {
             self.desk.core.handle(clock::now(), Event::Plugin { backend, missing });
         }
         self.watch_closely();
+        failpoint!("host.apply.plugins-swapped");
         self.desk.core.set_max_parallel(max_parallel);
         let names = changes.iter().map(|(name, _)| name.clone()).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        failpoint!("host.apply.decided");
         Ok(names)
     }
 

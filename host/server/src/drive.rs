@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostler_api::EventRecord;
 use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName};
+use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
 use hostler_wasm::words::{Found, Status};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -59,8 +60,8 @@ impl Driver {
     /// Runs until everything is stopped after a shutdown, or until the host is to leave its tasks alone.
     pub(crate) async fn run(mut self) {
         // What an earlier host wrote for people may be behind.
-        let names: Vec<ServiceName> = self.desk.core.names().cloned().collect();
-        names.iter().for_each(|name| self.operator.show(&self.desk, name));
+        self.operator.show_all(&self.desk);
+        failpoint!("host.loop.begun");
         loop {
             self.carry_out().await;
             self.rounds.send_modify(|round| *round += 1);
@@ -81,7 +82,9 @@ impl Driver {
                 }
             }
         }
+        failpoint!("host.end.decided");
         self.operator.finish();
+        failpoint!("host.end.view-written");
     }
 
     async fn hear_all(&mut self, first: Option<Message>) {
@@ -99,6 +102,7 @@ impl Driver {
     }
 
     async fn hear(&mut self, message: Message) {
+        failpoint!("host.loop.heard");
         match message {
             Message::News(news) => self.hear_news(news),
             Message::Wake { backend, id } => self.hear_wake(backend, id),
@@ -107,14 +111,17 @@ impl Driver {
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => {
                 let accepted = self.change(change).await;
+                failpoint!("host.request.before-answer");
                 // Whoever asked may have gone; what was asked holds all the same.
                 answer.send(accepted).ok();
+                failpoint!("host.request.answered");
             }
             Message::Leave => self.leaving = true,
         }
     }
 
     fn hear_wake(&mut self, backend: String, id: Option<String>) {
+        failpoint!("host.wake.heard");
         // A plugin may have something of the same name as another one's task: it says nothing about that task.
         let run = id.as_deref().and_then(|id| self.desk.run_of(id)).filter(|run| self.desk.is_held_by(*run, &backend));
         if let Some((name, replica)) = run.and_then(|run| self.desk.core.owner_of(run)) {
@@ -174,13 +181,16 @@ impl Driver {
                 Event::Checked(result)
             }
         };
+        failpoint!("host.news.before-deciding");
         self.desk.core.handle(now, event);
+        failpoint!("host.news.decided");
     }
 
     fn keep_handle(&mut self, run: Run, record: HandleRecord) {
         let next = std::mem::take(&mut self.next);
         self.next = next.put(ledger::handle_key(run), ledger::to_json(&record));
         self.desk.handles.insert(run, record);
+        failpoint!("host.news.handle-kept");
     }
 
     fn note_statuses(&mut self, seen: Vec<(Run, Status)>) -> Vec<(Run, Phase)> {
@@ -205,6 +215,7 @@ impl Driver {
             };
             if !self.desk.handles.contains_key(&run) {
                 self.keep_handle(run, HandleRecord { id, handle });
+                failpoint!("host.news.found-kept");
             }
             phases.push((run, phase(&status)));
             self.desk.seen.insert(run, status);
@@ -293,6 +304,7 @@ impl Driver {
         // What brings a service up goes before what tidies up behind it.
         effects.sort_by_key(|effect| !matches!(effect, Action::Start { .. }));
         self.begin_all(effects, decided);
+        failpoint!("host.loop.effects-begun");
         for notice in &told {
             self.time_starts(notice.kind, &notice.service, notice.replica, notice.run);
             if notice.kind == NoticeKind::Removed {
@@ -305,10 +317,12 @@ impl Driver {
         for name in touched {
             self.operator.show(&self.desk, &name);
         }
+        failpoint!("host.loop.shown");
     }
 
     fn begin_all(&mut self, effects: Vec<Action>, decided: Instant) {
         for effect in effects {
+            failpoint!("host.loop.before-effect");
             if let Action::Start { run, replica, spec } = &effect {
                 self.desk.begun.insert(*run, clock::now());
                 self.desk.laps.starting(&spec.name, *replica, decided);
@@ -337,14 +351,17 @@ impl Driver {
     /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile. False when the host is to end first.
     /// What is `early` is taken and begun as soon as the decision is written.
     async fn commit_at_last(&mut self, mut txn: Txn, early: &mut Vec<Action>, decided: Instant) -> bool {
+        failpoint!("host.loop.before-commit");
         loop {
             let (write, written) = oneshot::channel();
             let committing = self.submit(txn.clone(), write);
             if !early.is_empty() && written.await.is_ok() {
                 self.begin_all(std::mem::take(early), decided);
+                failpoint!("host.loop.begun-early");
             }
             match self.committed(committing).await {
                 Ok(()) => {
+                    failpoint!("host.loop.committed");
                     if self.desk.trouble.take().is_some() {
                         tracing::info!("the store takes commits again");
                     }
@@ -409,12 +426,14 @@ impl Driver {
         let (tell, outcome) = oneshot::channel();
         // Nobody may wait for the moment in which it is written.
         self.store.submit_in_steps(txn, Box::new(move || _ = write.send(())), Box::new(move |outcome| drop(tell.send(outcome))));
+        failpoint!("host.commit.submitted");
         Committing { events, outcome }
     }
 
     async fn committed(&mut self, Committing { events, outcome }: Committing) -> Result<(), StoreError> {
         match outcome.await.unwrap_or(Err(StoreError::Closed))? {
             Outcome::Committed { revision, first_event } => {
+                failpoint!("host.commit.durable");
                 let first = first_event.unwrap_or(self.desk.last_event + 1);
                 for (seq, event) in (first..).zip(events) {
                     let NewEvent { kind, subject, at_unix_ms, data } = event;
@@ -423,6 +442,7 @@ impl Driver {
                     // Nobody may be following.
                     self.events.send(Arc::new(ledger::told(&event))).ok();
                 }
+                failpoint!("host.commit.told");
                 Ok(())
             }
             Outcome::Conflict { key } => Err(StoreError::Invalid(format!("somebody else changed {key}"))),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hostler_api::{ApplyRequest, Code, Failure, routes};
 use hostler_core::{Config, Core, Event, Time};
+use hostler_failpoint::failpoint;
 use hostler_keeper::protocol::Request;
 use hostler_store::{Memory, Sqlite, Store, StoreError};
 use hostler_wasm::{ExitNews, KeeperLink, RestartHook, Runtime, RuntimeOptions};
@@ -159,10 +160,14 @@ impl Host {
     pub async fn start(options: HostOptions) -> Result<Host, HostError> {
         let started_at = clock::now();
         let state_dir = StateDir::take(&options.state_dir)?;
+        failpoint!("host.start.dir-taken");
         let path = state_dir.path.clone();
         let store = open_store(&path, options.store)?;
+        failpoint!("host.start.store-open");
         let (owner, memory) = ledger::recall(&*store)?;
+        failpoint!("host.start.recalled");
         let keeper = connect_keeper(&path, &options.exe).await?;
+        failpoint!("host.start.keeper-reached");
         let assembled = Host::assemble(options, state_dir, store, owner, memory, Arc::clone(&keeper), started_at).await;
         if assembled.is_err() {
             end_idle_keeper(&keeper).await;
@@ -198,6 +203,7 @@ impl Host {
             Ok(())
         })?;
         plugins.reload(stored).await;
+        failpoint!("host.start.plugins-loaded");
         // A configuration that cannot be applied must not have started anything.
         let initial = match options.initial {
             Some(request) => Some(first_configuration(&plugins, request).await?),
@@ -208,10 +214,12 @@ impl Host {
         let config = Config { seed: clock::wall_ms() ^ u64::from(std::process::id()), max_parallel, ..default };
         let holders = memory.remembered.tasks.iter().map(|(run, record)| (*run, record.backend.clone())).collect();
         let ahead = Ahead::new(&memory.remembered);
+        failpoint!("host.start.before-restore");
         let mut core = Core::restore(config, started_at, memory.remembered);
         for (backend, missing) in plugins.swap(plugins.table()) {
             core.handle(clock::now(), Event::Plugin { backend, missing });
         }
+        failpoint!("host.start.restored");
         let desk = Desk {
             core,
             plugins: Arc::clone(&plugins),
@@ -243,6 +251,7 @@ impl Host {
             rounds: rounds.subscribe(),
         };
         let listener = listen(&path)?;
+        failpoint!("host.start.socket-bound");
         let actor = Actor { plugins, outbox: outbox.clone() };
         let driver = Driver {
             desk,
@@ -265,19 +274,26 @@ impl Host {
         let socket = path.join(routes::SOCKET);
         let running = tokio::spawn(async move {
             driver.run().await;
+            failpoint!("host.end.loop-over");
             // What is being answered right now may finish; nothing new is taken.
             std::fs::remove_file(&socket).ok();
+            failpoint!("host.end.socket-removed");
             waking.abort();
             tidying.abort();
             if let Err(error) = serving.await {
                 tracing::error!(%error, "what answers requests broke");
             }
+            failpoint!("host.end.served");
             end_idle_keeper(&keeper).await;
+            failpoint!("host.end.keeper-asked");
             drop(state_dir);
+            failpoint!("host.end.dir-let-go");
         });
+        failpoint!("host.start.running");
         let host = Host { state_dir: path, outbox, running };
         if let Some(change) = initial {
             host.change(change).await.map_err(HostError::Refused)?;
+            failpoint!("host.start.configured");
         }
         Ok(host)
     }
@@ -399,6 +415,7 @@ fn listen(state_dir: &Path) -> Result<tokio::net::UnixListener, HostError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("remove the old socket", error)),
         Ok(()) | Err(_) => {}
     }
+    failpoint!("host.start.old-socket-removed");
     let listener = bind(state_dir, &path).map_err(|error| failed("listen on", error))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(|error| failed("protect", error))?;
     Ok(listener)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::{Code, Failure, LogItem, LogLine, LogsQuery, Origin, ServiceDetail, Shape, Timestamp, Usage};
+use hostler_failpoint::failpoint;
 use hostler_wasm::words::{Chunk, Handle};
 use hostler_wasm::{Ability, Call, NextMove, Plugin};
 use tokio::sync::mpsc;
@@ -79,6 +80,7 @@ impl Reading {
         let Place { source, cursor, .. } = &self.places[index];
         let call = Call::within(READ).about(&self.service);
         let tail = tail.filter(|_| cursor.is_none());
+        failpoint!("host.logs.before");
         match backend.read_logs(call, &source.handle, cursor.as_deref(), tail, PAGE_BYTES).await {
             Ok(chunk) => Ok(Some(chunk)),
             Err(error) if error.next_move() == NextMove::Gone => Ok(None),

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hostler_core::ServiceName;
+use hostler_failpoint::failpoint;
 use hostler_store::view::{ServiceView, View};
 
 use crate::desk::Desk;
@@ -37,6 +38,8 @@ struct Show {
 pub(crate) struct Operator {
     waiting: Arc<(Mutex<Waiting>, Condvar)>,
     thread: Option<JoinHandle<()>>,
+    /// What an earlier host showed.
+    found: Vec<ServiceName>,
 }
 
 impl Operator {
@@ -44,14 +47,21 @@ impl Operator {
     pub(crate) fn new(state_dir: &Path) -> Operator {
         let waiting: Arc<(Mutex<Waiting>, Condvar)> = Arc::default();
         let for_thread = Arc::clone(&waiting);
-        let thread = match View::new(state_dir) {
-            Ok(view) => std::thread::Builder::new().name("view".to_owned()).spawn(move || write(&view, &for_thread)).ok(),
+        let begun = View::new(state_dir).and_then(|view| Ok((view.services()?, view)));
+        let (found, thread) = match begun {
+            Ok((found, view)) => (found, std::thread::Builder::new().name("view".to_owned()).spawn(move || write(&view, &for_thread)).ok()),
             Err(error) => {
                 tracing::warn!(%error, "the view for operators is not written");
-                None
+                (Vec::new(), None)
             }
         };
-        Operator { waiting, thread }
+        let found = found.iter().filter_map(|name| ServiceName::new(name).ok()).collect();
+        Operator { waiting, thread, found }
+    }
+
+    /// Shows all that there is, and takes away what an earlier host showed and did not live to take away itself.
+    pub(crate) fn show_all(&self, desk: &Desk) {
+        desk.core.names().chain(&self.found).for_each(|name| self.show(desk, name));
     }
 
     /// Shows a service as it is now, or takes it away when it is gone.
@@ -108,6 +118,7 @@ fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
         if health.is_empty() && next.is_none() {
             return;
         }
+        failpoint!("host.view.before");
         for (name, line) in &health {
             report(view.append_health(name.as_str(), line));
         }
@@ -116,6 +127,7 @@ fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
             Some((name, None)) => report(view.remove(name.as_str())),
             None => {}
         }
+        failpoint!("host.view.written");
     }
 }
 

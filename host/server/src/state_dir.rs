@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use hostler_failpoint::failpoint;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,7 @@ impl StateDir {
         let path = path.canonicalize().map_err(|error| HostError::state_dir(path, "find", &error))?;
         make_private(&path.join("cache"))?;
         make_private(&path.join("keeper"))?;
+        failpoint!("host.start.dirs-made");
         let file = path.join("host.lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -51,6 +53,7 @@ impl StateDir {
             .open(&file)
             .map_err(|error| HostError::state_dir(&file, "open", &error))?;
         take_lock(&mut lock).map_err(|pid| HostError::Taken { path: path.clone(), pid })?;
+        failpoint!("host.start.locked");
         let holder = Holder { pid: std::process::id(), started_at_unix_ms: crate::clock::wall_ms(), version: env!("CARGO_PKG_VERSION").to_owned() };
         let text = serde_json::to_string(&holder).expect("it has no maps with odd keys");
         let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(text.as_bytes()));

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use hostler_failpoint::failpoint;
+
 use crate::StoreError;
 
 /// Makes a file, readable by its owner only, that appears under its name complete and synced, or not at all.
@@ -16,7 +18,9 @@ pub(crate) fn replace_file(file: &Path, fill: impl FnOnce(&Path) -> Result<(), S
     private(OpenOptions::new().write(true).create_new(true)).open(&temporary).map_err(failed)?;
     let replaced = fill(&temporary).and_then(|()| {
         File::open(&temporary).and_then(|written| written.sync_all()).map_err(failed)?;
+        failpoint!("store.file.filled");
         fs::rename(&temporary, file).map_err(failed)?;
+        failpoint!("store.file.renamed");
         sync_names(file).map_err(failed)
     });
     if replaced.is_err() {

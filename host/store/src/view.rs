@@ -12,7 +12,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mkdirat, open, openat, renameat, statat, unlinkat};
+use hostler_failpoint::failpoint;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mkdirat, open, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// Where `health.log` goes on as `health.log.1`.
@@ -111,8 +112,10 @@ impl View {
         let size = fstat(&log).map_err(error)?.st_size.unsigned_abs();
         if size > 0 && size + line.len() as u64 > HEALTH_LOG_BYTES {
             renameat(&directory, HEALTH, &directory, OLD_HEALTH).map_err(error)?;
+            failpoint!("store.view.health-put-aside");
             log = open_log(&directory).map_err(error)?;
         }
+        failpoint!("store.view.before-health");
         std::fs::File::from(log).write_all(line.as_bytes()).map_err(|source| self.io(service, HEALTH, source))
     }
 
@@ -126,10 +129,23 @@ impl View {
         for name in [CONFIG, STATE, PID, HEALTH, OLD_HEALTH, TEMPORARY] {
             self.unlink(&directory, service, name)?;
         }
+        failpoint!("store.view.emptied");
         match unlinkat(&services, service, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => Ok(()),
             Err(error) => Err(failed(&self.file(service, ""), "removing", error)),
         }
+    }
+
+    /// The services that are shown, as far as their directories say.
+    pub fn services(&self) -> Result<Vec<String>, ViewError> {
+        let Some(services) = self.existing(&self.state_dir, "services")? else { return Ok(Vec::new()) };
+        let error = |error| failed(&self.file("services", ""), "reading", error);
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&services).map_err(error)? {
+            names.extend(entry.map_err(error)?.file_name().to_str().ok().map(str::to_owned).filter(|name| check_name(name).is_ok()));
+        }
+        names.sort();
+        Ok(names)
     }
 
     fn show(&self, directory: &OwnedFd, service: &str, name: &'static str, content: &[u8], known: &mut Written) -> Result<(), ViewError> {
@@ -224,7 +240,9 @@ fn replace(directory: &OwnedFd, name: &str, content: &[u8]) -> io::Result<Stamp>
     };
     let inode = fstat(&temporary)?.st_ino;
     std::fs::File::from(temporary).write_all(content)?;
+    failpoint!("store.view.filled");
     renameat(directory, TEMPORARY, directory, name)?;
+    failpoint!("store.view.renamed");
     Ok(Stamp { content: digest(content), inode, bytes: content.len() as u64 })
 }
 

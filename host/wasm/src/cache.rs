@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use hostler_failpoint::failpoint;
 use wasmtime::component::Component;
 
 mod trusted;
@@ -85,6 +86,7 @@ impl Cache {
         if let Err(error) = self.write(&path, code) {
             tracing::warn!(file = %path.display(), %error, "compiled code could not be cached");
         }
+        failpoint!("host.cache.cached");
         trusted::load(engine, code)
     }
 
@@ -111,6 +113,7 @@ impl Cache {
             file.write_all(MAGIC)?;
             file.write_all(blake3::hash(code).as_bytes())?;
             file.write_all(code)?;
+            failpoint!("host.cache.filled");
             std::fs::rename(&beside, path)
         })();
         if written.is_err() {

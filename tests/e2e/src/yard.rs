@@ -147,6 +147,11 @@ impl Yard {
         machine::living_in(self.path())
     }
 
+    /// Leaves its files where they are when it is dropped, for whoever wants to know why.
+    pub fn keep_files(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
     fn end_everything(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
         // A plugin may give its tasks an environment that does not name the yard; the keeper's mark is in all of them.

@@ -18,15 +18,17 @@ const fn room(folder: &'static str, knows: &'static [&'static str]) -> Room {
 
 /// The house. An arrow that is not here is a decision: write down why (docs/decisions/), draw it in docs/ARCHITECTURE.md, then add it.
 const ROOMS: &[Room] = &[
+    // names to die at: nothing at all in the product, so whoever makes something durable may name one
+    room("host/failpoint", &[]),
     // the world that core's own tests play in is the one the stories are told in
     Room { folder: "host/core", knows: &[], tests_know: &["hostler-stories"] },
-    room("host/store", &["hostler-core"]),
+    room("host/store", &["hostler-failpoint", "hostler-core"]),
     room("host/ledger", &["hostler-core", "hostler-store"]),
-    room("host/keeper", &[]),
-    room("host/wasm", &["hostler-core", "hostler-keeper"]),
+    room("host/keeper", &["hostler-failpoint"]),
+    room("host/wasm", &["hostler-failpoint", "hostler-core", "hostler-keeper"]),
     room("host/api", &["hostler-core"]),
-    room("host/server", &["hostler-core", "hostler-store", "hostler-ledger", "hostler-keeper", "hostler-wasm", "hostler-api"]),
-    room("host/cli", &["hostler-core", "hostler-keeper", "hostler-api", "hostler-server"]),
+    room("host/server", &["hostler-failpoint", "hostler-core", "hostler-store", "hostler-ledger", "hostler-keeper", "hostler-wasm", "hostler-api"]),
+    room("host/cli", &["hostler-failpoint", "hostler-core", "hostler-keeper", "hostler-api", "hostler-server"]),
     room("sdk/rust", &[]),
     room("sdk/componentize", &[]),
     // tests may know everybody, and nobody but core's own tests knows tests; the simulator drives what decides and what remembers, the others need no more
@@ -38,6 +40,8 @@ const ROOMS: &[Room] = &[
     room("tests/bench", &["hostler-keeper"]),
     // drives the same binary, in a yard of the end-to-end tests
     room("tests/torture", &["hostler-e2e"]),
+    // kills that binary at each of its points, with the torture's services and its witness
+    room("tests/sweep", &["hostler-failpoint", "hostler-e2e", "hostler-torture"]),
     // and this one needs the engine itself, on a disk that it holds in its hand
     room("tests/disk", &["hostler-store"]),
     // what the core decides, told as text

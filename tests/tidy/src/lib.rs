@@ -11,9 +11,11 @@
 //! - [`shape`]: lengths, dead files, one-page `lib.rs`.
 //! - [`wit`]: the contract is documented.
 //! - [`docs`]: files that must exist, links that must lead somewhere.
+//! - [`failpoints`]: the list of points to die at is all there are.
 
 pub mod arrows;
 pub mod docs;
+pub mod failpoints;
 pub mod manifests;
 pub mod purity;
 pub mod rust;

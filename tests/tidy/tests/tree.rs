@@ -1,6 +1,6 @@
 //! Every rule, on the project as it stands.
 
-use hostler_tidy::{Problem, Tree, arrows, assert_none, docs, manifests, purity, shape, wit, words};
+use hostler_tidy::{Problem, Tree, arrows, assert_none, docs, failpoints, manifests, purity, shape, wit, words};
 
 fn hold(rule: fn(&Tree) -> Vec<Problem>) {
     assert_none(rule(&Tree::of_project()));
@@ -29,6 +29,16 @@ fn versions_and_lints_are_shared() {
 #[test]
 fn planted_faults_stay_out_of_the_product() {
     hold(manifests::planted);
+}
+
+#[test]
+fn each_failpoint_is_listed_and_passed() {
+    hold(failpoints::problems);
+}
+
+#[test]
+fn failpoints_stay_out_of_the_product() {
+    hold(failpoints::in_the_product);
 }
 
 #[test]

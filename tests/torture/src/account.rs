@@ -4,21 +4,27 @@ use std::path::Path;
 
 /// One life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Life {
-    pub(crate) run: u64,
-    pub(crate) pid: u32,
-    pub(crate) started_ms: u64,
+pub struct Life {
+    /// Its number.
+    pub run: u64,
+    /// Its process.
+    pub pid: u32,
+    /// When it began, on the clock of the boot.
+    pub started_ms: u64,
     /// What its configuration told it.
-    pub(crate) mark: String,
+    pub mark: String,
     /// Its exit code and when, once it has ended by itself.
-    pub(crate) ended: Option<(u8, u64)>,
+    pub ended: Option<(u8, u64)>,
 }
 
 /// The lives of a service in the order in which they began.
 ///
 /// # Errors
 /// A life that met another one, a run that was started twice, or one that ended without a start.
-pub(crate) fn lives(dir: &Path, service: &str) -> Result<Vec<Life>, String> {
+///
+/// # Panics
+/// When the account is none of ours.
+pub fn lives(dir: &Path, service: &str) -> Result<Vec<Life>, String> {
     let text = std::fs::read_to_string(dir.join(format!("{service}.account"))).unwrap_or_default();
     let mut lives: Vec<Life> = Vec::new();
     // the last line may be half written

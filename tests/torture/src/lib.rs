@@ -7,18 +7,20 @@
 //! Beside that, [`restarts`] lets services crash thousands of times, and holds that host and keeper do not grow.
 //!
 //! A run is `torture(kills, seed)`. The seed decides who is killed when, and what is asked for; the machine decides the rest.
+//!
+//! The crash sweep (`tests/sweep`) has the same services, accounts and witness.
 
-mod account;
+pub mod account;
 mod clock;
 mod fleet;
 mod killer;
 mod operator;
 mod random;
-mod reader;
+pub mod reader;
 mod report;
 mod restarts;
 pub mod service;
-mod witness;
+pub mod witness;
 
 pub use killer::torture;
 pub use report::Report;

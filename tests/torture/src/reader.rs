@@ -52,7 +52,7 @@ pub(crate) fn follow(yard: &Yard, witness: &Witness, over: &AtomicBool) {
 }
 
 /// The documents of an answer; what was cut off in the middle of a line is none.
-fn lines(yard: &Yard, path: &str) -> Vec<Value> {
+pub fn lines(yard: &Yard, path: &str) -> Vec<Value> {
     let answer = request(&yard.socket(), "GET", &format!("/api/v1{path}"), b"").filter(|answer| answer.status == 200);
     let text = answer.map(|answer| String::from_utf8_lossy(&answer.body).into_owned()).unwrap_or_default();
     text.split_inclusive('\n').filter(|line| line.ends_with('\n')).filter_map(|line| parse(line).ok()).collect()

@@ -13,6 +13,9 @@ use std::time::Duration;
 use crate::clock::now_ms;
 use crate::random::Random;
 
+/// How many lines of some 4,000 bytes are 60 MiB.
+pub const PAGES: u64 = 15_000;
+
 /// Plays `part`, with its account in `dir`; `port` is for who listens.
 ///
 /// # Panics
@@ -38,6 +41,7 @@ pub fn play(part: &str, dir: &Path, port: Option<u16>) -> ExitCode {
     match part {
         "count" => count(&run, 1),
         "flood" => count(&run, 20),
+        "pages" => pages(&run),
         "listen" => listen(port.expect("it was told where")),
         "once" => end(50, 1500, 0),
         // a code of its own for each life
@@ -55,6 +59,16 @@ fn count(run: &str, in_a_row: u64) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Numbered lines of a page each, more than a log keeps; and then nothing more.
+fn pages(run: &str) -> ExitCode {
+    for number in 1..=PAGES {
+        println!("{run} {number:04000}");
+    }
+    loop {
+        std::thread::park();
+    }
 }
 
 fn listen(port: u16) -> ExitCode {

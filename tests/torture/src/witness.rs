@@ -17,16 +17,18 @@ const AWAY_MS: u64 = 10_000;
 #[derive(Debug, Default)]
 pub(crate) struct Witness(Mutex<Heard>);
 
+/// What was heard of one host and its successors.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
-    pub(crate) broken: Vec<String>,
+pub struct Heard {
+    /// What does not fit.
+    pub broken: Vec<String>,
     pub(crate) trace: VecDeque<String>,
     /// When keepers were killed.
-    pub(crate) keeper_kills: Vec<u64>,
+    pub keeper_kills: Vec<u64>,
     /// The last event that was heard.
     pub(crate) last_event: u64,
     /// How each life was told to have ended.
-    pub(crate) ends: BTreeMap<(String, u64), String>,
+    pub ends: BTreeMap<(String, u64), String>,
     told: BTreeSet<(String, u64, String)>,
     pub(crate) logs: BTreeMap<String, Log>,
     pub(crate) figures: BTreeMap<&'static str, u64>,
@@ -79,7 +81,7 @@ impl Heard {
     }
 
     /// One line of the stream of events, by the reader whose last one is `last`.
-    pub(crate) fn event(&mut self, item: &Value, last: &mut u64, remember: bool) {
+    pub fn event(&mut self, item: &Value, last: &mut u64, remember: bool) {
         let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
         if item["type"] != "event" {
             return self.broken(format!("events after {last}: not an event: {item}"));
@@ -105,7 +107,7 @@ impl Heard {
     }
 
     /// A page of a counting service's log: all of it, or it is not taken.
-    pub(crate) fn page(&mut self, service: &str, items: &[Value]) {
+    pub fn page(&mut self, service: &str, items: &[Value]) {
         let Some(cursor) = items.last().filter(|item| item["type"] == "cursor").and_then(|item| item["cursor"].as_str()) else { return };
         let kills = self.keeper_kills.len();
         let mut log = self.logs.remove(service).unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use hostler_api::{Failure, ShutdownRequest, routes};
+use hostler_failpoint::failpoint;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::Client;
@@ -63,6 +64,7 @@ async fn in_background(context: &Context) -> Result<(), Error> {
         Ok(beginning) => Embedded::start(client.state_dir(), beginning, Loudness { to_file: true, ..context.loudness(true) }).await,
         Err(error) => Err(error),
     };
+    failpoint!("host.start.before-telling");
     host::say(started.as_ref().map(|_| ()));
     stay(started?, &client).await
 }

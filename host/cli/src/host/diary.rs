@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use hostler_failpoint::failpoint;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
@@ -90,6 +91,7 @@ impl Log {
     fn rotate(&self) -> io::Result<()> {
         let path = self.dir.join(LOG);
         std::fs::rename(&path, self.dir.join(OLD))?;
+        failpoint!("host.diary.put-aside");
         rustix::stdio::dup2_stderr(append_to(&path)?)?;
         Ok(())
     }

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hostler_failpoint::failpoint;
+
 use super::ClientError;
 use crate::keeper::socket_path;
 
@@ -30,7 +32,9 @@ pub fn ensure(dir: &Path, exe: &Path, deadline: Duration) -> Result<PathBuf, Cli
     }
     let until = Instant::now() + deadline;
     let begin = || start(dir, exe).map_err(|error| not_started(format!("{}: {error}", exe.display())));
+    failpoint!("host.keeper.before-start");
     let mut child = begin()?;
+    failpoint!("host.keeper.started");
     let (mut ended, mut again) = (None, true);
     while connect_stream(dir).is_err() {
         if ended.is_none() {
@@ -52,6 +56,7 @@ pub fn ensure(dir: &Path, exe: &Path, deadline: Duration) -> Result<PathBuf, Cli
         }
         thread::sleep(RETRY);
     }
+    failpoint!("host.keeper.answers");
     // it may end before we do, and must not stay a zombie
     thread::spawn(move || child.wait());
     Ok(socket_path(dir))

@@ -1,5 +1,7 @@
 //! Requests in, answers out.
 
+use hostler_failpoint::failpoint;
+
 use super::{ExitReason, Keeper, Leaving};
 use crate::clock;
 use crate::identity;
@@ -123,8 +125,10 @@ impl Keeper {
                 format!("{key} has ended, and {rest} processes of its tree are still alive; stop it first"),
             ));
         }
+        failpoint!("keeper.forget.before");
         if let Some(task) = self.tasks.remove(key) {
             self.journal.note(&crate::journal::Record::Gone { key: key.to_owned() });
+            failpoint!("keeper.forget.written");
             self.discard_group(task.group);
         }
         Ok(())
@@ -179,6 +183,7 @@ impl Keeper {
             return Err(Refusal::new(ErrorKind::Conflict, format!("{} processes run, {} among them", busy.len(), busy[0])));
         }
         self.leaving.get_or_insert(Leaving { reason: ExitReason::Shutdown, waiters: Vec::new() }).waiters.push(asker);
+        failpoint!("keeper.leave.asked");
         // also what outlived its leader: a keeper that leaves in order leaves nothing behind
         let unclean: Vec<String> = self.tasks.iter().filter(|(_, task)| !task.is_clean).map(|(key, _)| key.clone()).collect();
         for key in unclean {

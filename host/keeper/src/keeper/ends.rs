@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_failpoint::failpoint;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait, waitpid};
 
 use super::{Keeper, Timer};
@@ -45,6 +46,7 @@ impl Keeper {
     }
 
     fn leader_exited(&mut self, key: &str, status: WaitStatus) {
+        failpoint!("keeper.end.reaped");
         let (code, signal) = signal::ending(status);
         self.leader_ended(key, code, signal);
     }
@@ -54,10 +56,13 @@ impl Keeper {
         let Some(key) = self.watches.remove(&watch) else { return };
         let Some(task) = self.tasks.get(&key) else { return };
         if let (Parentage::Ours { .. }, Some(identity)) = (&task.parentage, task.identity) {
+            failpoint!("keeper.end.noticed");
             self.leaders.remove(&identity.pid);
             if let Ok(Some((_, status))) = waitpid(Pid::from_raw(identity.pid), WaitOptions::NOHANG) {
                 return self.leader_exited(&key, status);
             }
+        } else {
+            failpoint!("keeper.end.adopted-one");
         }
         self.leader_ended(&key, None, None);
     }
@@ -71,7 +76,9 @@ impl Keeper {
         task.parentage = Parentage::Over;
         task.ended_in = self.turn;
         let pair = task.intent.pipes;
+        failpoint!("keeper.end.before-journal");
         self.journal.note_durably(&Record::Ended { key: key.to_owned(), state: State::Exited(exit) });
+        failpoint!("keeper.end.written");
         self.ready_pair(pair);
         self.sweep(key);
     }
@@ -83,6 +90,7 @@ impl Keeper {
         } else if self.rest_of(key).is_empty() {
             self.announce(key);
         } else {
+            failpoint!("keeper.end.rest-found");
             self.begin_stop(key, Signal::KILL, 0, None);
         }
     }
@@ -91,6 +99,7 @@ impl Keeper {
     pub(super) fn announce(&mut self, key: &str) {
         let Some(task) = self.tasks.get_mut(key).filter(|task| !task.is_announced) else { return };
         task.is_announced = true;
+        failpoint!("keeper.end.before-telling");
         if let State::Exited(exit) = &task.state {
             let (owner, exit) = (task.intent.owner.clone(), exit.clone());
             let process = Some(Box::new(task.view()));

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
@@ -58,6 +59,7 @@ pub(super) fn lock(dir: &Path) -> Result<OwnedFd, Error> {
         }
         Err(error) => return Err(fault()(error)),
     }
+    failpoint!("keeper.start.locked");
     let pid = format!("{}\n", getpid().as_raw_nonzero());
     rustix::fs::ftruncate(&file, 0).map_err(fault())?;
     rustix::io::pwrite(&file, pid.as_bytes(), 0).map_err(fault())?;
@@ -122,6 +124,7 @@ pub(super) fn bind(dir: &Path) -> Result<UnixListener, Error> {
     let handle = File::open(dir).map_err(fault())?;
     let short = format!("/proc/self/fd/{}/keeper.sock", handle.as_raw_fd());
     let listener = UnixListener::bind(short).map_err(fault())?;
+    failpoint!("keeper.start.socket-bound");
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(fault())?;
     listener.set_nonblocking(true).map_err(fault())?;
     Ok(listener)

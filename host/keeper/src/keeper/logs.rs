@@ -1,5 +1,6 @@
 //! Output on its way from the pipes to the logs.
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 
@@ -67,6 +68,7 @@ impl Keeper {
         let Some(pipe) = self.pipes.get_mut(&id) else { return };
         let Some(log) = self.writers.get_mut(&pipe.log_name) else { return };
         let turn = pipe.turn(&mut self.peephole, &mut log.writer);
+        failpoint!("keeper.output.turned");
         match turn {
             Turn::Busy => self.busy.push_back(id),
             Turn::Quiet => pipe.half_line = None,
@@ -84,6 +86,7 @@ impl Keeper {
         let Some(pipe) = self.pipes.get_mut(&id).filter(|pipe| pipe.half_line == Some(size)) else { return };
         pipe.half_line = None;
         pipe.carry(&mut self.peephole, size);
+        failpoint!("keeper.output.half-line-taken");
     }
 
     /// Logs what is still in the pipes, before they vanish with us. What is left when this is over was written by something that got away.

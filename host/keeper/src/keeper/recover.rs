@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll::EventFlags;
 
 use super::pipes_place::OWNER;
@@ -55,10 +56,12 @@ impl Keeper {
         let keys: Vec<String> = self.tasks.keys().cloned().collect();
         let kept: BTreeSet<String> = self.tasks.values().map(Task::tag).collect();
         self.reopen_pipes();
+        failpoint!("keeper.adopt.pipes-open");
         for key in &keys {
             self.take_over(key)?;
         }
         self.cgroups.sweep(&kept);
+        failpoint!("keeper.adopt.groups-swept");
         let now = clock::boot_ms();
         for (key, task) in &mut self.tasks {
             if let Some(stop) = &mut task.stop {
@@ -110,6 +113,7 @@ impl Keeper {
             self.lose(key, if recorded.is_some() { LOST } else { LOST_AT_START });
             return Ok(());
         };
+        failpoint!("keeper.adopt.found");
         let watch = self.new_id();
         self.watch(&pidfd, token::WATCH | watch, EventFlags::IN).map_err(Error::system("epoll"))?;
         self.watches.insert(watch, key.to_owned());
@@ -128,6 +132,7 @@ impl Keeper {
 
     fn note_started(&mut self, key: &str, identity: Identity) {
         let Some(task) = self.tasks.get(key) else { return };
+        failpoint!("keeper.adopt.unwritten-one");
         let record = Record::Started { key: key.to_owned(), identity, at: task.started_at, notes: task.notes.clone() };
         self.journal.note(&record);
     }
@@ -137,7 +142,9 @@ impl Keeper {
         if let Some(task) = self.tasks.get_mut(key) {
             task.state = state.clone();
         }
+        failpoint!("keeper.adopt.lost-one");
         self.journal.note(&Record::Ended { key: key.to_owned(), state });
+        failpoint!("keeper.adopt.lost-one-written");
     }
 
     /// What was written while there was no keeper waits in the pipes. A pair belongs to the last run that it was given to.

@@ -1,5 +1,6 @@
 //! Bringing a process to life: once for each key and command, whatever is repeated or lost.
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 
@@ -54,11 +55,13 @@ impl Keeper {
             self.abandon(&ids);
             return Err(unavailable("output pipe", &error));
         };
+        failpoint!("keeper.spawn.pipes-made");
         // from here on a later keeper would look for it
         if let Err(error) = self.journal.write(&Record::Intent(intent.clone())) {
             self.abandon(&ids);
             return Err(unavailable("not started", &error));
         }
+        failpoint!("keeper.spawn.intended");
         let (group, mut notes) = self.cgroups.create(&tag, command);
         let (group, entrances) = match group.map(|group| (group.entrances(), group)) {
             Some((Ok(entrances), group)) => (Some(group), entrances),
@@ -72,11 +75,14 @@ impl Keeper {
         };
         let marker = task::marker(self.journal.instance(), &intent);
         let with = Surroundings { marker, out, err, cgroups: entrances, open_files: self.open_files, user };
+        failpoint!("keeper.spawn.before-fork");
         match launch::start(command, with, &mut self.slots) {
             Ok(born) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, born)),
             Err(error) => {
                 self.abandon(&ids);
+                failpoint!("keeper.spawn.failed");
                 self.journal.note(&Record::Gone { key: intent.key });
+                failpoint!("keeper.spawn.failure-written");
                 self.discard_group(group);
                 Err(launch::failure(command, &error))
             }
@@ -84,6 +90,7 @@ impl Keeper {
     }
 
     fn started(&mut self, mut task: Task, Born { pid, pidfd }: Born) -> Process {
+        failpoint!("keeper.spawn.forked");
         // a child that has ended already is a zombie until it is reaped, and still has its start time
         let identity = Identity::of(pid).unwrap_or(Identity { pid, start_time: 0 });
         task.identity = Some(identity);
@@ -98,6 +105,7 @@ impl Keeper {
         task.is_own = true;
         task.parentage = Parentage::Ours { watch, _pidfd: pidfd };
         self.journal.note(&Record::Started { key: key.clone(), identity, at: task.started_at, notes: task.notes.clone() });
+        failpoint!("keeper.spawn.written");
         let view = task.view();
         self.leaders.insert(pid, key.clone());
         self.tasks.insert(key, task);

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use hostler_failpoint::failpoint;
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
 use super::{Keeper, Timer};
@@ -54,12 +55,14 @@ impl Keeper {
             return self.finish_stop(key);
         }
         self.note_stop(key);
+        failpoint!("keeper.stop.written");
         if running {
             self.signal_group(key, signal);
         } else {
             let rest = self.members(key);
             tree::signal(&rest, signal);
         }
+        failpoint!("keeper.stop.signalled");
         self.look_at_stop(key);
     }
 
@@ -81,6 +84,7 @@ impl Keeper {
                 self.set_phase(key, Phase::Killing);
                 self.kill_tree(key);
             }
+            failpoint!("keeper.stop.looked");
             return self.plan_look(key);
         }
         let rest = self.rest_of(key);
@@ -142,6 +146,7 @@ impl Keeper {
     fn finish_stop(&mut self, key: &str) {
         let Some(task) = self.tasks.get_mut(key) else { return };
         let Some(stop) = task.stop.take() else { return };
+        failpoint!("keeper.stop.over");
         task.is_clean = true;
         task.known.clear();
         let response = match &task.state {
@@ -152,6 +157,7 @@ impl Keeper {
         let group = task.group.take();
         self.discard_group(group);
         self.announce(key);
+        failpoint!("keeper.stop.before-answer");
         for waiter in stop.waiters {
             self.answer(waiter, &response, &[]);
         }
@@ -179,6 +185,7 @@ impl Keeper {
 
     /// Kills every member there is, so that none can fork away.
     fn kill_tree(&mut self, key: &str) {
+        failpoint!("keeper.stop.before-kill");
         let task = self.tasks.get(key).filter(|task| task.has_group());
         if let Some(group) = task.and_then(|task| task.group.as_ref()) {
             if !group.kill() {

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use hostler_failpoint::failpoint;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
@@ -179,7 +180,9 @@ impl Keeper {
     /// do for it keeps nobody waiting.
     fn settle(&mut self) -> Option<ExitReason> {
         let ending = self.leaves_now();
+        failpoint!("keeper.turn.before-telling");
         self.tell();
+        failpoint!("keeper.turn.told");
         if ending.is_some() {
             self.journal.settle();
             return ending;
@@ -250,15 +253,18 @@ impl Keeper {
         }
         let Leaving { reason, waiters } = self.leaving.take()?;
         self.empty_pipes();
+        failpoint!("keeper.leave.pipes-emptied");
         for waiter in waiters {
             self.answer(waiter, &Response::Done, &[]);
         }
         let _ = std::fs::remove_file(socket_path(&self.options.dir));
+        failpoint!("keeper.leave.socket-removed");
         let _ = std::fs::remove_dir_all(&self.pipes_path);
         // all have ended, and how is known
         self.litter.extend(self.tasks.values_mut().filter_map(|task| task.group.take()));
         self.litter.retain(|group| !group.remove());
         self.cgroups.leave();
+        failpoint!("keeper.leave.clean");
         Some(reason)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use hostler_failpoint::failpoint;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, ftruncate, mkdirat, unlinkat};
 use rustix::io::{Errno, Result, pread, pwrite};
@@ -129,12 +130,15 @@ impl Current {
             None => Segment { epoch: random()?, start: 0 },
         };
         let file = segment.open_to_write(&dir)?;
+        failpoint!("keeper.log.opened");
         let len = mend(&file)?;
         Ok(Current { segment, file, len })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        failpoint!("keeper.log.before-append");
         self.len = append(&self.file, bytes, self.len)?;
+        failpoint!("keeper.log.appended");
         Ok(())
     }
 
@@ -147,10 +151,12 @@ impl Current {
         let Ok(Some(dir)) = segment::open_dir(logs, name) else { return };
         let Ok(file) = next.open_to_write(&dir) else { return };
         *self = Current { segment: next, file, len: 0 };
+        failpoint!("keeper.log.rotated");
         let segments = segment::list(&dir).unwrap_or_default();
         let surplus = segments.len().saturating_sub(keep.max(1));
         for old in &segments[..surplus] {
             let _ = old.remove(&dir);
+            failpoint!("keeper.log.oldest-removed");
         }
     }
 }

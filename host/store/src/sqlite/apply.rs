@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hostler_failpoint::failpoint;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::read::{Counters, digest, number, signed};
@@ -57,6 +58,7 @@ pub(super) fn count_replies(connection: &Connection) -> rusqlite::Result<u64> {
 pub(super) fn compact(connection: &Connection, counters: &mut Counters, keep: Retention) -> rusqlite::Result<()> {
     let newest_lost = counters.last_event.saturating_sub(keep.events);
     connection.execute("DELETE FROM events WHERE seq <= ?1", [signed(newest_lost)])?;
+    failpoint!("store.compact.events-dropped");
     let floor = counters.revision.saturating_sub(keep.deletions);
     counters.watch_floor = counters.watch_floor.max(floor);
     forget_deletions(connection, counters, floor)

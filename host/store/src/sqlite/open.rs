@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hostler_failpoint::failpoint;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -100,6 +101,7 @@ pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        failpoint!("store.close.checkpointed");
         // Closing would not do: a child that is just being forked has the file open for another moment.
         let _released = self.0.unlock();
     }
@@ -107,6 +109,7 @@ impl Drop for Lock {
 
 pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> {
     let lock = lock(path)?;
+    failpoint!("store.open.locked");
     match fs::symlink_metadata(path) {
         Ok(_) => check_header(path)?,
         Err(error) if error.kind() == ErrorKind::NotFound => create(path)?,
@@ -119,8 +122,10 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
     let keep_log = |keep| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map_err(|error| fault(path, "opening", error));
     keep_log(had_log)?;
     check_content(path, &connection)?;
+    failpoint!("store.open.checked");
     keep_log(false)?;
     configure(&connection, options).map_err(|error| fault(path, "opening", error))?;
+    failpoint!("store.open.configured");
     Ok(Opened { connection, log: Log { path: companion(path, "-wal"), file: None }, _lock: lock })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 
+use hostler_failpoint::failpoint;
 use rusqlite::Connection;
 
 use super::apply::{Tally, apply, compact, count_replies, save_counters};
@@ -105,6 +106,7 @@ impl Writer {
             }
             self.commit(std::mem::take(&mut group));
         }
+        failpoint!("store.close.drained");
     }
 
     fn serve(&mut self, request: Alone) {
@@ -146,8 +148,11 @@ impl Writer {
         }
         let attempted = self.attempt(&mut jobs).and_then(|told| {
             jobs.iter_mut().for_each(|job| job.written());
+            failpoint!("store.write.told-written");
             self.sync()?;
+            failpoint!("store.write.synced");
             told.iter().for_each(|(revision, changes)| self.hub.publish(*revision, changes));
+            failpoint!("store.write.before-answer");
             Ok(())
         });
         match attempted {
@@ -208,11 +213,14 @@ impl Turn<'_> {
     fn take(mut self, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<(Tally, Told)> {
         let before = self.tally.counters;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        failpoint!("store.write.begun");
         jobs.iter_mut().try_for_each(|job| job.perform(&mut self))?;
         if self.tally.counters != before {
             save_counters(self.connection, &self.tally.counters)?;
         }
+        failpoint!("store.write.performed");
         self.connection.execute_batch("COMMIT")?;
+        failpoint!("store.write.committed");
         Ok((self.tally, self.told))
     }
 

@@ -159,3 +159,15 @@ fn tells_what_went_wrong() {
     assert_eq!(names(&directory), ["notes"]);
     assert!(View::new(state.path().join("missing")).is_err());
 }
+
+#[test]
+fn knows_who_is_shown() {
+    let (state, view) = view();
+    assert_eq!(view.services().unwrap(), Vec::<String>::new());
+    view.write("web", &running()).unwrap();
+    view.write("db", &running()).unwrap();
+    fs::create_dir(state.path().join("services/Not one")).unwrap();
+    assert_eq!(View::new(state.path()).unwrap().services().unwrap(), ["db", "web"]);
+    view.remove("web").unwrap();
+    assert_eq!(view.services().unwrap(), ["db"]);
+}

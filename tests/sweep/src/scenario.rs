@@ -1,0 +1,237 @@
+//! What is done until somebody dies, and after that.
+
+use std::fs;
+use std::io::Write;
+
+use hostler_e2e::{Signal, request, signal};
+
+use crate::cases::{Case, Scenario};
+use crate::judge::{Wants, events};
+use crate::site::Site;
+
+/// Plays one case to its end.
+///
+/// # Panics
+/// When anything is not as promised.
+pub fn play(site: &mut Site, case: &Case) {
+    let mut wants = Wants::first();
+    let last = case.points.len() - 1;
+    wants.keeper_deaths = case.points.iter().filter(|point| point.starts_with("keeper.")).count();
+    lead_up(site, case.scenario, &mut wants);
+    wants.note(site);
+    if case.scenario == Scenario::Acknowledged {
+        [Scenario::Stop, Scenario::Restart, Scenario::Apply].into_iter().for_each(|scenario| act(site, scenario, &mut wants));
+        assert!(wants.toggle == Some(false) && wants.again_after > 0 && wants.mark == Some(2), "a request is refused: {wants:?}");
+    }
+    site.arm(&case.points);
+    act(site, case.scenario, &mut wants);
+    for (at, point) in case.points.iter().enumerate() {
+        site.until_died(point);
+        if at < last && site.with("serve").is_empty() {
+            // It may be its death again.
+            drop(site.serve());
+        }
+    }
+    site.revive();
+    match case.scenario {
+        Scenario::Empty => {}
+        Scenario::Down => wants.judge_down(site),
+        _ => {
+            wants.until_kept(site);
+            act_again(site, case.scenario, &mut wants);
+            wants.until_kept(site);
+            wants.judge(site);
+        }
+    }
+    site.run("down").ok();
+    site.until("nothing is left behind", |site| {
+        let left = site.yard.processes();
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+}
+
+/// What is there before anything is armed.
+fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
+    match scenario {
+        Scenario::First => return site.configure(1),
+        Scenario::Cold => {
+            forget_a_component(site);
+            return site.configure(1);
+        }
+        Scenario::Empty => {
+            site.configure(1);
+            site.serve().ok();
+            return site.revive();
+        }
+        Scenario::Litter => {
+            let script = site.yard.script("litter.sh", "sleep 1000 &\nsleep 0.5\nexit 3");
+            let restart = "restart = { policy = \"always\", max_attempts = 1000000, backoff = { initial = \"200ms\", max = \"200ms\" } }";
+            site.more = format!("[services.litter]\nbackend = {{ type = \"process\", binary = {script:?} }}\n{restart}\n");
+        }
+        Scenario::Stubborn => {
+            let script = site.yard.script("stubborn.sh", "trap '' TERM\nwhile :; do sleep 0.1; done");
+            site.more = format!("[services.stubborn]\nbackend = {{ type = \"process\", binary = {script:?} }}\nstop = {{ grace = \"200ms\" }}\n");
+        }
+        _ => {}
+    }
+    site.configure(1);
+    site.serve().ok();
+    // It is never settled: one crashes all the time.
+    site.run("apply --no-wait").ok();
+    wants.until_kept(site);
+    wants.told = events(site);
+    match scenario {
+        Scenario::Apply => {
+            site.until("the service that is to go is shown", |site| {
+                if site.yard.state().join("services/sometimes/state.json").exists() { Ok(()) } else { Err("it is not".to_owned()) }
+            });
+            // Nobody else is to come by first.
+            site.run("stop crash").ok();
+            wants.crashes = false;
+        }
+        Scenario::Start => {
+            site.run("stop toggle").ok();
+            wants.toggle = Some(false);
+        }
+        Scenario::Again | Scenario::Lost | Scenario::AgainByFile => site.kill("serve"),
+        Scenario::Adopted => {
+            site.kill("keeper");
+            wants.keeper_deaths += 1;
+            site.revive();
+        }
+        Scenario::KeeperKilled => wants.keeper_deaths += 1,
+        Scenario::Compaction | Scenario::Torn => {
+            site.until("a life of `crash` is forgotten", |site| {
+                let journal = fs::read_to_string(site.yard.state().join("keeper/journal")).unwrap_or_default();
+                if journal.contains("\"gone\"") { Ok(()) } else { Err("the journal does not say so".to_owned()) }
+            });
+            site.kill("serve");
+            site.kill("keeper");
+            wants.keeper_deaths += 1;
+            spoil_journal(site, scenario == Scenario::Torn);
+        }
+        Scenario::FullDiary => {
+            site.kill("serve");
+            let line = [&b"x".repeat(1023)[..], b"\n"].concat();
+            fs::write(site.yard.state().join("host.log"), line.repeat(10 * 1024)).expect("the disk has space");
+        }
+        Scenario::FullHealth => {
+            site.until("the health of door is written", |site| {
+                let log = site.yard.state().join("services/door/health.log");
+                if log.exists() { Ok(()) } else { Err("it is not there".to_owned()) }
+            });
+            let log = site.yard.state().join("services/door/health.log");
+            let mut log = fs::File::options().append(true).open(log).expect("it is there");
+            log.write_all(&b"a line of before\n".repeat(65_536)).expect("the disk has space");
+        }
+        _ => {}
+    }
+    if scenario == Scenario::Lost {
+        site.kill("keeper");
+        wants.keeper_deaths += 1;
+        end_again(site, wants);
+    }
+}
+
+/// A life of `again` ends by itself, as far as host and keeper can know.
+fn end_again(site: &Site, wants: &mut Wants) {
+    let life = site.lives("again").pop().expect("it was started");
+    signal(life.pid, Signal::KILL);
+    wants.lost = true;
+}
+
+/// The deed. That nobody answers for it is fine: somebody dies.
+fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
+    match scenario {
+        Scenario::First | Scenario::Cold => drop(site.serve()),
+        Scenario::Again | Scenario::Lost | Scenario::Compaction | Scenario::Torn | Scenario::FullDiary => drop(site.serve()),
+        Scenario::AgainByFile => {
+            site.configure(2);
+            drop(site.run("serve hostler.toml --detach"));
+            // It dies once that was committed.
+            wants.mark = Some(2);
+        }
+        Scenario::Adopted => end_again(site, wants),
+        Scenario::Quiet | Scenario::Acknowledged | Scenario::Unwritten | Scenario::Found | Scenario::Litter => {}
+        Scenario::Logs => drop(site.run("logs steady --tail 3")),
+        Scenario::Leave => site.with("serve").into_iter().for_each(|pid| signal(pid, Signal::TERM)),
+        Scenario::Down | Scenario::Empty => drop(site.run("down")),
+        Scenario::Close => drop(request(&site.yard.socket(), "POST", "/api/v1/shutdown", b"{\"stop_services\": true}")),
+        Scenario::KeeperKilled => site.with("keeper").into_iter().for_each(|pid| signal(pid, Signal::KILL)),
+        Scenario::FullHealth => drop(site.run("restart door --no-wait")),
+        Scenario::Stubborn => drop(site.run("stop stubborn --no-wait")),
+        Scenario::Broken => {
+            let script = site.yard.script("broken.sh", "");
+            fs::write(&script, "#!/nowhere/to/be/found\n").expect("it was just written");
+            site.more = format!("[services.broken]\nbackend = {{ type = \"process\", binary = {script:?} }}\n");
+            apply(site, 3, wants);
+        }
+        Scenario::Pages => {
+            site.more = "pages".to_owned();
+            apply(site, 3, wants);
+        }
+        Scenario::HalfLine => {
+            let script = site.yard.script("half.sh", "printf half\nexec sleep 1000");
+            site.more = format!("[services.half]\nbackend = {{ type = \"process\", binary = {script:?} }}\n");
+            apply(site, 3, wants);
+        }
+        Scenario::Apply => apply(site, 2, wants),
+        Scenario::Stop | Scenario::Start | Scenario::Restart => ask(site, scenario, wants),
+    }
+}
+
+/// After somebody died: what was not acknowledged is asked for again, and now it must be.
+fn act_again(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
+    match scenario {
+        Scenario::First | Scenario::Cold => {
+            site.run("apply --no-wait").ok();
+            wants.mark = Some(site.mark);
+            wants.toggle = Some(true);
+        }
+        Scenario::Apply | Scenario::Broken | Scenario::Pages | Scenario::HalfLine if wants.mark.is_none() => {
+            apply(site, site.mark, wants);
+            assert!(wants.mark.is_some(), "`apply` is refused by a host that was brought back");
+        }
+        Scenario::Stop | Scenario::Start if wants.toggle.is_none() => {
+            ask(site, scenario, wants);
+            assert!(wants.toggle.is_some(), "a request is refused by a host that was brought back");
+        }
+        _ => {}
+    }
+}
+
+fn apply(site: &mut Site, mark: u64, wants: &mut Wants) {
+    site.configure(mark);
+    wants.mark = (site.run("apply --no-wait").code == 0).then_some(mark);
+}
+
+fn ask(site: &Site, scenario: Scenario, wants: &mut Wants) {
+    if scenario == Scenario::Restart {
+        let before = site.lives("again").pop().map_or(0, |life| life.run);
+        if site.run("restart again --no-wait").code == 0 {
+            wants.again_after = before;
+        }
+        return;
+    }
+    let start = scenario == Scenario::Start;
+    let ran = site.run(if start { "start toggle --no-wait" } else { "stop toggle --no-wait" });
+    wants.toggle = (ran.code == 0).then_some(start);
+}
+
+/// Takes the smallest of the compiled components out of the cache: that one is compiled in no time.
+fn forget_a_component(site: &Site) {
+    let cache = site.yard.state().join("cache");
+    let files = fs::read_dir(&cache).expect("a yard has a cache").flatten();
+    let smallest = files.min_by_key(|file| file.metadata().map_or(u64::MAX, |about| about.len())).expect("hosts have run before");
+    fs::remove_file(smallest.path()).expect("it is ours");
+}
+
+/// Lets the keeper's journal grow by records that change nothing, or tears its end.
+fn spoil_journal(site: &Site, torn: bool) {
+    let path = site.yard.state().join("keeper/journal");
+    let text = fs::read_to_string(&path).expect("the keeper has written it");
+    let record = text.lines().find(|line| line.contains("\"gone\"")).expect("that was waited for");
+    let mut journal = fs::File::options().append(true).open(&path).expect("it is there");
+    let more = if torn { record[..record.len() / 2].to_owned() } else { format!("{record}\n").repeat(300 * 1024 / record.len()) };
+    journal.write_all(more.as_bytes()).expect("the disk has space");
+}
