@@ -15,7 +15,7 @@ use crate::append::append;
 
 mod record;
 
-pub(crate) use record::{Header, Intent, Record};
+pub(crate) use record::{Header, Intent, Record, framed};
 
 const NAME: &str = "journal";
 const NEW_NAME: &str = "journal.new";

@@ -19,6 +19,8 @@ mod apply;
 mod change;
 mod clock;
 mod desk;
+#[doc(hidden)]
+pub mod door;
 mod drive;
 mod host;
 mod http;

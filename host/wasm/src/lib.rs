@@ -49,6 +49,8 @@ pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use load::{LoadError, PluginSource};
 pub use plugin::Plugin;
 pub use role::{Backend, HealthCheck};
+#[doc(hidden)]
+pub use role::door;
 pub use runtime::{Error, Runtime, RuntimeOptions};
 pub use scope::Counts;
 pub use words::{Ability, Description, Role};
