@@ -25,7 +25,7 @@ pub(crate) fn http(data: &[u8]) {
     HOUSE.with_borrow_mut(|house| {
         for request in connections(data).into_iter().take(4) {
             let alive = house.take().unwrap_or_else(|| House::open(None));
-            *house = one_connection(alive, request);
+            *house = Some(one_connection(alive, request));
         }
     });
 }
@@ -67,14 +67,15 @@ fn document() -> ApplyRequest {
 }
 
 /// What the host is after this connection: as it was, or new where it was changed.
-fn one_connection(house: House, request: &[u8]) -> Option<House> {
+fn one_connection(house: House, request: &[u8]) -> House {
     // Whatever was said before, the connection ends behind it.
     let mut bytes = request.to_vec();
     bytes.extend_from_slice(b"\r\n\r\nGET /api/v1/none HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
-    let (answer, closed) = house.room.ask(&bytes).expect("it listens until it is asked to end");
+    let (answer, closed) = house.room.ask(&bytes).expect("a host that was asked to end is not asked again");
     let has_head = request.windows(4).any(|word| word == b"HEAD");
-    let changed = Answers { rest: &answer, closed, has_head }.judge();
-    Some(if changed { house.anew() } else { house })
+    // What could have been asked to change, and gave no whole answer, may have changed.
+    let changed = Answers { rest: &answer, closed, has_head }.judge(request.windows(4).any(|word| word == b"POST"));
+    if changed { house.anew() } else { house }
 }
 
 /// What came back.
@@ -87,13 +88,13 @@ struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// Reads every answer; says whether one of them may have changed something.
-    fn judge(mut self) -> bool {
-        let mut changed = false;
+    /// Reads every answer; says whether one of them may have changed something: a half one has when it `might`.
+    fn judge(mut self, might: bool) -> bool {
+        let mut changed = might && (!self.closed || self.has_head || self.rest.is_empty());
         while !self.rest.is_empty() {
             let Some(end) = self.rest.windows(4).position(|word| word == b"\r\n\r\n") else {
                 assert!(!self.closed, "half a head: {:?}", String::from_utf8_lossy(self.rest));
-                return changed;
+                return might;
             };
             let head = std::str::from_utf8(&self.rest[..end]).expect("a head is ASCII");
             let (status, headers) = parse(head);
@@ -102,7 +103,7 @@ impl Answers<'_> {
                 continue;
             }
             let body = if self.has_head && self.rest.starts_with(b"HTTP/1.1 ") { Some(Vec::new()) } else { self.body(&headers) };
-            let Some(body) = body else { return changed };
+            let Some(body) = body else { return might };
             if !(self.has_head && body.is_empty()) {
                 fits(status, &headers, &body);
             }
