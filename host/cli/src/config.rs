@@ -75,8 +75,8 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
 pub(crate) fn load_text(text: &str, name: &str, base_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
     let format = Format::of(Path::new(name)).expect("the name says what is in it");
     let text: Arc<str> = text.into();
-    let (document, spans, config) =
-        understand(&text, format, |_| true, base_dir, env).map_err(|findings| ConfigError::new(name.to_owned(), Some(Arc::clone(&text)), findings))?;
+    let (document, spans, config) = understand(&text, format, |_| true, base_dir, env)
+        .map_err(|findings| ConfigError::new(name.to_owned(), Some(Arc::clone(&text)), findings))?;
     Ok(Loaded { document, name: name.to_owned(), text, spans, base_dir: base_dir.to_owned(), config })
 }
 

@@ -48,9 +48,9 @@ pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, StateError, StateS
 pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use load::{LoadError, PluginSource};
 pub use plugin::Plugin;
-pub use role::{Backend, HealthCheck};
 #[doc(hidden)]
 pub use role::door;
+pub use role::{Backend, HealthCheck};
 pub use runtime::{Error, Runtime, RuntimeOptions};
 pub use scope::Counts;
 pub use words::{Ability, Description, Role};

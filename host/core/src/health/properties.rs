@@ -21,7 +21,8 @@ fn spec() -> impl Strategy<Value = CheckSpec> {
 
 /// Verdicts, and thousandths of the interval between each and the one before.
 fn verdicts() -> impl Strategy<Value = Vec<(Verdict, u64)>> {
-    let verdict = prop::sample::select(vec![Verdict::Pass, Verdict::Pass, Verdict::Fail, Verdict::Fail, Verdict::Fail, Verdict::Warn, Verdict::Unknown]);
+    let verdict =
+        prop::sample::select(vec![Verdict::Pass, Verdict::Pass, Verdict::Fail, Verdict::Fail, Verdict::Fail, Verdict::Warn, Verdict::Unknown]);
     let pause = prop::sample::select(vec![1_000, 1_000, 1_000, 0, 100, 799, 800, 801, 5_000]);
     prop::collection::vec((verdict, pause), 0..60)
 }
@@ -67,7 +68,13 @@ impl Model<'_> {
             None => Health::Unknown,
             Some(Verdict::Pass) => Health::Healthy,
             Some(Verdict::Warn) => Health::Degraded,
-            Some(Verdict::Fail | Verdict::Unknown) => if worked { Health::Degraded } else { Health::Unknown },
+            Some(Verdict::Fail | Verdict::Unknown) => {
+                if worked {
+                    Health::Degraded
+                } else {
+                    Health::Unknown
+                }
+            }
         }
     }
 }

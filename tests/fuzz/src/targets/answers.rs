@@ -151,7 +151,12 @@ fn told(error: &CallError, fault: &Fault) {
 
 fn answer(from: &mut Unstructured<'_>) -> Result<Answer> {
     Ok(match from.int_in_range(0..=11)? {
-        0 => Answer::Engine(Engine { ready: bool::arbitrary(from)?, reachable: bool::arbitrary(from)?, message: text(from)?, attributes: many_pairs(from)? }),
+        0 => Answer::Engine(Engine {
+            ready: bool::arbitrary(from)?,
+            reachable: bool::arbitrary(from)?,
+            message: text(from)?,
+            attributes: many_pairs(from)?,
+        }),
         1 => Answer::Handle(handle(from)?),
         2 => {
             let statuses = several(from, a_status)?;
@@ -254,7 +259,8 @@ fn a_status(from: &mut Unstructured<'_>) -> Result<Status> {
         4 => Phase::Gone,
         _ => Phase::Unknown(text(from)?),
     };
-    let endpoint = |from: &mut Unstructured<'_>| Ok(Endpoint { name: text(from)?, host: text(from)?, port: u16::arbitrary(from)?, protocol: text(from)? });
+    let endpoint =
+        |from: &mut Unstructured<'_>| Ok(Endpoint { name: text(from)?, host: text(from)?, port: u16::arbitrary(from)?, protocol: text(from)? });
     Ok(Status { phase, started_at: Option::arbitrary(from)?, endpoints: many(from, endpoint)?, attributes: many_pairs(from)? })
 }
 

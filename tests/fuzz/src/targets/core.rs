@@ -20,7 +20,15 @@ pub(crate) fn core(data: &[u8]) {
     let mut from = Unstructured::new(data);
     let Ok(parallel) = from.int_in_range(1..=4) else { return };
     let config = Config { max_parallel: parallel, seed: data.len() as u64, ..Config::default() };
-    let mut liar = Liar { core: Core::new(config.clone()), config, now: Time(1_000), store: Store::default(), runs: Vec::new(), tickets: Vec::new(), closing: false };
+    let mut liar = Liar {
+        core: Core::new(config.clone()),
+        config,
+        now: Time(1_000),
+        store: Store::default(),
+        runs: Vec::new(),
+        tickets: Vec::new(),
+        closing: false,
+    };
     for _ in 0..MOST {
         if from.is_empty() || liar.one_thing(&mut from).is_err() {
             break;
@@ -174,12 +182,15 @@ impl Liar {
             match action {
                 Action::Start { run, replica, spec } => self.starts(run, replica, &spec),
                 Action::Stop { run, .. } => assert!(stopped.insert(run), "run {run} is stopped twice in one breath"),
-                Action::Destroy { run, .. } => assert!(self.runs.contains(&run) || run < self.store.next_run || self.is_named(run), "run {run} is nobody's"),
+                Action::Destroy { run, .. } => {
+                    assert!(self.runs.contains(&run) || run < self.store.next_run || self.is_named(run), "run {run} is nobody's")
+                }
                 Action::Check { run, ticket, check, spec, .. } => {
                     assert!(check < spec.checks.len());
                     self.tickets.push((run, ticket));
                 }
-                Action::Save(Saved::NextRun(_) | Saved::Slot(..) | Saved::Task(..)) | Action::Tell(_) | Action::Look { .. } | Action::List { .. } => {}
+                Action::Save(Saved::NextRun(_) | Saved::Slot(..) | Saved::Task(..)) | Action::Tell(_) | Action::Look { .. } | Action::List { .. } => {
+                }
             }
         }
     }
@@ -195,12 +206,22 @@ impl Liar {
         let record = self.store.tasks.get(&run).expect("an intent stands before its start");
         assert_eq!(record.stage, Stage::Intent);
         let wanted = &self.store.wanted[&spec.name];
-        assert!(!self.closing && wanted.desired == Desired::Running && wanted.spec.enabled && replica < wanted.spec.replicas.count, "{} is not wanted", spec.name);
+        assert!(
+            !self.closing && wanted.desired == Desired::Running && wanted.spec.enabled && replica < wanted.spec.replicas.count,
+            "{} is not wanted",
+            spec.name
+        );
         for edge in spec.dependencies.iter().filter(|edge| !edge.optional) {
             assert!(self.store.wanted.contains_key(&edge.service), "{} starts without {}", spec.name, edge.service);
         }
         let starting = self.store.tasks.values().filter(|record| record.stage == Stage::Intent).count();
-        let slots: BTreeMap<_, _> = self.store.tasks.values().filter(|record| record.stage == Stage::Intent).map(|record| ((record.service.clone(), record.replica), ())).collect();
+        let slots: BTreeMap<_, _> = self
+            .store
+            .tasks
+            .values()
+            .filter(|record| record.stage == Stage::Intent)
+            .map(|record| ((record.service.clone(), record.replica), ()))
+            .collect();
         assert_eq!(starting, slots.len(), "two lives of one slot are being started");
     }
 

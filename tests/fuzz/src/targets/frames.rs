@@ -99,12 +99,8 @@ fn damaged(stream: &[u8], from: &mut Unstructured<'_>) -> arbitrary::Result<()> 
 }
 
 fn message(from: &mut Unstructured<'_>) -> arbitrary::Result<Value> {
-    let exit = Exit {
-        code: Option::arbitrary(from)?,
-        signal: Option::arbitrary(from)?,
-        out_of_memory: bool::arbitrary(from)?,
-        at: u64::arbitrary(from)?,
-    };
+    let exit =
+        Exit { code: Option::arbitrary(from)?, signal: Option::arbitrary(from)?, out_of_memory: bool::arbitrary(from)?, at: u64::arbitrary(from)? };
     let command = Command {
         program: String::arbitrary(from)?,
         args: Vec::arbitrary(from)?,

@@ -1,6 +1,8 @@
 //! The native API: any bytes on the host's socket get answers that a client can read.
 
-use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use hostler::door::BUILT_INS;
 use hostler_api::{ApplyRequest, routes};
@@ -8,26 +10,25 @@ use hostler_server::door::Room;
 use hostler_server::{HostOptions, StoreEngine};
 use serde_json::{Value, json};
 
-use crate::directory;
+const PREFIX: &str = "hostler-fuzz-http-";
 
-thread_local! {
-    static HOUSE: RefCell<Option<House>> = const { RefCell::new(None) };
-}
+/// The host that all inputs of this process talk to. It is never dropped: a process that ends takes it along.
+static HOUSE: Mutex<Option<House>> = Mutex::new(None);
 
 /// One host, and where it keeps what it knows.
 struct House {
     room: Room,
-    _dir: std::rc::Rc<tempfile::TempDir>,
+    dir: PathBuf,
 }
 
 /// Raw bytes, as they may come from anybody who reaches the socket. At a line of `---` another connection begins.
 pub(crate) fn http(data: &[u8]) {
-    HOUSE.with_borrow_mut(|house| {
-        for request in connections(data).into_iter().take(4) {
-            let alive = house.take().unwrap_or_else(|| House::open(None));
-            *house = Some(one_connection(alive, request));
-        }
-    });
+    let mut house = HOUSE.lock().unwrap_or_else(PoisonError::into_inner);
+    for request in connections(data).into_iter().take(4) {
+        // One that an earlier input broke is not there any more.
+        let alive = house.take().unwrap_or_else(|| House::open(own_directory()));
+        *house = Some(one_connection(alive, request));
+    }
 }
 
 fn connections(data: &[u8]) -> Vec<&[u8]> {
@@ -44,20 +45,32 @@ fn connections(data: &[u8]) -> Vec<&[u8]> {
 
 impl House {
     /// A host with two services that nobody can start, because it has no keeper.
-    fn open(dir: Option<std::rc::Rc<tempfile::TempDir>>) -> House {
-        let dir = dir.unwrap_or_else(|| std::rc::Rc::new(directory::fresh()));
-        let mut options = HostOptions::new(dir.path().to_owned(), BUILT_INS, "/nowhere".into());
+    fn open(dir: PathBuf) -> House {
+        let mut options = HostOptions::new(dir.clone(), BUILT_INS, "/nowhere".into());
         options.store = StoreEngine::Memory;
         options.initial = (!BUILT_INS.is_empty()).then(document);
-        House { room: Room::new(options), _dir: dir }
+        House { room: Room::new(options), dir }
     }
 
     /// The same as at the beginning.
     fn anew(self) -> House {
-        let House { room, _dir: dir } = self;
+        let House { room, dir } = self;
         drop(room);
-        House::open(Some(dir))
+        House::open(dir)
     }
+}
+
+/// A place of this process; those of processes that are gone are removed on the way.
+fn own_directory() -> PathBuf {
+    let place = std::env::temp_dir();
+    for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+    place.join(format!("{PREFIX}{}", std::process::id()))
 }
 
 fn document() -> ApplyRequest {
@@ -132,7 +145,8 @@ impl Answers<'_> {
         let mut body = Vec::new();
         loop {
             let end = self.rest.windows(2).position(|word| word == b"\r\n")?;
-            let size = std::str::from_utf8(&self.rest[..end]).ok().and_then(|text| usize::from_str_radix(text, 16).ok()).expect("the size of a chunk");
+            let size =
+                std::str::from_utf8(&self.rest[..end]).ok().and_then(|text| usize::from_str_radix(text, 16).ok()).expect("the size of a chunk");
             let chunk = self.rest.get(end + 2..end + 2 + size + 2)?;
             body.extend_from_slice(&chunk[..size]);
             self.rest = &self.rest[end + 2 + size + 2..];
@@ -183,4 +197,3 @@ fn fits(status: u16, headers: &[(String, &str)], body: &[u8]) {
         _ => panic!("bad input is answered {status}: {shown}"),
     }
 }
-

@@ -81,7 +81,8 @@ fn backwards(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(backwards).collect::<Vec<_>>().join(",")),
         Value::Object(members) => {
-            let members: Vec<String> = members.iter().rev().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), backwards(value))).collect();
+            let members: Vec<String> =
+                members.iter().rev().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), backwards(value))).collect();
             format!("{{{}}}", members.join(","))
         }
         other => other.to_string(),

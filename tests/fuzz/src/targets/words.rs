@@ -31,7 +31,8 @@ pub(crate) fn words(data: &[u8]) {
 
 /// A grant of one host admits no other, and of the addresses that a name may stand for none of the machine's own.
 fn a_grant_is_never_wider_than_its_words(prefix: &str, url: &str) {
-    let inside = ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1", "0.0.0.0"].map(|text| text.parse().expect("an address"));
+    let inside =
+        ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1", "0.0.0.0"].map(|text| text.parse().expect("an address"));
     let Ok(Some(reached)) = door::admitted(prefix, url, &inside) else { return };
     if prefix == "*" {
         assert!(reached.is_empty(), "{url} may end at {reached:?}");
