@@ -73,6 +73,13 @@ fn own_directory() -> PathBuf {
     place.join(format!("{PREFIX}{}", std::process::id()))
 }
 
+/// Is there a route in it that changes something?
+fn may_change(request: &[u8]) -> bool {
+    let has = |word: &[u8]| request.windows(word.len()).any(|part| part == word);
+    let changing = [routes::START, routes::STOP, routes::RESTART, routes::APPLY, routes::DOWN, routes::SHUTDOWN, routes::CHECK_NOW];
+    has(b"POST") && changing.iter().any(|route| has(route.as_bytes()))
+}
+
 fn document() -> ApplyRequest {
     let service = |needs: &[&str]| json!({ "backend": { "type": "process", "binary": "/bin/true" }, "dependencies": needs });
     let document = json!({ "version": "1.0", "services": { "db": service(&[]), "web": service(&["db"]) } });
@@ -87,7 +94,7 @@ fn one_connection(house: House, request: &[u8]) -> House {
     let (answer, closed) = house.room.ask(&bytes).expect("a host that was asked to end is not asked again");
     let has_head = request.windows(4).any(|word| word == b"HEAD");
     // What could have been asked to change, and gave no whole answer, may have changed.
-    let changed = Answers { rest: &answer, closed, has_head }.judge(request.windows(4).any(|word| word == b"POST"));
+    let changed = Answers { rest: &answer, closed, has_head }.judge(may_change(request));
     if changed { house.anew() } else { house }
 }
 
