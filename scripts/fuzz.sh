@@ -72,10 +72,12 @@ case ${1-} in
         mkdir -p "$dir/found/$2" "$corpus"
         smaller=$(mktemp -d)
         run "$2" -merge=1 "$smaller" "$corpus" "$dir/found/$2" 2>&1 | tail -n 1
-        # what has a name of its own was put there by hand, and stays; the smallest others fill it up
+        # what has a name of its own was put there by hand, and stays; of the others some of every size fill it up
         find "$corpus" -type f -regextype posix-extended -regex '.*/[0-9a-f]{40}' -delete
-        room=$((190 - $(find "$corpus" -type f | wc -l)))
-        find "$smaller" -type f -size -8k -printf '%s %p\n' | sort -n | head -n "$room" | cut -d' ' -f2 | xargs -r cp -t "$corpus"
+        room=$((180 - $(find "$corpus" -type f | wc -l)))
+        find "$smaller" -type f -size -4k -printf '%s %p\n' | sort -n | cut -d' ' -f2 |
+            awk -v room="$room" '{ file[NR] = $0 } END { most = NR < room ? NR : room; for (i = 0; i < most; i++) print file[int(i * NR / most) + 1] }' |
+            xargs -r cp -t "$corpus"
         rm -rf "$smaller"
         say "$corpus: $(find "$corpus" -type f | wc -l) files, $(du -sk "$corpus" | cut -f1) KiB"
         ;;
