@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plugins fixtures build test sim sim-planted torture sweep power-cuts demo demo-keep demo-stop bench format clean-demo
+.PHONY: help setup plugins fixtures build test sim sim-planted torture sweep power-cuts fuzz demo demo-keep demo-stop bench format clean-demo
 
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -61,6 +61,12 @@ sweep: setup plugins ## kills host or keeper at each of their failpoints, once p
 power-cuts: setup ## 10,000 disks as a power cut may leave them under the store, each opened with the real engine; about two minutes
 	@$(CARGO_BUILD) --bin hostler-disk
 	@target/release/hostler-disk --images 10000
+
+SECONDS ?= 60
+TARGET ?=
+fuzz: plugins ## bad input by coverage-guided fuzzing, every target for a minute: make fuzz SECONDS=600 TARGET=spec
+	@scripts/setup.sh fuzz
+	@SECONDS_EACH=$(SECONDS) TARGET=$(TARGET) scripts/fuzz.sh
 
 plugins: setup ## only the built-in plugins, as components in target/plugins
 	@scripts/guests.sh plugins target/plugins

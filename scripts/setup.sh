@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh build     what it takes to build: cargo, a C compiler, a toolchain for WebAssembly guests
 #   scripts/setup.sh shop      what examples/shop runs: Redis, Python
+#   scripts/setup.sh fuzz      what `make fuzz` has beside that: a C++ compiler, for the engine
 #   scripts/setup.sh peers     what `make bench` measures beside Hostler: runit, s6, supervisord; goes on without one that cannot be had
 #
 # Several may be named at once. Everything apt says goes to target/setup.log.
@@ -105,12 +106,13 @@ peers() {
     done
 }
 
-[ $# -gt 0 ] || die "say what to set up: build, shop, peers"
+[ $# -gt 0 ] || die "say what to set up: build, shop, fuzz, peers"
 for part in "$@"; do
     case $part in
         build) host_compiler; guest_compiler ;;
         shop) shop ;;
+        fuzz) have c++ || installed_or_die g++ ;;
         peers) peers ;;
-        *) die "there is nothing called '$part' to set up: build, shop, peers" ;;
+        *) die "there is nothing called '$part' to set up: build, shop, fuzz, peers" ;;
     esac
 done

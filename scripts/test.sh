@@ -63,15 +63,15 @@ variant_without_process() {
     cp target/release/hostler target/release/hostler-without-process
 }
 
-heading "guests"
-scripts/guests.sh plugins target/plugins
-scripts/guests.sh tests/fixtures target/fixtures
-
 # With its failpoints, for the crash sweep. Cargo keeps these builds of our own rooms beside the plain ones; what they are made from is shared.
 variant_with_failpoints() {
     cargo build --release --workspace --bin hostler --features hostler/failpoints
     cp target/release/hostler target/release/hostler-failpoints
 }
+
+heading "guests"
+scripts/guests.sh plugins target/plugins
+scripts/guests.sh tests/fixtures target/fixtures
 
 heading "host"
 variant_without_process

@@ -71,6 +71,20 @@ pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded,
     load_parts(path, |_| true, env)
 }
 
+/// Reads a text as a file of this name would be read, `base_dir` being its directory: for `crate::door`.
+pub(crate) fn load_text(text: &str, name: &str, base_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    let format = Format::of(Path::new(name)).expect("the name says what is in it");
+    let text: Arc<str> = text.into();
+    let (document, spans, config) = understand(&text, format, |_| true, base_dir, env)
+        .map_err(|findings| ConfigError::new(name.to_owned(), Some(Arc::clone(&text)), findings))?;
+    Ok(Loaded { document, name: name.to_owned(), text, spans, base_dir: base_dir.to_owned(), config })
+}
+
+/// Reads a text as an `env_file`: for `crate::door`.
+pub(crate) fn env_lines(text: &str) -> Result<Vec<(String, String)>, String> {
+    env_file::parse(text)
+}
+
 /// Reads what a file says of the host itself; whatever else is wrong in it is not looked for.
 pub(crate) fn load_settings(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
     load_parts(path, |part| part == "settings", env)

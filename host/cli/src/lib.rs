@@ -23,6 +23,8 @@ mod command;
 pub mod config;
 mod context;
 mod document;
+#[doc(hidden)]
+pub mod door;
 mod error;
 mod host;
 mod out;

@@ -113,11 +113,13 @@ impl Exit {
 
 impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&self.code, &self.signal, &self.reason) {
+        // An empty text of a plugin says as little as none.
+        let told = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        match (self.code, told(&self.signal), told(&self.reason)) {
             _ if self.out_of_memory => f.write_str("was killed: out of memory"),
             (Some(code), _, _) => write!(f, "exited with code {code}"),
             (None, Some(signal), _) => write!(f, "was ended by {signal}"),
-            (None, None, Some(reason)) => f.write_str(reason),
+            (None, None, Some(reason)) => f.write_str(&reason),
             (None, None, None) => f.write_str("ended, and nobody saw how"),
         }
     }
@@ -402,4 +404,16 @@ pub enum NoticeKind {
     Trouble,
     /// It is no longer among the services.
     Removed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Exit;
+
+    #[test]
+    fn an_end_without_words_is_told_all_the_same() {
+        let (signal, reason) = (Some(String::new()), Some(" ".to_owned()));
+        assert_eq!(Exit { signal, reason, ..Exit::default() }.to_string(), "ended, and nobody saw how");
+        assert_eq!(Exit { reason: Some("lost".to_owned()), ..Exit::default() }.to_string(), "lost");
+    }
 }

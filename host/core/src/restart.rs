@@ -68,6 +68,9 @@ fn wait(policy: &RestartPolicy, attempts: u32, roll: u64) -> Span {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

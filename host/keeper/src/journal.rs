@@ -17,7 +17,7 @@ use crate::append::append;
 mod record;
 mod syncer;
 
-pub(crate) use record::{Header, Intent, Record};
+pub(crate) use record::{Header, Intent, Record, framed};
 use syncer::Syncer;
 
 const NAME: &str = "journal";

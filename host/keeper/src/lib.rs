@@ -20,6 +20,8 @@
 //! ```
 
 pub mod client;
+#[doc(hidden)]
+pub mod door;
 pub mod keeper;
 pub mod protocol;
 

@@ -310,7 +310,7 @@ pub(crate) fn duration(span: Span) -> Duration {
 }
 
 /// A failed call as the core hears of it.
-fn fault(error: &CallError) -> Fault {
+pub(crate) fn fault(error: &CallError) -> Fault {
     let text = error.brief();
     match error.next_move() {
         NextMove::Report => match error.fault() {

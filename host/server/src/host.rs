@@ -175,6 +175,17 @@ impl Host {
         assembled
     }
 
+    /// The same without anybody who could run a process: a door for `tests/fuzz`.
+    ///
+    /// # Errors
+    /// See [`HostError`].
+    pub(crate) async fn start_without_keeper(options: HostOptions) -> Result<Host, HostError> {
+        let state_dir = StateDir::take(&options.state_dir)?;
+        let store = open_store(&state_dir.path, options.store)?;
+        let (owner, memory) = ledger::recall(&*store)?;
+        Host::assemble(options, state_dir, store, owner, memory, KeeperLink::nobody(), clock::now()).await
+    }
+
     async fn assemble(
         options: HostOptions,
         state_dir: StateDir,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -212,6 +213,18 @@ fn listed(names: Option<&str>) -> Option<Vec<String>> {
     names.map(|names| names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
+/// The one part of a path that varies.
+struct Name(String);
+
+impl FromRequestParts<Door> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Name, Refusal> {
+        let path = Path::<String>::from_request_parts(parts, door).await;
+        path.map(|Path(name)| Name(name)).map_err(|_| Refusal(Failure::new(Code::Invalid, "the name in the path is no UTF-8 text")))
+    }
+}
+
 async fn unknown(uri: Uri) -> Refusal {
     Refusal(Failure::new(Code::NotFound, format!("there is no route `{}`", uri.path().escape_default())))
 }
@@ -235,7 +248,7 @@ async fn services(State(door): State<Door>, uri: Uri) -> Answer {
     json(&door.look(move |desk| speak::list(desk, chosen.as_deref())).await??)
 }
 
-async fn service(State(door): State<Door>, Path(name): Path<String>) -> Answer {
+async fn service(State(door): State<Door>, Name(name): Name) -> Answer {
     let asked = name.clone();
     let (detail, measured) = door
         .look(move |desk| {
@@ -247,7 +260,7 @@ async fn service(State(door): State<Door>, Path(name): Path<String>) -> Answer {
     json(&detail)
 }
 
-async fn explain(State(door): State<Door>, Path(name): Path<String>) -> Answer {
+async fn explain(State(door): State<Door>, Name(name): Name) -> Answer {
     json(&door.look(move |desk| speak::explanation(desk, &name).ok_or_else(|| speak::not_found(desk, &name))).await??)
 }
 
@@ -349,7 +362,7 @@ async fn plugins(State(door): State<Door>) -> Answer {
     json(&door.look(speak::plugins).await?)
 }
 
-async fn plugin(State(door): State<Door>, Path(name): Path<String>) -> Answer {
+async fn plugin(State(door): State<Door>, Name(name): Name) -> Answer {
     let found = door.look({
         let name = name.clone();
         move |desk| speak::plugin_detail(desk, &name)
@@ -359,7 +372,7 @@ async fn plugin(State(door): State<Door>, Path(name): Path<String>) -> Answer {
     json(&found.await?.ok_or_else(missing)?)
 }
 
-async fn service_logs(State(door): State<Door>, Path(name): Path<String>, uri: Uri) -> Answer {
+async fn service_logs(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {
     let asked: LogsQuery = query(&uri)?;
     let reading = logs::Reading::begin(&door, &name, asked).await?;
     Ok(stream(reading.run()))

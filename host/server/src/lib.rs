@@ -20,6 +20,8 @@ mod change;
 mod clock;
 mod compiler;
 mod desk;
+#[doc(hidden)]
+pub mod door;
 mod drive;
 mod host;
 mod http;

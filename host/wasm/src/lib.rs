@@ -50,6 +50,8 @@ pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, StateError, StateS
 pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use load::{LoadError, PluginSource};
 pub use plugin::Plugin;
+#[doc(hidden)]
+pub use role::door;
 pub use role::{Backend, HealthCheck};
 pub use runtime::{Error, Runtime, RuntimeOptions};
 pub use scope::Counts;

@@ -112,13 +112,12 @@ fn hint(key: &str, known: &[String]) -> Option<String> {
 fn fill(schema: &Value, value: &mut Value) {
     if let (Some(properties), Some(object)) = (schema.get("properties").and_then(Value::as_object), value.as_object_mut()) {
         for (key, property) in properties {
-            match object.get_mut(key) {
-                Some(inner) => fill(property, inner),
-                None => {
-                    if let Some(default) = property.get("default") {
-                        object.insert(key.clone(), default.clone());
-                    }
-                }
+            if let (None, Some(default)) = (object.get(key), property.get("default")) {
+                object.insert(key.clone(), default.clone());
+            }
+            // a default may leave out what has a default of its own
+            if let Some(inner) = object.get_mut(key) {
+                fill(property, inner);
             }
         }
     }
@@ -133,6 +132,13 @@ fn fill(schema: &Value, value: &mut Value) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_default_is_filled_in_like_what_somebody_wrote() {
+        let limits = json!({ "type": "object", "properties": { "cpu": { "default": 1 } }, "default": {} });
+        let schema = Schema::compile(json!({ "type": "object", "properties": { "limits": limits } })).expect("a schema");
+        assert_eq!(schema.with_defaults(&json!({})), json!({ "limits": { "cpu": 1 } }));
+    }
 
     fn schema() -> Schema {
         Schema::compile(json!({

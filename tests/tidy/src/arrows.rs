@@ -44,6 +44,8 @@ const ROOMS: &[Room] = &[
     room("tests/sweep", &["hostler-failpoint", "hostler-e2e", "hostler-torture"]),
     // and this one needs the engine itself, on a disk that it holds in its hand
     room("tests/disk", &["hostler-store"]),
+    // whatever others wrote goes through the room that reads it
+    room("tests/fuzz", &["hostler", "hostler-api", "hostler-core", "hostler-keeper", "hostler-server", "hostler-stories", "hostler-wasm"]),
     // what the core decides, told as text
     room("tests/stories", &["hostler-core"]),
 ];

@@ -8,6 +8,7 @@ mod cost;
 mod explained;
 mod restarted;
 mod restored;
+mod scheduled;
 mod started;
 mod stopped;
 mod unknown;

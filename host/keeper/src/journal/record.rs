@@ -57,9 +57,13 @@ const CRC_DIGITS: usize = 8;
 
 /// One line, newline included.
 pub(super) fn line<T: Serialize>(record: &T) -> Vec<u8> {
-    let json = serde_json::to_vec(record).expect("records are plain data");
-    let mut line = format!("{:08x} ", crc32(&json)).into_bytes();
-    line.extend_from_slice(&json);
+    framed(&serde_json::to_vec(record).expect("records are plain data"))
+}
+
+/// The line around a record's JSON.
+pub(crate) fn framed(json: &[u8]) -> Vec<u8> {
+    let mut line = format!("{:08x} ", crc32(json)).into_bytes();
+    line.extend_from_slice(json);
     line.push(b'\n');
     line
 }

@@ -81,13 +81,17 @@ struct Files {
 
 impl Files {
     fn open(dir: &OwnedFd) -> Result<Files, LogError> {
-        let mut files = Vec::new();
-        for segment in segment::list(dir)? {
-            if let Some(file) = segment.open(dir)? {
-                let len = segment::length(&file)?;
+        let mut files: Vec<(Segment, OwnedFd, u64)> = Vec::new();
+        for segment in segment::list(dir)?.into_iter().rev() {
+            // beside the newest, only what belongs to it and ends before it: one cursor must not mean two places
+            let newer = files.last().map(|(newer, ..)| *newer);
+            let Some(file) = segment.open(dir)? else { continue };
+            let len = segment::length(&file)?;
+            if newer.is_none_or(|newer| segment.epoch == newer.epoch && segment.start + len <= newer.start) {
                 files.push((segment, file, len));
             }
         }
+        files.reverse();
         Ok(Files { files })
     }
 

@@ -11,6 +11,8 @@ use rustix::io::{Errno, Result};
 use crate::protocol::Origin;
 
 const TIME_DIGITS: usize = 13;
+/// The furthest place in a log that a file may begin at.
+const MAX_START: u64 = u64::MAX / 2;
 /// Bytes before the text of a line.
 pub(super) const PREFIX_BYTES: usize = TIME_DIGITS + 4;
 
@@ -64,7 +66,8 @@ impl Segment {
     fn parse(name: &str) -> Option<Segment> {
         let (epoch, start) = name.strip_suffix(".log")?.split_once('-')?;
         let segment = Segment { epoch: u32::from_str_radix(epoch, 16).ok()?, start: start.parse().ok()? };
-        (segment.name() == name).then_some(segment)
+        // no log ever gets there, and behind it positions could not be counted
+        (segment.name() == name && segment.start <= MAX_START).then_some(segment)
     }
 
     /// Opens it for reading; `None` when it was rotated away meanwhile.
@@ -135,7 +138,7 @@ mod tests {
     fn only_our_own_file_names_are_segments() {
         let segment = Segment { epoch: 0xab, start: 77 };
         assert_eq!(Segment::parse(&segment.name()), Some(segment));
-        for name in ["", "x.log", "ab-77.log", "000000ab-00000000000000000077.log.gz"] {
+        for name in ["", "x.log", "ab-77.log", "000000ab-00000000000000000077.log.gz", "000000ab-18446744073709551615.log"] {
             assert_eq!(Segment::parse(name), None);
         }
     }

@@ -141,6 +141,24 @@ fn a_cursor_of_a_dropped_log_is_a_gap_and_nonsense_is_refused() {
 }
 
 #[test]
+fn files_of_another_log_in_its_place_are_passed_over() {
+    let (dir, logs) = logs();
+    write(&logs, 0..3);
+    let ours = std::fs::read_dir(dir.path().join("log")).expect("lists").next().expect("one").expect("entry").path();
+    let name = ours.file_name().expect("a name").to_string_lossy().into_owned();
+    let foreign = format!("{:08x}{}", 0, &name[8..]);
+    std::fs::write(ours.with_file_name(foreign), b"1732170000123 o  foreign\n1732170000123 o  foreign\n1732170000123 o  foreign\n").expect("writes");
+    let mut cursor = From::Oldest;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let page = page(&logs, cursor, 1);
+        seen.extend(texts(&page));
+        cursor = From::Cursor(page.next);
+    }
+    assert_eq!(seen, numbered(0..3));
+}
+
+#[test]
 fn a_log_is_never_reached_through_a_link() {
     let (dir, logs) = logs();
     let elsewhere = tempfile::tempdir().expect("tempdir");

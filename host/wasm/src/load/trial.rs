@@ -11,8 +11,8 @@ use crate::call::Call;
 use crate::capability::Extras;
 use crate::error::Failure;
 use crate::function::Function;
-use crate::limits::MAX_TEXT_BYTES;
 use crate::plugin::Plugin;
+use crate::role::honest;
 use crate::scope::Scope;
 use crate::words::{Ability, Description, Role};
 
@@ -124,9 +124,7 @@ async fn describe(plugin: &Plugin) -> Result<Described, LoadError> {
             }
         }
     };
-    let texts = [&described.name, &described.version, &described.summary];
-    if texts.iter().any(|text| text.len() > MAX_TEXT_BYTES) || described.needs.len() > 64 || described.handle_versions.len() > 1_024 {
-        return Err(plugin.error(function, Failure::Malformed("its description is far too long".to_owned())).into());
-    }
+    let texts = [described.name.as_str(), &described.version, &described.summary];
+    honest::description(&texts, &described.handle_versions, &described.needs).map_err(|lie| plugin.error(function, Failure::Malformed(lie)))?;
     Ok(described)
 }

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::capability::Extras;
 use crate::error::{CallError, Failure};
 use crate::function::Function;
-use crate::limits::{MAX_LINE_BYTES, MAX_LIST_BYTES, MAX_OUTPUT_BYTES, MAX_PAGE, MAX_PAGES, MAX_TEXT_BYTES};
+use crate::limits::{MAX_LIST_BYTES, MAX_PAGES};
 use crate::plugin::Plugin;
 use crate::words::{Chunk, Engine, ExecCommand, ExecOutput, Fault, Found, Handle, Page, Problem, Status, Task, UpdateOutcome, Usage};
 
@@ -40,10 +40,7 @@ impl<'p> Backend<'p> {
     /// Asks the engine how it is.
     pub async fn fingerprint(&self, call: Call<'_>) -> Result<Engine, CallError> {
         let engine: Engine = self.ask(Function::Fingerprint, call, ()).await?;
-        self.honest(Function::Fingerprint, call, engine, |engine| {
-            honest::text("a message", &engine.message)?;
-            honest::pairs("attributes", &engine.attributes)
-        })
+        self.honest(Function::Fingerprint, call, engine, honest::engine)
     }
 
     /// Brings a task up. Idempotent on id and digest.
@@ -56,10 +53,7 @@ impl<'p> Backend<'p> {
     /// Looks at many tasks in one call: one status per handle, in their order.
     pub async fn inspect(&self, call: Call<'_>, handles: &[Handle]) -> Result<Vec<Status>, CallError> {
         let statuses: Vec<Status> = self.ask(Function::Inspect, call, (handles,)).await?;
-        self.honest(Function::Inspect, call, statuses, |statuses| {
-            honest::same_number("statuses", statuses.len(), handles.len())?;
-            statuses.iter().try_for_each(honest::status)
-        })
+        self.honest(Function::Inspect, call, statuses, |statuses| honest::statuses(statuses, handles.len()))
     }
 
     /// Ends a task: asks, waits up to `grace_ms`, forces. Succeeds once nothing of it is alive.
@@ -87,7 +81,7 @@ impl<'p> Backend<'p> {
             let page: Page = self.ask(Function::List, Call::within(left).about(call.subject()), (cursor.as_deref(),)).await?;
             bytes += page.items.iter().map(honest::found_bytes).sum::<usize>();
             let page = self.honest(Function::List, call, page, |page| {
-                honest_page(page)?;
+                honest::page(page)?;
                 honest::count("bytes of list", bytes, MAX_LIST_BYTES)
             })?;
             let stuck = page.next.is_some() && page.next == cursor;
@@ -111,12 +105,7 @@ impl<'p> Backend<'p> {
         max_bytes: u32,
     ) -> Result<Chunk, CallError> {
         let chunk: Chunk = self.ask(Function::ReadLogs, call, (handle, cursor, tail, max_bytes)).await?;
-        self.honest(Function::ReadLogs, call, chunk, |chunk| {
-            honest::text("a cursor", &chunk.next)?;
-            let bytes = chunk.lines.iter().map(|line| line.bytes.len()).sum();
-            // one line may be longer than what was asked for: it is never cut
-            honest::count("bytes of lines", bytes, (max_bytes as usize).saturating_add(MAX_LINE_BYTES))
-        })
+        self.honest(Function::ReadLogs, call, chunk, |chunk| honest::chunk(chunk, max_bytes))
     }
 
     /// Ability `stats`: one answer per handle, absent where nothing was measured.
@@ -128,20 +117,14 @@ impl<'p> Backend<'p> {
     /// Ability `exec`: runs a command inside a task, to its end.
     pub async fn exec(&self, call: Call<'_>, handle: &Handle, command: &ExecCommand) -> Result<ExecOutput, CallError> {
         let output: ExecOutput = self.ask(Function::Exec, call, (handle, command)).await?;
-        self.honest(Function::Exec, call, output, |output| {
-            honest::exit(&output.exit)?;
-            honest::count("bytes of output", output.out.len().max(output.err.len()), MAX_OUTPUT_BYTES)
-        })
+        self.honest(Function::Exec, call, output, honest::output)
     }
 
     /// Ability `signals`: the names it can send.
     pub async fn supported_signals(&self, call: Call<'_>) -> Result<Vec<String>, CallError> {
         let function = Function::SupportedSignals;
         let (names,): (Vec<String>,) = self.plugin.call(function, call, Extras::default(), ()).await?;
-        self.honest(function, call, names, |names| {
-            honest::count("signals", names.len(), 256)?;
-            names.iter().try_for_each(|name| honest::text("a signal's name", name))
-        })
+        self.honest(function, call, names, |names| honest::signals(names))
     }
 
     /// Ability `signals`: sends one.
@@ -157,10 +140,7 @@ impl<'p> Backend<'p> {
     /// Ability `scale`: one status per replica that exists now.
     pub async fn replicas(&self, call: Call<'_>, handle: &Handle) -> Result<Vec<Status>, CallError> {
         let statuses: Vec<Status> = self.ask(Function::Replicas, call, (handle,)).await?;
-        self.honest(Function::Replicas, call, statuses, |statuses| {
-            honest::count("replicas", statuses.len(), MAX_PAGE)?;
-            statuses.iter().try_for_each(honest::status)
-        })
+        self.honest(Function::Replicas, call, statuses, |statuses| honest::replicas(statuses))
     }
 
     /// Ability `update`: changes a running task.
@@ -177,8 +157,7 @@ impl<'p> Backend<'p> {
 
     /// The host mints ids; what carries another kind of text is a stranger's, and no reason to lose sight of the rest.
     fn is_ours(&self, item: &Found, call: Call<'_>) -> bool {
-        let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let ours = !item.id.is_empty() && item.id.len() <= 63 && item.id.bytes().all(fine);
+        let ours = honest::is_task_id(&item.id);
         if !ours {
             self.plugin.warn(Function::List, call.subject(), format!("left out of the list: {:?} is no task's id", item.id));
         }
@@ -206,17 +185,4 @@ impl<'p> Backend<'p> {
     fn given(&self, function: Function, checked: Result<(), Lie>) -> Result<(), CallError> {
         checked.map_err(|why| self.plugin.error(function, Failure::Limit(why)))
     }
-}
-
-fn honest_page(page: &Page) -> Result<(), Lie> {
-    honest::count("tasks on one page", page.items.len(), MAX_PAGE)?;
-    if page.next.as_ref().is_some_and(|next| next.len() > MAX_TEXT_BYTES) {
-        return Err("a cursor that is far too long".to_owned());
-    }
-    page.items.iter().try_for_each(|item| {
-        honest::text("an id", &item.id)?;
-        item.spec_digest.iter().try_for_each(|digest| honest::text("a digest", digest))?;
-        honest::handle(&item.handle)?;
-        honest::status(&item.status)
-    })
 }

@@ -48,9 +48,7 @@ impl<'p> HealthCheck<'p> {
         let params = |left: Duration| (target, settings, u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX));
         let (answer,): (Result<Report, Fault>,) = self.plugin.call_with(function, call, extras, params).await?;
         let broken = |why| self.plugin.broken(function, call.subject(), why);
-        let mut report = answer.map_err(|fault| broken(Failure::Fault(honest::shorten_fault(fault))))?;
-        honest::pairs("details", &report.details).map_err(|lie| broken(Failure::Malformed(lie)))?;
-        report.message = honest::shorten(report.message);
-        Ok(report)
+        let report = answer.map_err(|fault| broken(Failure::Fault(honest::shorten_fault(fault))))?;
+        honest::report(report).map_err(|lie| broken(Failure::Malformed(lie)))
     }
 }

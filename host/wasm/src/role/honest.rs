@@ -1,10 +1,80 @@
 //! What an answer must look like before the host believes it.
 
-use crate::limits::{MAX_ENTRIES, MAX_HANDLE_BYTES, MAX_JSON_BYTES, MAX_STATUS_BYTES, MAX_TEXT_BYTES};
-use crate::words::{Endpoint, Exit, Fault, Found, Handle, Phase, Problem, Status};
+use crate::limits::{MAX_ENTRIES, MAX_HANDLE_BYTES, MAX_JSON_BYTES, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_PAGE, MAX_STATUS_BYTES, MAX_TEXT_BYTES};
+use crate::words::{Chunk, Endpoint, Engine, ExecOutput, Exit, Fault, Found, Handle, Page, Phase, Problem, Report, Status};
+
+/// Most handle versions that a plugin can say it reads.
+const MAX_VERSIONS: usize = 1_024;
+/// Most things that a plugin can say it needs.
+const MAX_NEEDS: usize = 64;
 
 /// What is wrong with an answer.
-pub(super) type Lie = String;
+pub(crate) type Lie = String;
+
+/// Its schemas aside, which are held to their size where they are read.
+pub(crate) fn description(texts: &[&str], handle_versions: &[u32], needs: &[(String, String)]) -> Result<(), Lie> {
+    texts.iter().try_for_each(|words| text("a description's text", words))?;
+    count("handle versions", handle_versions.len(), MAX_VERSIONS)?;
+    count("needs", needs.len(), MAX_NEEDS)?;
+    pairs("needs", needs)
+}
+
+pub(super) fn engine(engine: &Engine) -> Result<(), Lie> {
+    text("a message", &engine.message)?;
+    pairs("attributes", &engine.attributes)
+}
+
+pub(super) fn statuses(statuses: &[Status], asked: usize) -> Result<(), Lie> {
+    same_number("statuses", statuses.len(), asked)?;
+    statuses.iter().try_for_each(status)
+}
+
+pub(super) fn replicas(statuses: &[Status]) -> Result<(), Lie> {
+    count("replicas", statuses.len(), MAX_PAGE)?;
+    statuses.iter().try_for_each(status)
+}
+
+pub(super) fn page(page: &Page) -> Result<(), Lie> {
+    count("tasks on one page", page.items.len(), MAX_PAGE)?;
+    if page.next.as_ref().is_some_and(|next| next.len() > MAX_TEXT_BYTES) {
+        return Err("a cursor that is far too long".to_owned());
+    }
+    page.items.iter().try_for_each(|item| {
+        text("an id", &item.id)?;
+        item.spec_digest.iter().try_for_each(|digest| text("a digest", digest))?;
+        handle(&item.handle)?;
+        status(&item.status)
+    })
+}
+
+/// Is it an id that a host mints?
+pub(super) fn is_task_id(id: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !id.is_empty() && id.len() <= 63 && id.bytes().all(fine)
+}
+
+pub(super) fn chunk(chunk: &Chunk, max_bytes: u32) -> Result<(), Lie> {
+    text("a cursor", &chunk.next)?;
+    let bytes = chunk.lines.iter().map(|line| line.bytes.len()).sum();
+    // one line may be longer than what was asked for: it is never cut
+    count("bytes of lines", bytes, (max_bytes as usize).saturating_add(MAX_LINE_BYTES))
+}
+
+pub(super) fn output(output: &ExecOutput) -> Result<(), Lie> {
+    exit(&output.exit)?;
+    count("bytes of output", output.out.len().max(output.err.len()), MAX_OUTPUT_BYTES)
+}
+
+pub(super) fn signals(names: &[String]) -> Result<(), Lie> {
+    count("signals", names.len(), MAX_ENTRIES)?;
+    names.iter().try_for_each(|name| text("a signal's name", name))
+}
+
+pub(super) fn report(mut report: Report) -> Result<Report, Lie> {
+    pairs("details", &report.details)?;
+    report.message = shorten(report.message);
+    Ok(report)
+}
 
 pub(super) fn text(what: &str, text: &str) -> Result<(), Lie> {
     if text.len() > MAX_TEXT_BYTES {

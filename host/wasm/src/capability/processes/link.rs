@@ -92,6 +92,20 @@ impl KeeperLink {
         Ok(Arc::new(KeeperLink { inner, tending }))
     }
 
+    /// A link to no keeper, for ever: a door for `tests/fuzz`.
+    #[doc(hidden)]
+    pub fn nobody() -> Arc<KeeperLink> {
+        let inner = Arc::new(Inner {
+            dir: PathBuf::new(),
+            restart: None,
+            current: RwLock::new(None),
+            greeting: watch::Sender::new(None),
+            news: broadcast::Sender::new(NEWS_KEPT),
+            retired: AtomicBool::new(true),
+        });
+        Arc::new(KeeperLink { inner, tending: tokio::spawn(std::future::ready(())) })
+    }
+
     /// Asks the keeper. The answer's bytes, if it has any, come beside it; a refusal is an error.
     pub async fn request(&self, request: Request) -> Result<(Response, Vec<u8>), KeeperError> {
         let connection = self.inner.current.read().expect("no code panics while it holds this lock").clone();
