@@ -32,6 +32,7 @@ mod answers;
 mod connection;
 mod ends;
 mod household;
+mod lock;
 mod logs;
 mod pipes_place;
 mod recover;
@@ -244,7 +245,7 @@ impl Keeper {
     fn open(options: Options, slots: Slots) -> Result<Keeper, Error> {
         let dir = household::prepare(&options.dir)?;
         let options = Options { dir, ..options };
-        let lock = household::lock(&options.dir)?;
+        let lock = lock::lock(&options.dir)?;
         let open_files = household::settle_process()?;
         let boot_id = crate::identity::boot_id().map_err(Error::system("boot id"))?;
         let (journal, records) = household::open_journal(&options.dir, &boot_id)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use hostler_failpoint::failpoint;
 use rustix::event::epoll;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, chdir, geteuid, getpid, getrlimit, set_child_subreaper, setrlimit, setsid, umask};
 use signal_hook::consts;
@@ -43,27 +43,6 @@ pub(super) fn subdirectory(dir: &Path, name: &str) -> Result<OwnedFd, Error> {
         _ => Ok(()),
     };
     made.and_then(|()| Ok(open(&path, DIRECTORY, Mode::empty())?)).map_err(Error::system(path.display().to_string()))
-}
-
-/// Takes the lock that makes this the directory's only keeper. The kernel releases it however we end.
-pub(super) fn lock(dir: &Path) -> Result<OwnedFd, Error> {
-    let path = dir.join("keeper.lock");
-    let fault = || Error::system(path.display().to_string());
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = open(&path, flags, Mode::from_raw_mode(0o600)).map_err(|error| Error::system(path.display().to_string())(error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let pid = std::fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
-            return Err(Error::Held { dir: dir.to_owned(), pid: if pid.is_empty() { "unknown".into() } else { pid } });
-        }
-        Err(error) => return Err(fault()(error)),
-    }
-    failpoint!("keeper.start.locked");
-    let pid = format!("{}\n", getpid().as_raw_nonzero());
-    rustix::fs::ftruncate(&file, 0).map_err(fault())?;
-    rustix::io::pwrite(&file, pid.as_bytes(), 0).map_err(fault())?;
-    Ok(file)
 }
 
 /// Opens the journal, naming the directory at random when it is a new one.

@@ -1,5 +1,6 @@
 //! The keeper is killed and another takes its place.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use hostler_keeper::client::Client;
@@ -283,4 +284,50 @@ fn find(place: &std::path::Path, name: &str, levels: usize) -> Vec<std::path::Pa
         itself.into_iter().chain(below).collect::<Vec<_>>()
     };
     dirs.flat_map(visit).collect()
+}
+
+/// A keeper that was killed during a sync holds its lock until the disk answers, with its main thread dead: played here by a program
+/// whose main thread ends alone.
+#[test]
+fn whoever_is_dead_keeps_no_lock() {
+    let mut house = House::new();
+    house.kill();
+    let script = "
+import ctypes, fcntl, sys, threading
+lock = open(sys.argv[1], 'a')
+fcntl.flock(lock, fcntl.LOCK_EX)
+threading.Thread(target=sys.stdin.readline).start()
+print('locked', flush=True)
+sys.stdin.readline() if sys.argv[2] == 'alive' else ctypes.CDLL(None).syscall(60, 0)
+";
+    let lock = house.dir().join("keeper.lock");
+    let holder = |how: &str| {
+        let mut holder = std::process::Command::new("/usr/bin/python3")
+            .args(["-c", script, lock.to_str().expect("UTF-8"), how])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python3");
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut line).expect("says so");
+        assert_eq!(line, "locked\n");
+        holder
+    };
+    let mut alive = holder("alive");
+    let refused = house.command().stderr(Stdio::piped()).output().expect("runs");
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && why.contains(&format!("process {}", alive.id())), "{why}");
+    drop(alive.stdin.take());
+    alive.wait().expect("ends");
+
+    let mut dead = holder("dead");
+    until("its main thread is dead", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", dead.id())).expect("it is there");
+        stat.contains(") Z ").then_some(())
+    });
+    house.start();
+    let second = house.command().stderr(Stdio::piped()).output().expect("runs");
+    assert!(!second.status.success(), "the lock that was taken over is a lock");
+    drop(dead.stdin.take());
+    dead.wait().expect("ends");
 }
