@@ -14,6 +14,8 @@ use crate::out::{Colour, Live, Out, Paint, elapsed, health_colour, status_colour
 
 /// News that comes within this time of other news is looked at together.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// … or so late, where a picture takes long.
+const SELDOM: Duration = Duration::from_millis(200);
 /// The picture is looked at this often even when there is no news,
 const AT_LEAST: Duration = Duration::from_secs(1);
 /// and this often when nothing is missing but the little time in which a new task without checks proves itself, which is no news.
@@ -52,6 +54,8 @@ pub(crate) struct Progress {
     width: usize,
     last_event: u64,
     latest: Option<Document>,
+    /// How long the last picture took.
+    looking: Duration,
     picture: Option<ServiceList>,
     /// With `--json`, of a command that stays: prints the first picture, then each event after it, as they came.
     tells: bool,
@@ -70,6 +74,7 @@ impl Progress {
             width: 0,
             last_event: 0,
             latest: None,
+            looking: Duration::ZERO,
             picture: None,
             tells: out.json,
         }
@@ -166,7 +171,8 @@ impl Progress {
             return Ok(());
         };
         self.tell(&line)?;
-        let until = tokio::time::Instant::now() + TOGETHER;
+        // A picture of thousands costs the host time that it has better uses for.
+        let until = tokio::time::Instant::now() + TOGETHER.max((self.looking * 4).min(SELDOM));
         while let Ok(line) = tokio::time::timeout_at(until, news.line()).await {
             let Some(line) = line? else { break };
             self.tell(&line)?;
@@ -196,6 +202,7 @@ impl Progress {
 
     /// Takes a new picture, and shows what is new in it.
     async fn look(&mut self, names: &[String], bottom: &str) -> Result<ServiceList, Failure> {
+        let began = Instant::now();
         let asked = (1..=MANY).contains(&names.len());
         let query = ServicesQuery { names: asked.then(|| names.join(",")), ..ServicesQuery::default() };
         let document = self.client.get(&query.path()).await?;
@@ -216,6 +223,7 @@ impl Progress {
         self.latest = Some(document);
         self.picture = Some(list.clone());
         self.show(&list, names.is_empty(), bottom);
+        self.looking = began.elapsed();
         Ok(list)
     }
 

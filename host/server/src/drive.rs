@@ -52,7 +52,7 @@ const MESSAGES_PER_ROUND: usize = 4_096;
 /// After so many messages memory is given back, as soon as it is quiet.
 pub(crate) const BURST: usize = 1_000;
 /// Nothing to hear and nothing due for so long is quiet.
-const QUIET: Duration = Duration::from_secs(2);
+const QUIET: Duration = Duration::from_secs(5);
 /// How long to wait before a commit that failed is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 

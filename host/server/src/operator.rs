@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hostler_core::ServiceName;
 use hostler_failpoint::failpoint;
@@ -17,6 +17,10 @@ use crate::speak::{self, Past};
 
 /// What has changed is written this much later, once: a start alone changes a service three times.
 const LATER: Duration = Duration::from_millis(200);
+/// While so many services wait, it is a burst, in which whoever starts or stops needs the processors.
+const CROWD: usize = 50;
+/// A burst has an end, for this.
+const LONGEST_BURST: Duration = Duration::from_secs(3);
 /// How far behind everything else this stands for a processor.
 const NICE: i32 = 10;
 
@@ -25,6 +29,8 @@ const NICE: i32 = 10;
 struct Waiting {
     shows: BTreeMap<ServiceName, Option<Show>>,
     health: Vec<(ServiceName, String)>,
+    /// Counts what was added.
+    added: u64,
     finished: bool,
 }
 
@@ -82,7 +88,9 @@ impl Operator {
 
     fn add(&self, change: impl FnOnce(&mut Waiting)) {
         let (waiting, wake) = &*self.waiting;
-        change(&mut waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut waiting);
+        waiting.added += 1;
         wake.notify_one();
     }
 
@@ -109,8 +117,16 @@ fn write(view: &View, shared: &(Mutex<Waiting>, Condvar)) {
             let was_idle = guard.shows.is_empty();
             let mut guard = wake.wait_while(guard, idle).unwrap_or_else(PoisonError::into_inner);
             if was_idle {
-                let rested = wake.wait_timeout_while(guard, LATER, |waiting| !waiting.finished);
-                guard = rested.unwrap_or_else(PoisonError::into_inner).0;
+                let since = Instant::now();
+                loop {
+                    let added = guard.added;
+                    let rested = wake.wait_timeout_while(guard, LATER, |waiting| !waiting.finished);
+                    guard = rested.unwrap_or_else(PoisonError::into_inner).0;
+                    let in_burst = guard.added != added && guard.shows.len() >= CROWD && since.elapsed() < LONGEST_BURST;
+                    if guard.finished || !in_burst {
+                        break;
+                    }
+                }
             }
             (std::mem::take(&mut guard.health), take_after(&mut guard.shows, last.as_ref()))
         };

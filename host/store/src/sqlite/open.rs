@@ -131,7 +131,10 @@ pub(super) fn open(path: &Path, options: Options) -> Result<Opened, StoreError> 
 
 /// A connection for reading; the writer has made sure that the file is sound.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // Whoever reads has the kernel's cache. (This already reads the file: not before it is known to be sound.)
+    connection.execute_batch("PRAGMA cache_size = -256").map_err(|error| fault(path, "opening", error))?;
+    Ok(connection)
 }
 
 /// Refuses a snapshot that is not a sound store of a version we know.
@@ -252,17 +255,15 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     }
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection
-        .execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -256;")
-        .map_err(failed)?;
+    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;").map_err(failed)?;
     Ok(connection)
 }
 
 /// As it is until [`Log::sync`] has seen the log.
 fn configure(connection: &Connection, options: Options) -> rusqlite::Result<()> {
     let _mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    // The writer sees the same pages again and again; whoever reads has the kernel's cache.
-    connection.execute_batch("PRAGMA cache_size = -1024; PRAGMA shrink_memory; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;")?;
+    // The writer sees the same pages again and again.
+    connection.execute_batch("PRAGMA cache_size = -1024; PRAGMA shrink_memory; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216;")?;
     if let Some(pages) = options.max_pages {
         let _limit: u32 = connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0))?;
     }

@@ -20,6 +20,8 @@ use crate::watch::{Change, Hub, Start, Watch};
 
 /// How many jobs share one commit at most.
 const GROUP: usize = 1024;
+/// After so many commits the log is moved into the database. SQLite would do it within a commit, for which somebody waits.
+const CHECKPOINT: u32 = 200;
 
 /// What the writer is asked.
 pub(super) enum Request {
@@ -45,11 +47,17 @@ pub(super) trait Job: Send {
     fn tell(self: Box<Self>, outcome: Result<(), StoreError>);
 }
 
+/// Who wants to hear when it is written, if the answer is of this kind.
+struct Steps<T> {
+    written: Written,
+    kind: fn(&T) -> bool,
+}
+
 /// A job whose work answers with a `T`.
 pub(super) struct Asked<T, W> {
     work: W,
     answer: Option<T>,
-    written: Option<(Written, fn(&T) -> bool)>,
+    steps: Option<Steps<T>>,
     reply: Reply<T>,
 }
 
@@ -72,6 +80,8 @@ pub(super) struct Writer {
     /// The newest event that is durable.
     last_event: Arc<AtomicU64>,
     hub: Hub,
+    /// Commits since the log was last moved into the database.
+    commits: u32,
     /// A sync failed: nothing may be written any more.
     gave_up: bool,
 }
@@ -80,7 +90,7 @@ impl Writer {
     pub(super) fn new(path: PathBuf, opened: Opened) -> Result<Self, StoreError> {
         let tally = tally(&opened.connection).map_err(|error| fault(&path, "reading", error))?;
         let last_event = Arc::new(AtomicU64::new(tally.counters.last_event));
-        Ok(Self { path, opened, tally, last_event, hub: Hub::default(), gave_up: false })
+        Ok(Self { path, opened, tally, last_event, hub: Hub::default(), commits: 0, gave_up: false })
     }
 
     /// Follows the number of the newest event that is durable.
@@ -105,8 +115,21 @@ impl Writer {
                 }
             }
             self.commit(std::mem::take(&mut group));
+            self.tidy();
         }
         failpoint!("store.close.drained");
+    }
+
+    /// Moves the log into the database now and then, when everybody has an answer. What it cannot move now it moves the next time.
+    fn tidy(&mut self) {
+        if self.commits < CHECKPOINT || self.gave_up {
+            return;
+        }
+        self.commits = 0;
+        if let Err(error) = self.opened.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            let error = fault(&self.path, "tidying", error);
+            self.gave_up |= is_failed_sync(&error);
+        }
     }
 
     fn serve(&mut self, request: Alone) {
@@ -185,6 +208,7 @@ impl Writer {
         let turn = Turn { connection, tally: self.tally, watched: self.hub.is_watched(), told: Vec::new() };
         let (tally, told) = turn.take(jobs).map_err(|error| self.failed(error))?;
         self.tally = tally;
+        self.commits += 1;
         Ok(told)
     }
 
@@ -239,12 +263,12 @@ impl Turn<'_> {
 
 impl<T, W> Asked<T, W> {
     pub(super) fn new(work: W, reply: Reply<T>) -> Self {
-        Self { work, answer: None, written: None, reply }
+        Self { work, answer: None, steps: None, reply }
     }
 
     /// Somebody wants to hear, too, when answers of this kind are written.
     pub(super) fn in_steps(self, written: Written, kind: fn(&T) -> bool) -> Self {
-        Self { written: Some((written, kind)), ..self }
+        Self { steps: Some(Steps { written, kind }), ..self }
     }
 }
 
@@ -255,8 +279,9 @@ impl<T: Send, W: FnMut(&mut Turn<'_>) -> rusqlite::Result<T> + Send> Job for Ask
     }
 
     fn written(&mut self) {
-        if let Some((written, _)) = self.written.take().filter(|(_, kind)| self.answer.as_ref().is_some_and(kind)) {
-            let _listener = catch_unwind(AssertUnwindSafe(written));
+        let answer = self.answer.as_ref();
+        if let Some(steps) = self.steps.take().filter(|steps| answer.is_some_and(steps.kind)) {
+            let _listener = catch_unwind(AssertUnwindSafe(steps.written));
         }
     }
 

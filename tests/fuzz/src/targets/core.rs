@@ -189,8 +189,10 @@ impl Liar {
                     assert!(check < spec.checks.len());
                     self.tickets.push((run, ticket));
                 }
-                Action::Save(Saved::NextRun(_) | Saved::Slot(..) | Saved::Task(..)) | Action::Tell(_) | Action::Look { .. } | Action::List { .. } => {
-                }
+                Action::Save(Saved::NextRun(_) | Saved::Reserve(_) | Saved::Slot(..) | Saved::Task(..))
+                | Action::Tell(_)
+                | Action::Look { .. }
+                | Action::List { .. } => {}
             }
         }
     }

@@ -122,7 +122,7 @@ fn message(from: &mut Unstructured<'_>) -> arbitrary::Result<Value> {
             max_bytes: u32::arbitrary(from)?,
         }),
         2 => serde_json::to_value(Response::Exit(exit)),
-        3 => serde_json::to_value(Event::Exited { key, owner: String::arbitrary(from)?, exit }),
+        3 => serde_json::to_value(Event::Exited { key, owner: String::arbitrary(from)?, exit, process: None }),
         4 => serde_json::to_value(Request::Inspect { keys: Vec::arbitrary(from)? }),
         _ => serde_json::to_value(Request::Stop { key, signal: String::arbitrary(from)?, grace_ms: u64::arbitrary(from)? }),
     }
