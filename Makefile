@@ -33,7 +33,7 @@ test: setup ## everything: guests, unit, end-to-end and tidy tests, formatting, 
 	@scripts/setup.sh shop
 	@scripts/test.sh
 
-bench: build ## how fast, beside targets, the machine's own limits, and runit, s6 and supervisord, which it installs; about six minutes
+bench: build fixtures ## how fast, beside targets, the machine's own limits, and runit, s6 and supervisord, which it installs; about six minutes
 	@scripts/setup.sh peers
 	@$(CARGO_BUILD) --bin hostler-bench
 	@target/release/hostler-bench

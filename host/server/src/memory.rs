@@ -50,6 +50,6 @@ mod tests {
         assert!(own_code().is_some(), "a test is a program, too");
         let before: u64 = (1..=1000).sum();
         give_back();
-        assert_eq!(before, (1..=1000).sum());
+        assert_eq!(before, (1..=1000).sum::<u64>());
     }
 }

@@ -8,6 +8,7 @@ mod crowd;
 pub(crate) mod keeper;
 mod pair;
 mod plan;
+mod plugin_call;
 mod single;
 mod sizes;
 
@@ -36,6 +37,7 @@ pub(crate) fn all(options: &Options, report: &mut Report) -> Fallible<()> {
             Part::Chain => chain::measure(options, report),
             Part::Checks => checks::measure(options, report),
             Part::Plan => plan::measure(options, report),
+            Part::Call => plugin_call::measure(&options.fixtures(), report),
             // Before all others.
             Part::Peers => Ok(()),
         };

@@ -17,6 +17,7 @@ usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] 
                       chain   50 services, each waiting for the one before it to be healthy
                       checks  N services with HTTP checks: 1 and 5 per second each
                       plan    a plan of 10 N services
+                      call    one call of a plugin, which asks the host one thing
                       peers   runit, s6 and supervisord; shown beside one, many and sizes, which it brings with it
   --services N      how many services stand beside each other; targets are for 1000 [1000]
   --kills N         how often a service is killed, alone and beside them [100]
@@ -44,12 +45,14 @@ pub(crate) enum Part {
     Checks,
     /// Planning.
     Plan,
+    /// One call of a plugin.
+    Call,
     /// Other supervisors.
     Peers,
 }
 
 impl Part {
-    const ALL: [(&str, Part); 8] = [
+    const ALL: [(&str, Part); 9] = [
         ("one", Part::One),
         ("many", Part::Many),
         ("sizes", Part::Sizes),
@@ -57,6 +60,7 @@ impl Part {
         ("chain", Part::Chain),
         ("checks", Part::Checks),
         ("plan", Part::Plan),
+        ("call", Part::Call),
         ("peers", Part::Peers),
     ];
 
@@ -90,6 +94,11 @@ impl Options {
     /// Is this part asked for?
     pub(crate) fn wants(&self, part: Part) -> bool {
         self.parts.contains(&part)
+    }
+
+    /// Where the guests for tests are, beside where programs are built.
+    pub(crate) fn fixtures(&self) -> PathBuf {
+        self.hostler.parent().and_then(|release| release.parent()).map_or_else(|| PathBuf::from("target"), PathBuf::from).join("fixtures")
     }
 
     /// Is this as large as the targets suppose?

@@ -37,7 +37,7 @@ const ROOMS: &[Room] = &[
     room("tests/tidy", &[]),
     room("tests/e2e", &[]),
     // measures the keeper alone too, over its socket
-    room("tests/bench", &["hostler-keeper"]),
+    room("tests/bench", &["hostler-keeper", "hostler-wasm"]),
     // drives the same binary, in a yard of the end-to-end tests
     room("tests/torture", &["hostler-e2e"]),
     // kills that binary at each of its points, with the torture's services and its witness

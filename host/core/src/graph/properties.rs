@@ -40,7 +40,7 @@ fn number(name: &ServiceName) -> usize {
 
 fn spec(node: usize, edges: &BTreeSet<usize>) -> Spec {
     let mut spec = Spec::new(name(node), "process", "{}");
-    let edge = |to: &usize| Dependency { service: name(*to), optional: (node + to) % 2 == 0, condition: None, restart: false };
+    let edge = |to: &usize| Dependency { service: name(*to), optional: (node + to).is_multiple_of(2), condition: None, restart: false };
     spec.dependencies = edges.iter().map(edge).collect();
     spec
 }

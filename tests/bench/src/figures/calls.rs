@@ -31,7 +31,7 @@ pub(crate) fn measure(place: &Place, rounds: usize, report: &mut Report) -> Fall
     report.add(
         Figure::new("one service over the socket, with a plugin call", Unit::Seconds, with.median()).beside("the same without one", without.median()),
     );
-    let figure = Figure::new("so a plugin call: fresh instance, one question to the keeper", Unit::Seconds, call).at_most(20e-6);
+    let figure = Figure::new("so a plugin call: fresh instance, one question to the keeper", Unit::Seconds, call);
     report.add(figure.beside("this program reads cpu and memory from /proc", native(pid, rounds)));
     Ok(())
 }
