@@ -202,9 +202,7 @@ impl Journal {
     fn try_settle(&mut self) -> Result<(), JournalError> {
         self.flush()?;
         if self.needs_sync {
-            failpoint!("keeper.journal.before-sync");
             fdatasync(&self.file).map_err(|error| self.fault(error))?;
-            failpoint!("keeper.journal.synced");
             self.needs_sync = false;
         }
         Ok(())

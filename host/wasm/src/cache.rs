@@ -83,11 +83,12 @@ impl Cache {
     /// Keeps what our own compiler just made of the component of this digest, and loads it.
     pub(crate) fn put(&self, engine: &wasmtime::Engine, digest: &str, code: &[u8]) -> wasmtime::Result<Component> {
         let path = self.path(engine, digest);
+        let component = trusted::load(engine, code)?;
         if let Err(error) = self.write(&path, code) {
             tracing::warn!(file = %path.display(), %error, "compiled code could not be cached");
         }
         failpoint!("host.cache.cached");
-        trusted::load(engine, code)
+        Ok(component)
     }
 
     fn path(&self, engine: &wasmtime::Engine, digest: &str) -> PathBuf {

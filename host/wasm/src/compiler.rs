@@ -46,14 +46,22 @@ pub fn compile(pool: &PoolOptions) -> Result<(), String> {
     std::io::stdout().lock().write_all(&code).map_err(|error| format!("the code cannot be handed over: {error}"))
 }
 
+/// Why there is no code.
+pub(crate) enum Trouble {
+    /// The compiler cannot be started: nothing is said of the component.
+    Absent(String),
+    /// The component cannot be compiled.
+    Failed(String),
+}
+
 impl Compiler {
     /// Compiles in a child, which ends with this call however it ends.
-    pub(crate) async fn run(&self, component: &[u8]) -> Result<Vec<u8>, String> {
+    pub(crate) async fn run(&self, component: &[u8]) -> Result<Vec<u8>, Trouble> {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| format!("the compiler {} cannot be started: {error}", self.program.display()))?;
+        let mut child = command.spawn().map_err(|error| Trouble::Absent(format!("{}: {error}", self.program.display())))?;
         let (Some(mut input), Some(mut output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
-            return Err("the compiler has no pipes".to_owned());
+            return Err(Trouble::Absent("it has no pipes".to_owned()));
         };
         let (mut code, mut words) = (Vec::new(), String::new());
         let feed = async move {
@@ -62,9 +70,9 @@ impl Compiler {
         };
         let mut errors = errors.take(MOST_WORDS);
         let (_, read, _) = tokio::join!(feed, output.read_to_end(&mut code), errors.read_to_string(&mut words));
-        read.map_err(|error| format!("the compiler cannot be heard: {error}"))?;
-        let status = child.wait().await.map_err(|error| format!("the compiler's end is not known: {error}"))?;
-        if status.success() { Ok(code) } else { Err(why(status, words.trim())) }
+        read.map_err(|error| Trouble::Failed(format!("the compiler cannot be heard: {error}")))?;
+        let status = child.wait().await.map_err(|error| Trouble::Failed(format!("the compiler's end is not known: {error}")))?;
+        if status.success() { Ok(code) } else { Err(Trouble::Failed(why(status, words.trim()))) }
     }
 }
 

@@ -11,6 +11,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::cache::Cache;
 use crate::capability::{CallState, Capabilities};
+use crate::compiler::Trouble;
 use crate::error::{CallError, ProblemText};
 use crate::grant::{Capability, Grants, Import, import, needed, stanza_for};
 use crate::limits::{Limits, MAX_COMPONENT_BYTES, MAX_JSON_BYTES};
@@ -287,18 +288,40 @@ async fn compile(runtime: &Arc<Runtime>, source: &PluginSource, digest: &str) ->
         if let Some(component) = with_cache(runtime, digest, |cache, engine, digest| cache.get(engine, digest)).await? {
             return Ok(component);
         }
-        let code = match &runtime.compiler {
-            Some(compiler) => compiler.run(&source.bytes).await?,
-            None => {
-                let bytes = source.bytes.clone();
-                with_cache(runtime, digest, move |_, engine, _| engine.precompile_component(&bytes)).await?.map_err(|error| format!("{error:#}"))?
-            }
-        };
-        with_cache(runtime, digest, move |cache, engine, digest| cache.put(engine, digest, &code)).await?.map_err(|error| format!("{error:#}"))
+        if let Some(component) = compiled_beside(runtime, source, digest).await? {
+            return Ok(component);
+        }
+        let bytes = source.bytes.clone();
+        let here = with_cache(runtime, digest, move |cache, engine, digest| {
+            engine.precompile_component(&bytes).and_then(|code| cache.put(engine, digest, &code))
+        });
+        here.await?.map_err(|error| format!("{error:#}"))
     };
     let compiled = tokio::time::timeout(COMPILE_DEADLINE, compiling).await;
     let compiled = compiled.unwrap_or_else(|_| Err(format!("not done after {COMPILE_DEADLINE:?}")));
     compiled.map_err(|why| LoadError::Compile { name: source.name.clone(), origin: source.origin.clone(), why })
+}
+
+/// What the compiler in a process of its own makes of it. Nothing when there is none, or when it is another version than this: the program
+/// may have been replaced since it was started.
+async fn compiled_beside(runtime: &Arc<Runtime>, source: &PluginSource, digest: &str) -> Result<Option<Component>, String> {
+    let Some(compiler) = &runtime.compiler else { return Ok(None) };
+    let code = match compiler.run(&source.bytes).await {
+        Ok(code) => code,
+        Err(Trouble::Failed(why)) => return Err(why),
+        Err(Trouble::Absent(why)) => {
+            tracing::warn!(plugin = source.name, why, "there is no compiler to start; compiling in the host itself");
+            return Ok(None);
+        }
+    };
+    match with_cache(runtime, digest, move |cache, engine, digest| cache.put(engine, digest, &code)).await? {
+        Ok(component) => Ok(Some(component)),
+        Err(error) => {
+            let why = format!("{error:#}");
+            tracing::warn!(plugin = source.name, why, "the compiler's code is for another version; compiling in the host itself");
+            Ok(None)
+        }
+    }
 }
 
 /// Works on a thread where waiting for the disk and the compiler is fine.

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(of("--only on"), Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, plan, peers".to_owned()));
+        assert_eq!(of("--only on"), Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, plan, call, peers".to_owned()));
         assert_eq!(of("--kills 1"), Err("`1` is no number between 5 and 10000".to_owned()));
         assert_eq!(of("--kill 10"), Err("there is no option `--kill`".to_owned()));
         assert_eq!(of("--kills"), Err("`--kills` is unknown, or has no value".to_owned()));

@@ -55,7 +55,7 @@ fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
     match scenario {
         Scenario::First => return site.configure(1),
         Scenario::Cold => {
-            forget_a_component(site);
+            forget_components(site);
             return site.configure(1);
         }
         Scenario::Empty => {
@@ -218,12 +218,11 @@ fn ask(site: &Site, scenario: Scenario, wants: &mut Wants) {
     wants.toggle = (ran.code == 0).then_some(start);
 }
 
-/// Takes the smallest of the compiled components out of the cache: that one is compiled in no time.
-fn forget_a_component(site: &Site) {
+/// Takes all compiled components out of the cache.
+fn forget_components(site: &Site) {
     let cache = site.yard.state().join("cache");
     let files = fs::read_dir(&cache).expect("a yard has a cache").flatten();
-    let smallest = files.min_by_key(|file| file.metadata().map_or(u64::MAX, |about| about.len())).expect("hosts have run before");
-    fs::remove_file(smallest.path()).expect("it is ours");
+    files.for_each(|file| fs::remove_file(file.path()).expect("it is ours"));
 }
 
 /// Lets the keeper's journal grow by records that change nothing, or tears its end.

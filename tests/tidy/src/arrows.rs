@@ -61,7 +61,7 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("axum", &["host/server"], "routes are served in one place"),
     ("clap", &["host/cli"], "one place talks with people"),
     ("miette", &["host/cli"], "one place talks with people"),
-    ("tokio", &["host/wasm", "host/server", "host/cli"], "core, store, keeper and api work under any executor, or none"),
+    ("tokio", &["host/wasm", "host/server", "host/cli", "tests/bench"], "core, store, keeper and api work under any executor, or none"),
     ("rand", &[], "core is handed its seed, and nobody else decides"),
 ];
 

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 
+use hostler_failpoint::failpoint;
 use rustix::fd::OwnedFd;
 use rustix::fs::fdatasync;
 use rustix::io::{Errno, Result};
@@ -47,7 +48,9 @@ fn start() -> std::io::Result<(Sender<OwnedFd>, Receiver<Result<()>>)> {
     let ((files, todo), (done, outcomes)) = (channel::<OwnedFd>(), channel());
     let work = move || {
         for file in todo {
+            failpoint!("keeper.journal.before-sync");
             let outcome = fdatasync(&file);
+            failpoint!("keeper.journal.synced");
             drop(file);
             if done.send(outcome).is_err() {
                 break;
