@@ -35,8 +35,10 @@ pub(crate) struct Driver {
     pub(crate) next: Txn,
     /// Heard while nothing could be committed.
     pub(crate) backlog: VecDeque<Message>,
-    /// Messages heard since memory was last given back.
-    pub(crate) heard: usize,
+    /// When memory was last given back; nothing when it is to be, as soon as it is quiet.
+    pub(crate) given_back: Option<Instant>,
+    /// Something was heard since.
+    pub(crate) heard: bool,
     /// The host ends after this round.
     pub(crate) leaving: bool,
 }
@@ -49,10 +51,10 @@ struct Committing {
 
 /// How many messages one round hears at most, so that a commit is never far away.
 const MESSAGES_PER_ROUND: usize = 4_096;
-/// After so many messages memory is given back, as soon as it is quiet.
-pub(crate) const BURST: usize = 1_000;
-/// Nothing to hear and nothing due for so long is quiet.
-const QUIET: Duration = Duration::from_secs(5);
+/// Nothing to hear and nothing due for so long is quiet: then what was done before needs no memory any more.
+const QUIET: Duration = Duration::from_secs(2);
+/// Memory is not given back more often than this: what is needed again has to be read again.
+const SELDOM: Duration = Duration::from_secs(5);
 /// How long to wait before a commit that failed is tried again.
 const COMMIT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -69,14 +71,15 @@ impl Driver {
                 break;
             }
             let wake = self.desk.core.poll_timeout();
+            let rest = self.until_rest();
             tokio::select! {
                 // 1. Something happened. Cancel-safe: a message is taken or it is not.
                 message = next_message(&mut self.backlog, &mut self.inbox) => self.hear_all(message).await,
                 // 2. Something is due.
                 () = sleep_until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
-                // 3. Nothing is, after a burst.
-                () = tokio::time::sleep(QUIET), if self.heard >= BURST => {
-                    self.heard = 0;
+                // 3. Nothing is, for a while.
+                () = tokio::time::sleep(rest), if self.heard => {
+                    (self.heard, self.given_back) = (false, Some(Instant::now()));
                     // Nobody waits for it.
                     drop(tokio::task::spawn_blocking(memory::give_back));
                 }
@@ -87,17 +90,21 @@ impl Driver {
         failpoint!("host.end.view-written");
     }
 
+    /// How long it must be quiet before memory is given back.
+    fn until_rest(&self) -> Duration {
+        self.given_back.map_or(QUIET, |last| QUIET.max(SELDOM.saturating_sub(last.elapsed())))
+    }
+
     async fn hear_all(&mut self, first: Option<Message>) {
         let Some(first) = first else {
             self.leaving = true;
             return;
         };
+        self.heard = true;
         self.hear(first).await;
-        self.heard += 1;
         for _ in 1..MESSAGES_PER_ROUND {
             let Some(message) = self.backlog.pop_front().or_else(|| self.inbox.try_recv().ok()) else { break };
             self.hear(message).await;
-            self.heard += 1;
         }
     }
 

@@ -19,7 +19,7 @@ use crate::act::Actor;
 use crate::clock;
 use crate::compiler;
 use crate::desk::Desk;
-use crate::drive::{BURST, Driver};
+use crate::drive::Driver;
 use crate::http::{self, Door};
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
@@ -275,8 +275,8 @@ impl Host {
             rounds,
             next: memory.boot,
             backlog: VecDeque::new(),
-            // Starting is a burst of its own.
-            heard: BURST,
+            given_back: None,
+            heard: true,
             leaving: false,
         };
         let waking = tokio::spawn(wake_on_exits(Arc::clone(&keeper), outbox.clone()));
