@@ -1,9 +1,9 @@
 //! What loads, what does not, and what a person reads then.
 
-use hostler_wasm::{Ability, Limits, LoadError, Role};
+use hostler_wasm::{Ability, Compiler, Limits, LoadError, PoolOptions, Role};
 use serde_json::json;
 
-use crate::support::{Host, built_in, source};
+use crate::support::{Host, built_in, fixture, source};
 
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const EMPTY_MODULE: &[u8] = b"\0asm\x01\0\0\0";
@@ -129,4 +129,24 @@ async fn compiled_code_is_kept_and_its_damage_does_no_harm() {
     host.load("http", built_in("http"), HTTP).await;
     assert_eq!(std::fs::read(&kept[0]).expect("written anew"), whole, "compiling is reproducible");
     assert_eq!(files(), kept);
+}
+
+/// A program that was replaced or taken away since the host began is no reason to lose a plugin; a component that it refuses is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_fitting_compiler_the_host_compiles_itself() {
+    let pool = || PoolOptions { instances: 4, ..PoolOptions::default() };
+    let host = |program: &str, args: &[&str]| {
+        let args = args.iter().map(Into::into).collect();
+        Host::compiling(None, pool(), Some(Compiler { program: program.into(), args }))
+    };
+    for (program, args) in [("/nowhere/hostler", &[][..]), ("/bin/sh", &["-c", "cat >/dev/null; echo code of another version"])] {
+        let plugin = host(program, args).load("always", fixture("always"), "{}").await;
+        assert!(plugin.health_check().is_some(), "{program}");
+    }
+    let refusing = host("/bin/sh", &["-c", "cat >/dev/null; echo it is no component >&2; exit 1"]);
+    let error = refusing.try_load("always", fixture("always"), "{}").await.expect_err("refused");
+    assert!(error.to_string().contains("it is no component"), "{error}");
+    let dying = host("/bin/sh", &["-c", "kill -9 $$"]);
+    let error = dying.try_load("always", fixture("always"), "{}").await.expect_err("ended");
+    assert!(error.to_string().contains("signal 9"), "{error}");
 }

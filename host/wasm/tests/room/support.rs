@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use hostler_wasm::words::{Target, Task, TaskId};
 use hostler_wasm::{
-    Call, CallError, Denial, Grants, KeeperLink, Limits, LoadError, Plugin, PluginLine, PluginSink, PluginSource, PoolOptions, Quota, Runtime,
-    RuntimeOptions, StateError, StateStore, Wait,
+    Call, CallError, Compiler, Denial, Grants, KeeperLink, Limits, LoadError, Plugin, PluginLine, PluginSink, PluginSource, PoolOptions, Quota,
+    Runtime, RuntimeOptions, StateError, StateStore, Wait,
 };
 
 /// A built-in plugin.
@@ -83,6 +83,10 @@ impl Host {
     }
 
     pub(crate) fn with(keeper: Option<Arc<KeeperLink>>, pool: PoolOptions) -> Host {
+        Host::compiling(keeper, pool, None)
+    }
+
+    pub(crate) fn compiling(keeper: Option<Arc<KeeperLink>>, pool: PoolOptions, compiler: Option<Compiler>) -> Host {
         let dir = tempfile::tempdir().expect("a directory");
         let heard = Arc::new(Heard::default());
         let options = RuntimeOptions {
@@ -92,7 +96,7 @@ impl Host {
             state: Some(Arc::new(MemoryState::default())),
             sink: Arc::clone(&heard) as Arc<dyn PluginSink>,
             pool,
-            compiler: None,
+            compiler,
         };
         Host { runtime: Runtime::new(options).expect("a runtime"), heard, dir }
     }
