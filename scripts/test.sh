@@ -37,11 +37,23 @@ check() {
     if "$@" 2>&1 | tee -a $log; then passed=$((passed + 1)); else failed=$((failed + 1)) && failures+=("$what"); fi
 }
 
+# What takes the processor runs aside while other tests wait for engines, and yields to them; its output is shown when it is its turn.
+aside() {
+    local said=$1 code=0
+    shift
+    nice -n 19 bash -c "$(declare -f guests_tests lints); $*" >"$said" 2>&1 || code=$?
+    echo $code >"$said.code"
+}
+said() { cat "$1"; return "$(cat "$1.code")"; }
+
+guests_tests() { cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast; }
+
 formatted() {
     local manifest bad=0
     for manifest in Cargo.toml plugins/Cargo.toml tests/fixtures/Cargo.toml; do
         cargo fmt --all --check --manifest-path $manifest >/dev/null || { echo "not formatted: $manifest (make format)"; bad=1; }
     done
+    rustfmt --check --edition 2024 sdk/templates/rust/*/src/lib.rs >/dev/null || { echo "not formatted: sdk/templates/rust (rustfmt --edition 2024)"; bad=1; }
     return $bad
 }
 
@@ -56,8 +68,8 @@ lints() {
 variant_without_process() {
     local dir=target/plugins-without-process
     rm -rf $dir && mkdir -p $dir
-    for component in target/plugins/*.wasm; do
-        [ "$(basename "$component")" = process.wasm ] || cp -p "$component" $dir/
+    for file in target/plugins/*.wasm target/plugins/*.grants.json; do
+        case $(basename "$file") in process.*) ;; *) cp -p "$file" $dir/ ;; esac
     done
     HOSTLER_PLUGINS_DIR=$PWD/$dir cargo build --release --workspace --bin hostler
     cp target/release/hostler target/release/hostler-without-process
@@ -72,6 +84,7 @@ variant_with_failpoints() {
 heading "guests"
 scripts/guests.sh plugins target/plugins
 scripts/guests.sh tests/fixtures target/fixtures
+scripts/examples.sh
 
 heading "host"
 variant_without_process
@@ -80,12 +93,25 @@ cargo build --release --workspace --bin hostler
 export HOSTLER_BIN=$PWD/target/release/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
 export HOSTLER_FAILPOINTS_BIN=$PWD/target/release/hostler-failpoints
 
+heading "tests, compiled"
+cargo test --release --workspace --no-run
+# The guests' tests come first: they have a folder of their own to build in, and the tests below begin meanwhile.
+{
+    aside target/guests-tests.out guests_tests
+    if cargo clippy --version >/dev/null 2>&1; then aside target/lints.out lints; fi
+} &
 tests "the host's workspace: units, rooms, tidy, end to end" cargo test --release --workspace --no-fail-fast
-tests "plugins and SDK" cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
-if cargo clippy --version >/dev/null 2>&1; then check "lints" lints; fi
+wait $!
+tests "plugins and SDK" said target/guests-tests.out
+if cargo clippy --version >/dev/null 2>&1; then check "lints" said target/lints.out; fi
 
+# Whoever sees only the end of the output sees why.
+if [ $failed != 0 ]; then
+    heading "what failed"
+    grep -E -A 12 '^thread .* panicked at' $log | cut -c 1-600 | head -n 150 || true
+fi
 printf '\n'
 for failure in "${failures[@]}"; do printf 'failed: %s\n' "$failure"; done
 printf 'everything took %d:%02d; the whole output is in %s\n' $(((SECONDS - began) / 60)) $(((SECONDS - began) % 60)) $log

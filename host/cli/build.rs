@@ -1,4 +1,5 @@
-//! Puts the built-in plugins into the program: every `*.wasm` of one directory, under its file's name.
+//! Puts the built-in plugins into the program: every `*.wasm` of one directory, under its file's name, with the default grants
+//! that lie beside it as `NAME.grants.json`.
 //!
 //! The directory is `HOSTLER_PLUGINS_DIR`, or `target/plugins` of the workspace, where `make plugins` puts them. When that one is
 //! missing or empty the program does not compile, and says which command helps; an empty directory named by the variable is a wish.
@@ -27,7 +28,7 @@ fn missing(directory: &Path) -> String {
 }
 
 fn complaint(message: &str) -> String {
-    format!("compile_error!({message:?});\npub(crate) const BUILT_INS: &[(&str, &[u8])] = &[];\n")
+    format!("compile_error!({message:?});\npub(crate) const BUILT_INS: hostler_server::BuiltIns = &[];\n")
 }
 
 fn plugins(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -43,12 +44,24 @@ fn plugins(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 fn table(plugins: &[PathBuf]) -> String {
-    let mut text = "/// The plugins inside this program: name and component.\npub(crate) const BUILT_INS: &[(&str, &[u8])] = &[\n".to_owned();
+    let mut text = "/// The plugins inside this program.\npub(crate) const BUILT_INS: hostler_server::BuiltIns = &[\n".to_owned();
     for path in plugins {
         println!("cargo::rerun-if-changed={}", path.display());
         let name = path.file_stem().expect("a file that ends in .wasm").to_string_lossy().replace('_', "-");
-        text.push_str(&format!("    ({name:?}, include_bytes!({:?})),\n", path.display().to_string()));
+        let component = path.display().to_string();
+        let grants = grants(path);
+        text.push_str(&format!("    hostler_server::BuiltIn {{ name: {name:?}, component: include_bytes!({component:?}), grants: {grants} }},\n"));
     }
     text.push_str("];\n");
     text
+}
+
+/// What the component is granted by default: an expression. (That such a file comes or goes is noticed by the directory's time.)
+fn grants(component: &Path) -> String {
+    let path = component.with_extension("grants.json");
+    if !path.is_file() {
+        return "\"{}\"".to_owned();
+    }
+    println!("cargo::rerun-if-changed={}", path.display());
+    format!("include_str!({:?})", path.display().to_string())
 }

@@ -14,12 +14,15 @@
 mod check;
 mod difference;
 mod digest;
+mod discovery;
 mod doubts;
 mod globals;
 mod limits;
 mod paths;
 mod place;
 mod policy;
+mod references;
+mod secrets;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -34,10 +37,12 @@ use serde_json::Value;
 
 pub use check::CHECK_KEYS;
 pub use difference::differences;
-pub use digest::{canonical, task_digest};
+pub use digest::{canonical, fixed_digest, task_digest};
+pub use discovery::{Discovery, Matching, Pattern};
 pub use limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_SERVICES};
 pub use paths::{absolute, resolve_paths, settle_types};
 pub use place::about_key;
+pub use references::{Reference, ReferenceTo, fill, fill_all, refers, stand_in};
 pub use values::is_env_name;
 
 use place::{Place, Report};
@@ -53,6 +58,10 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginEntry>,
     /// Networks that services name.
     pub networks: BTreeMap<String, Network>,
+    /// Secrets that plugins can be granted: the file of each.
+    pub secrets: BTreeMap<String, String>,
+    /// What already runs and is to be managed, by backend.
+    pub discovery: BTreeMap<String, Discovery>,
     /// What is to run.
     pub services: BTreeMap<ServiceName, Spec>,
     /// Each service as it was written, for people who look at the state directory.
@@ -184,13 +193,19 @@ pub fn read(document: &Value) -> Result<Config, Vec<Problem>> {
 }
 
 fn read_whole(document: &Value, report: &mut Report) -> Option<Config> {
-    let hint = "write version, settings, plugins, networks and services, each with what belongs to it";
+    let hint = "write version, settings, plugins, networks, secrets, discovery and services, each with what belongs to it";
     let mut table = Place::whole(document).table("the document", hint, report)?;
     globals::read_version(&mut table, report);
     let settings = globals::read_settings(&mut table, report);
     let plugins = globals::read_plugins(&mut table, report);
     let networks = globals::read_networks(&mut table, report);
-    let mut config = Config { version: "1.0".to_owned(), settings, plugins, networks, services: BTreeMap::new(), written: BTreeMap::new() };
+    let secrets = secrets::read_secrets(&mut table, report);
+    // From the document, so that a secret with a mistake in it is still there.
+    let named = document.get("secrets").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
+    secrets::doubt_grants(&plugins, &named, report);
+    let discovery = discovery::read_discovery(&mut table, document, report);
+    let version = "1.0".to_owned();
+    let mut config = Config { version, settings, plugins, networks, secrets, discovery, services: BTreeMap::new(), written: BTreeMap::new() };
     let services = table.take("services");
     table.finish(&[("service", "write `services`"), ("plugin", "write `plugins`")], report);
     if let Some(services) = services {
@@ -221,4 +236,6 @@ fn read_services(place: &Place<'_>, document: &Value, config: &mut Config, repor
         }
     }
     doubts::doubt_together(&mut config.services, &mut places, &around.services, report);
+    let of_check = |spec: &Spec, index| config.check_place(spec.name.as_str(), index).unwrap_or_default();
+    references::doubt(&config.services, &around.services, &of_check, report);
 }

@@ -5,8 +5,9 @@
 //!
 //! - [`routes`] is the closed list of paths.
 //! - The documents: [`HostInfo`], [`ServiceList`], [`ServiceDetail`], [`Explanation`], [`Plan`], [`ActionResult`], [`HealthReport`],
-//!   [`CheckNow`], [`Graph`], [`PluginList`], [`PluginDetail`]; each carries `"version": 1` ([`Shape`]), and `--json` prints it as it is.
+//!   [`CheckNow`], [`Stats`], [`Graph`], [`PluginList`], [`PluginDetail`], [`Revised`]; each carries `"version": 1` ([`Shape`]), and `--json` prints it as it is.
 //! - The streams, one document per line: [`LogItem`], [`EventItem`].
+//! - [`Lock`] is the file `hostler.lock` beside a configuration.
 //! - [`Failure`] is the one way to fail, and [`Code`] the one table of HTTP statuses and exit codes.
 //!
 //! ```
@@ -20,16 +21,21 @@
 mod base64;
 pub mod config;
 mod failure;
+mod lock;
 pub mod routes;
 mod stamp;
 mod wire;
 
 pub use failure::{Code, Failure};
+pub use lock::{Lock, Locked};
 pub use stamp::{NotATime, Timestamp};
 pub use wire::{
-    ActionResult, ApplyRequest, Change, CheckNow, CheckNowRequest, CheckResult, CheckState, Counters, DownRequest, Edge, Endpoint, EventItem,
-    EventRecord, EventsQuery, Exit, Explanation, Graph, GraphNode, Health, HealthReport, HostInfo, KeeperInfo, LogItem, LogLine, LogsQuery,
-    MissingPlugin, Need, NextStep, Origin, Plan, PlannedChange, Plugin, PluginCounts, PluginDetail, PluginList, PluginState, Replica, ReplicaCounts,
-    RestartRequest, Role, Service, ServiceDetail, ServiceHealth, ServiceList, ServicesQuery, Shape, ShutdownRequest, StartRequest, Status,
-    StopRequest, Uptime, Usage, Verdict, Wanted,
+    ActionResult, AdoptRequest, ApplyRequest, Binding, Change, CheckNow, CheckNowRequest, CheckResult, CheckState, Container, ContainerHealth,
+    ContainerList, Counters, Difference, DiscoveryQuery, DownRequest, Edge, Endpoint, Engine, EventItem, EventRecord, EventsQuery, Examined,
+    ExecRequest, ExecResult, Exit, Explanation, Found, FoundList, Graph, GraphNode, Health, HealthReport, HostInfo, Image, ImageHealth, ImageList,
+    ImageRequest, ImageResources, ImageScale, ImageStatus, KeeperInfo, LogItem, LogLine, LogsQuery, MissingPlugin, Need, NextStep, Origin, Plan,
+    PlannedChange, Plugin, PluginCounts, PluginDetail, PluginHealth, PluginList, PluginRevision, PluginState, PutAside, Reconciled, ReleaseRequest,
+    Replica, ReplicaCounts, ReplicaStats, RestartRequest, Revised, RevisedTo, Role, RollbackRequest, Said, ScaleRequest, Service, ServiceDetail,
+    ServiceHealth, ServiceList, ServicesQuery, Shape, ShutdownRequest, SignalRequest, SignalResult, StartRequest, Stats, StatsQuery, Status,
+    StopRequest, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag, Unmeasured, UpgradeRequest, Upgraded, Uptime, Usage, Verdict, Wanted,
 };

@@ -2,14 +2,19 @@
 //! bytes in `_bytes`. An absent figure is `null`: not measured, never 0.
 
 mod action;
+mod discovery;
 mod graph;
 mod health;
 mod host;
+mod image;
 mod logs;
 mod plan;
 mod plugin;
+mod revision;
 mod service;
+mod stats;
 mod stream;
+mod task;
 
 use std::fmt;
 
@@ -17,15 +22,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use hostler_core::{Health, Status, Verdict};
 
-pub use action::{ActionResult, DownRequest, RestartRequest, ShutdownRequest, StartRequest, StopRequest};
+pub use action::{ActionResult, DownRequest, RestartRequest, ScaleRequest, ShutdownRequest, StartRequest, StopRequest};
+pub use discovery::{AdoptRequest, DiscoveryQuery, Found, FoundList, ReleaseRequest, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag};
 pub use graph::{Edge, Graph, GraphNode};
 pub use health::{CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, ServiceHealth, Uptime};
 pub use host::{HostInfo, KeeperInfo, PluginCounts};
+pub use image::{
+    Binding, Container, ContainerHealth, ContainerList, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale, ImageStatus,
+    Reconciled,
+};
 pub use logs::{LogItem, LogLine, LogsQuery, Origin};
 pub use plan::{ApplyRequest, Change, MissingPlugin, Plan, PlannedChange};
-pub use plugin::{Counters, Need, Plugin, PluginDetail, PluginList, PluginState, Role};
+pub use plugin::{Counters, Engine, Examined, Need, Plugin, PluginDetail, PluginHealth, PluginList, PluginState, PutAside, Role};
+pub use revision::{Difference, PluginRevision, Revised, RevisedTo, RollbackRequest, UpgradeRequest, Upgraded};
 pub use service::{Endpoint, Exit, Explanation, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServicesQuery, Usage, Wanted};
+pub use stats::{ReplicaStats, Stats, StatsQuery, Unmeasured};
 pub use stream::{EventItem, EventRecord, EventsQuery};
+pub use task::{ExecRequest, ExecResult, Said, SignalRequest, SignalResult};
 
 /// The `"version": 1` of every document: its shape. Reading refuses any other number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

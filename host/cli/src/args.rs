@@ -70,6 +70,14 @@ pub(crate) enum Command {
     Stop(command::stop::Args),
     /// Restart services
     Restart(command::restart::Args),
+    /// Change how many replicas of services there are
+    Scale(command::scale::Args),
+    /// Send a signal to a service
+    Signal(command::signal::Args),
+    /// Run a command inside a service
+    Exec(command::exec::Args),
+    /// Show what services use
+    Stats(command::stats::Args),
     /// Show what services have written
     Logs(command::logs::Args),
     /// Show what happened
@@ -78,10 +86,24 @@ pub(crate) enum Command {
     Health(command::health::Args),
     /// Draw who starts after whom
     Graph(command::graph::Args),
+    /// Keep so many containers of an image
+    Image(command::image::Args),
+    /// Show what already runs on engines and is not managed
+    Discover(command::discover::Args),
+    /// Take over something that runs already, as it is
+    Adopt(command::adopt::Args),
+    /// Let go of what was taken over; it goes on as it is
+    Release(command::release::Args),
+    /// Show what bears a host's tag and is nobody's here; end or ignore it
+    Strangers(command::strangers::Args),
     /// Stop everything in reverse order, forget it, and end the host
     Down(command::down::Args),
-    /// Look at plugins
+    /// Make a service file of a Compose file
+    Import(command::import::Args),
+    /// Look at plugins, add and upgrade them
     Plugin(command::plugin::Args),
+    /// Build and look at packages
+    Package(command::package::Args),
     /// Print a completion script for a shell
     Completions(command::completions::Args),
     /// Print the version

@@ -71,9 +71,12 @@ impl Client {
         Client { patience: self.patience.saturating_add(longer), ..self.clone() }
     }
 
-    /// Does a host answer here?
+    /// Does a host answer here? The socket of one that is just dying still takes connections.
     pub async fn is_there(&self) -> bool {
-        self.connect().await.is_ok()
+        match self.get(routes::HOST).await {
+            Ok(_) => true,
+            Err(failure) => failure.code != Code::Unreachable,
+        }
     }
 
     /// `GET`.
@@ -91,6 +94,14 @@ impl Client {
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Document, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(Code::Internal, format!("cannot write the request: {error}")))?;
         self.exchange(self.request(Method::POST, path, body.into())?).await
+    }
+
+    /// `DELETE`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn delete(&self, path: &str) -> Result<Document, Failure> {
+        self.exchange(self.request(Method::DELETE, path, Bytes::new())?).await
     }
 
     /// `GET` of a stream of documents; waits for its beginning only.

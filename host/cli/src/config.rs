@@ -80,7 +80,15 @@ pub(crate) fn load_text(text: &str, name: &str, base_dir: &Path, env: &dyn Fn(&s
     Ok(Loaded { document, name: name.to_owned(), text, spans, base_dir: base_dir.to_owned(), config })
 }
 
-/// Reads a text as an `env_file`: for `crate::door`.
+/// Reads a file of at most the size of a document.
+///
+/// # Errors
+/// Why there is no text.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    file::read_text(path, MAX_DOCUMENT_BYTES).map_err(|why| why.message)
+}
+
+/// Reads a text as an `env_file`.
 pub(crate) fn env_lines(text: &str) -> Result<Vec<(String, String)>, String> {
     env_file::parse(text)
 }

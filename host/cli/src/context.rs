@@ -73,7 +73,8 @@ impl Context {
         }
     }
 
-    fn found_file(&self, positional: Option<&Path>) -> Option<PathBuf> {
+    /// The configuration file that is meant, if there is one.
+    pub(crate) fn found_file(&self, positional: Option<&Path>) -> Option<PathBuf> {
         let named = positional.or(self.global.file.as_deref()).map(Path::to_owned);
         named.or_else(|| FILE_NAMES.iter().map(PathBuf::from).find(|file| file.is_file()))
     }

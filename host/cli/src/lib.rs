@@ -30,6 +30,7 @@ mod host;
 mod out;
 mod picture;
 mod progress;
+mod signals;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -77,11 +78,19 @@ fn answered(answer: &clap::Error, json: bool) -> ExitCode {
 fn run(cli: Cli) -> Result<(), Error> {
     let context = Context::new(cli.global);
     match cli.command {
+        Command::Import(args) => command::import::run(args, &context),
+        Command::Package(args) => command::package::run(args, &context),
         Command::Completions(args) => command::completions::run(&args, &context),
         Command::Version => command::version::run(&context),
         Command::Keeper(args) => command::keeper::run_late(args),
         command @ (Command::Up(_) | Command::Serve(_) | Command::Down(_)) => many_threads()?.block_on(dispatch(command, &context)),
-        command => one_thread()?.block_on(dispatch(command, &context)),
+        command => {
+            let runtime = one_thread()?;
+            let done = runtime.block_on(dispatch(command, &context));
+            // What still works on another thread works for nobody.
+            runtime.shutdown_background();
+            done
+        }
     }
 }
 
@@ -98,12 +107,23 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Start(args) => command::start::run(args, context).await,
         Command::Stop(args) => command::stop::run(args, context).await,
         Command::Restart(args) => command::restart::run(args, context).await,
+        Command::Scale(args) => command::scale::run(args, context).await,
+        Command::Signal(args) => command::signal::run(args, context).await,
+        Command::Exec(args) => command::exec::run(args, context).await,
+        Command::Stats(args) => command::stats::run(args, context).await,
         Command::Logs(args) => command::logs::run(args, context).await,
         Command::Events(args) => command::events::run(args, context).await,
         Command::Health(args) => command::health::run(args, context).await,
         Command::Graph(args) => command::graph::run(args, context).await,
+        Command::Image(args) => command::image::run(args, context).await,
+        Command::Discover(args) => command::discover::run(args, context).await,
+        Command::Adopt(args) => command::adopt::run(args, context).await,
+        Command::Release(args) => command::release::run(args, context).await,
+        Command::Strangers(args) => command::strangers::run(args, context).await,
         Command::Down(args) => Box::pin(command::down::run(args, context)).await,
         Command::Plugin(args) => command::plugin::run(args, context).await,
+        Command::Import(args) => command::import::run(args, context),
+        Command::Package(args) => command::package::run(args, context),
         Command::Completions(args) => command::completions::run(&args, context),
         Command::Version => command::version::run(context),
         Command::Keeper(args) => command::keeper::run_late(args),

@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal, Write};
 use hostler_api::Failure;
 
 pub(crate) use escape::visible;
-pub(crate) use human::{bytes, clock, elapsed, local_zone, percent, stamp};
+pub(crate) use human::{age, bytes, clock, elapsed, local_zone, percent, stamp};
 pub(crate) use live::Live;
 pub(crate) use paint::{Colour, Paint, health_colour, status_colour};
 pub(crate) use table::{Cell, Table};

@@ -89,10 +89,9 @@ mod tests {
     fn graph(text: &str) -> Graph {
         let name = |text: &str| ServiceName::new(text).expect("a name");
         let edge = |text: &str| Dependency {
-            service: name(text.trim_end_matches(['?', '!'])),
             optional: text.ends_with('?'),
             condition: text.ends_with('!').then_some(Condition::Healthy),
-            restart: false,
+            ..Dependency::on(name(text.trim_end_matches(['?', '!'])))
         };
         let specs: Vec<Spec> = text
             .split_whitespace()

@@ -348,6 +348,7 @@ pub(crate) fn beside(status: Status, cause: &str) -> &str {
 pub(crate) fn is_as_wanted(service: &Service) -> bool {
     match service.wanted {
         Wanted::Running if !service.enabled => true,
+        Wanted::Running if service.replicas.wanted == 0 => service.settled && service.status == Status::Stopped,
         Wanted::Running => service.settled && matches!(service.status, Status::Running | Status::Completed | Status::Disabled),
         Wanted::Stopped | Wanted::Removed => {
             matches!(service.status, Status::Stopped | Status::Completed | Status::Disabled | Status::Failed | Status::NotFound)

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::graph::Graph;
 use crate::problem::{Problem, closest, pointer_key};
-use crate::spec::{Condition, Dependency, Kind, MAX_REPLICAS, Replicas, RestartMode, ServiceName, Spec};
+use crate::registry::condition;
+use crate::spec::{Condition, Dependency, Kind, MAX_REPLICAS, Quorum, Replicas, RestartMode, ServiceName, Spec};
 use crate::time::Span;
 
 /// Every mistake that shows only when the services are seen together: unknown and own dependencies, twice the same one, conditions that
@@ -50,10 +51,12 @@ fn doubt_one(spec: &Spec, specs: &BTreeMap<ServiceName, Spec>, problems: &mut Ve
             problems.push(Problem::new(at, format!("there is no service `{}`", edge.service)).hint(hint));
             continue;
         };
+        doubt_quorum(edge, dependency, &at, problems);
         doubt_condition(edge, dependency, at, problems);
     }
     doubt_checks(spec, &here, problems);
-    let Replicas { min, max, count } = spec.replicas;
+    doubt_autoscale(spec, &here, problems);
+    let Replicas { min, max, count, .. } = spec.replicas;
     if max == 0 || max > MAX_REPLICAS {
         problems.push(Problem::new(format!("{here}/replicas"), format!("`max` is {max}; it must be between 1 and {MAX_REPLICAS}")));
     } else if !(min <= count && count <= max) {
@@ -61,6 +64,26 @@ fn doubt_one(spec: &Spec, specs: &BTreeMap<ServiceName, Spec>, problems: &mut Ve
             Problem::new(format!("{here}/replicas"), format!("min {min}, count {count} and max {max} do not fit together"))
                 .hint("min <= count <= max must hold"),
         );
+    }
+}
+
+fn doubt_autoscale(spec: &Spec, here: &str, problems: &mut Vec<Problem>) {
+    let Some(policy) = spec.replicas.autoscale else { return };
+    let at = format!("{here}/replicas/autoscale");
+    if policy.cpu_permille.is_none() && policy.memory_permille.is_none() {
+        problems.push(Problem::new(&at, "has no target").hint("write cpu = \"70%\" or memory = \"80%\""));
+    }
+    if policy.memory_permille.is_some() && spec.resources.memory_bytes.is_none() {
+        problems.push(
+            Problem::new(format!("{at}/memory"), "is a share of a limit, and there is none")
+                .hint("write resources = { memory = \"512Mi\" } for the service"),
+        );
+    }
+    if spec.kind == Kind::Oneshot {
+        problems.push(Problem::new(&at, "a one-shot runs to its end, whatever its load").hint("remove `autoscale`"));
+    }
+    if spec.replicas.min == 0 {
+        problems.push(Problem::new(format!("{here}/replicas/min"), "is 0, and nothing can be measured of no replica").hint("make `min` at least 1"));
     }
 }
 
@@ -76,6 +99,23 @@ fn doubt_condition(edge: &Dependency, dependency: &Spec, at: String, problems: &
                 .hint(format!("give `{name}` a health_check, or wait for `started`")),
         ),
         None | Some(Condition::Started | Condition::Healthy | Condition::Completed) => {}
+    }
+}
+
+fn doubt_quorum(edge: &Dependency, dependency: &Spec, at: &str, problems: &mut Vec<Problem>) {
+    let (name, at) = (&edge.service, format!("{at}/healthy"));
+    match edge.healthy {
+        Quorum::All => {}
+        Quorum::Any | Quorum::Some(_) if condition(edge, dependency) == Condition::Completed => problems.push(
+            Problem::new(at, format!("`{name}` is waited for until it has completed, which all its replicas must have"))
+                .hint("remove `healthy`, or wait for `started` or `healthy`"),
+        ),
+        Quorum::Some(0) => problems.push(Problem::new(at, "is 0; it must be at least 1").hint("an edge that waits for nothing is `optional = true`")),
+        Quorum::Some(number) if number > dependency.replicas.max => problems.push(
+            Problem::new(at, format!("waits for {number} replicas of `{name}`, which has at most {}", dependency.replicas.max))
+                .hint(format!("raise `max` in the `replicas` of `{name}`, or wait for fewer")),
+        ),
+        Quorum::Any | Quorum::Some(_) => {}
     }
 }
 
@@ -102,7 +142,7 @@ mod tests {
     fn a_cycle_is_told_beside_the_other_mistakes() {
         let named = |name: &str, on: &[&str]| {
             let mut spec = Spec::new(ServiceName::new(name).expect("a name"), "process", "{}");
-            let edge = |on: &&str| Dependency { service: ServiceName::new(on).expect("a name"), optional: false, condition: None, restart: false };
+            let edge = |on: &&str| Dependency::on(ServiceName::new(on).expect("a name"));
             spec.dependencies = on.iter().map(edge).collect();
             (spec.name.clone(), spec)
         };

@@ -21,6 +21,8 @@ pub enum Desired {
     Running,
     /// No, and not again after a host restart.
     Stopped,
+    /// It cannot: what was taken over is not there any more. It runs again once somebody who sees it there says so.
+    Absent,
 }
 
 /// What is wanted of one service: committed by the store before the core hears it.
@@ -37,6 +39,9 @@ pub struct Wanted {
     pub starts: u64,
     /// Counted up by every request to restart.
     pub restarts: u64,
+    /// How many replicas somebody asked for since the spec last said another number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaled: Option<u32>,
 }
 
 /// What applying a spec starts.
@@ -57,18 +62,36 @@ impl Wanted {
     pub fn applied(before: Option<&Wanted>, spec: Arc<Spec>, status: Status, starting: Starting) -> Wanted {
         let Some(before) = before else {
             let desired = if starting == Starting::Nothing { Desired::Stopped } else { Desired::Running };
-            return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0 };
+            return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0, scaled: None };
         };
         let changed = *before.spec != *spec;
-        let woken = starting == Starting::AtRest && matches!(status, Status::Failed | Status::Stopped);
+        // One of which no replica is wanted is at rest, and nothing is to be woken.
+        let stopped = status == Status::Stopped && before.desired == Desired::Stopped;
+        let woken = starting == Starting::AtRest && (status == Status::Failed || stopped);
         let retried = changed && status == Status::Failed;
         Wanted {
             generation: before.generation + u64::from(changed),
             desired: if woken { Desired::Running } else { before.desired },
             starts: before.starts + u64::from(woken || retried),
             restarts: before.restarts,
+            // What a file says of numbers anew counts; the same file again takes back nothing that somebody asked for.
+            scaled: before.scaled.filter(|_| before.spec.replicas == spec.replicas),
             spec,
         }
+    }
+
+    /// How many replicas are wanted now.
+    pub fn count(&self) -> u32 {
+        self.scaled.unwrap_or(self.spec.replicas.count)
+    }
+
+    /// The same with so many replicas; within `min` and `max` of its spec, or a sentence that says what it passes.
+    ///
+    /// # Errors
+    /// The bound that it passes.
+    pub fn scaled_to(&self, count: u32) -> Result<Wanted, String> {
+        self.spec.replicas.allows(count)?;
+        Ok(Wanted { scaled: (count != self.spec.replicas.count).then_some(count), ..self.clone() })
     }
 }
 
@@ -206,6 +229,15 @@ pub enum Event {
         /// Why.
         fault: Fault,
     },
+    /// [`Action::Update`] worked, or not.
+    Updated {
+        /// Which life.
+        run: Run,
+        /// The number that the action carried.
+        ticket: u64,
+        /// Why it did not work; `Unsupported` when it takes another task.
+        fault: Option<Fault>,
+    },
     /// [`Action::Stop`] worked: nothing of it is alive.
     Stopped {
         /// Which life.
@@ -302,6 +334,17 @@ pub enum Action {
         /// Which replica.
         replica: u32,
         /// As asked for.
+        spec: Arc<Spec>,
+    },
+    /// Change a task while it runs. Doing it again changes nothing more.
+    Update {
+        /// Which life.
+        run: Run,
+        /// Which replica.
+        replica: u32,
+        /// To be handed back.
+        ticket: u64,
+        /// What it is to be.
         spec: Arc<Spec>,
     },
     /// Take a task down.
@@ -404,6 +447,12 @@ pub enum NoticeKind {
     Trouble,
     /// It is no longer among the services.
     Removed,
+    /// Another number of replicas is wanted.
+    Scaled,
+    /// Its backend has changed it while it runs.
+    Updated,
+    /// Its backend has not; the message says what follows.
+    UpdateFailed,
 }
 
 #[cfg(test)]

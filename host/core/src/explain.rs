@@ -32,7 +32,11 @@ impl Core {
 
     fn reason(&self, name: &ServiceName) -> Option<Reason<'_>> {
         let service = self.services.get(name)?;
-        let slot = service.slots().max_by_key(|slot| (worth_telling(service, slot), std::cmp::Reverse(slot.replica)))?;
+        // Of one that has gone, and is only tidied up behind, nothing is to be told.
+        let told = service.slots().filter(|slot| !slot.surplus || slot.is_live());
+        let Some(slot) = told.max_by_key(|slot| (worth_telling(service, slot), std::cmp::Reverse(slot.replica))) else {
+            return if service.wanted.is_some() { self.reason_without_slots(service) } else { None };
+        };
         match &slot.state {
             State::Down => self.reason_down(service),
             State::Backoff { until, reason, .. } => Some(Reason::new(format!("waits before a restart: {reason}")).next("restart", Some(*until))),
@@ -53,7 +57,7 @@ impl Core {
                 let told = Reason::new(format!("is being stopped: {}{error}", because.words()));
                 let again = self.timers.at(&Timer::Again(name.clone(), slot.replica)).filter(|_| !asked.now);
                 // Somebody wants it again meanwhile.
-                let returns = because.after() == After::Rest && service.outlook.down.is_none() && slot.replica < service.spec.replicas.count;
+                let returns = because.after() == After::Rest && service.outlook.down.is_none() && !slot.surplus;
                 Some(match again {
                     Some(_) => told.next("stop again", again),
                     None if returns => told.next("start", None),
@@ -68,6 +72,15 @@ impl Core {
         }
     }
 
+    /// Nobody wants a replica of it.
+    fn reason_without_slots(&self, service: &Service) -> Option<Reason<'_>> {
+        if service.own_down(self.closing).is_some() {
+            return self.reason_down(service);
+        }
+        let next = format!("nothing by itself: `hostler scale {} 1` starts one", service.spec.name);
+        Some(Reason::new("is down: no replica of it is wanted".to_owned()).next(next, None))
+    }
+
     fn reason_down(&self, service: &Service) -> Option<Reason<'_>> {
         let services = &self.services;
         if let Some(why) = service.own_down(self.closing) {
@@ -75,6 +88,7 @@ impl Core {
             let name = &service.spec.name;
             return Some(match why {
                 Why::Stopped => reason.next(format!("nothing by itself: `hostler start {name}` starts it"), None),
+                Why::Absent => reason.next(format!("nothing by itself: {name} runs again when its engine has it again"), None),
                 Why::Disabled => reason.next(format!("nothing by itself: `enabled` is false in the configuration of {name}"), None),
                 Why::Removed | Why::Closing => reason,
             });
@@ -89,7 +103,11 @@ impl Core {
                 Condition::Healthy => "healthy",
                 Condition::Completed => "completed",
             };
-            let words = format!("waits for {} to be {condition}", waiting.service);
+            let words = match waiting.counted {
+                Some((holds, needed, of)) if needed == of => format!("waits for {}: {holds} of {of} {condition}", waiting.service),
+                Some((holds, needed, of)) => format!("waits for {}: {holds} of {of} {condition}, and {needed} must be", waiting.service),
+                None => format!("waits for {} to be {condition}", waiting.service),
+            };
             return Some(match services.get_key_value(&waiting.service) {
                 Some((key, _)) => Reason::new(words).because_of(key),
                 None => Reason::new(format!("{words}, which is not among the services")),
@@ -114,6 +132,12 @@ impl Core {
                 Some(holder) => Reason::new(format!("{words}; waits for {holder} to go down first")).because_of(holder),
                 None => Reason::new(words),
             });
+        }
+        if let Some(life) = slot.state.life().filter(|life| !life.is_as(&service.spec)) {
+            let again = self.timers.at(&Timer::Again(name.clone(), slot.replica)).filter(|_| !life.change.asked.now);
+            let error = if life.change.asked.failures > 0 { slot.memory.last_error.as_deref() } else { None };
+            let error = error.map_or(String::new(), |error| format!("; {error}"));
+            return Some(Reason::new(format!("is being changed while it runs, by {backend}{error}")).next("change it", again));
         }
         let checks = service.spec.checks.iter().zip(&slot.checks).enumerate();
         let (index, (spec, check)) = checks.max_by_key(|(_, (_, check))| match check.health {

@@ -231,10 +231,8 @@ mod tests {
                     .split(',')
                     .filter(|edge| !edge.is_empty())
                     .map(|edge| Dependency {
-                        service: ServiceName::new(edge.trim_end_matches('?')).expect("a name"),
                         optional: edge.ends_with('?'),
-                        condition: None,
-                        restart: false,
+                        ..Dependency::on(ServiceName::new(edge.trim_end_matches('?')).expect("a name"))
                     })
                     .collect();
                 spec
@@ -268,12 +266,12 @@ mod tests {
         for n in 1..10_000 {
             let mut spec = Spec::new(ServiceName::new(&format!("s{n}")).expect("a name"), "process", "{}");
             let service = ServiceName::new(&format!("s{}", n - 1)).expect("a name");
-            spec.dependencies.push(Dependency { service, optional: false, condition: None, restart: false });
+            spec.dependencies.push(Dependency::on(service));
             chain.push(spec);
         }
         assert_eq!(Graph::new(&chain).layer("s9999"), Some(9_999));
         let service = ServiceName::new("s9999").expect("a name");
-        chain[0].dependencies.push(Dependency { service, optional: false, condition: None, restart: false });
+        chain[0].dependencies.push(Dependency::on(service));
         assert_eq!(Graph::new(&chain).cycle().expect("a ring").len(), 10_000);
     }
 }

@@ -29,6 +29,7 @@ macro_rules! planted {
     };
 }
 
+mod autoscale;
 mod backends;
 mod chance;
 mod checks;
@@ -39,7 +40,9 @@ mod explain;
 mod graph;
 mod health;
 mod lifecycle;
+mod live;
 mod machine;
+pub mod pattern;
 mod plan;
 #[cfg(feature = "planted")]
 pub mod planted;
@@ -49,8 +52,10 @@ mod registry;
 mod resolve;
 mod restart;
 mod restore;
+mod scaling;
 mod scheduler;
 mod spec;
+mod strikes;
 mod task;
 mod time;
 mod timer;
@@ -58,6 +63,7 @@ mod uptime;
 mod view;
 mod words;
 
+pub use autoscale::{Autoscale, Load, Loads};
 pub use doubt::doubt;
 pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Starting, Wanted};
 pub use graph::Graph;
@@ -68,9 +74,10 @@ pub use problem::{Problem, closest, pointer_key};
 pub use record::{After, CheckRecord, Leaving, Memory, Saved, SlotRecord, Stage, TaskRecord};
 pub use restore::Remembered;
 pub use spec::{
-    BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, ServiceName, Spec,
-    StopSpec,
+    BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Quorum, Replicas, Resources, RestartMode, RestartPolicy,
+    ServiceName, Spec, StopSpec,
 };
+pub use strikes::{Rest, Strikes, Turn};
 pub use time::{Span, Time};
 pub use view::{CheckView, Next, ReplicaView, ServiceView, Status};
 pub use words::{check_plugin_name, parse_size};

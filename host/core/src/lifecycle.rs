@@ -126,8 +126,9 @@ impl Core {
     fn try_again(&mut self, name: &ServiceName, replica: u32, life: &Life, ending: Ending, what: String, exit: Option<Exit>) {
         let roll = self.chance.next() ^ if planted!(12) { planted!(wall) } else { 0 };
         let Some(service) = self.services.get(name) else { return };
-        let (spec, unwanted) = (Arc::clone(&service.spec), service.own_down(self.closing).is_some() || replica >= service.spec.replicas.count);
+        let (spec, unwanted) = (Arc::clone(&service.spec), service.own_down(self.closing).is_some());
         let Some(slot) = service.slots.get(&replica) else { return };
+        let unwanted = unwanted || slot.surplus;
         // A one-shot that reached success is done, whatever else its policy says.
         let verdict = match (spec.kind, ending) {
             (Kind::Oneshot, Ending::Success) => Verdict::Done,

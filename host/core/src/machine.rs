@@ -45,7 +45,7 @@ impl Default for Config {
 /// let mut core = Core::new(Config::default());
 /// let name = ServiceName::new("web").unwrap();
 /// let spec = std::sync::Arc::new(Spec::new(name.clone(), "process", "{}"));
-/// let wanted = Wanted { spec, generation: 1, desired: Desired::Running, starts: 1, restarts: 0 };
+/// let wanted = Wanted { spec, generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
 /// core.handle(Time(0), Event::Wanted(vec![(name, Some(wanted))]));
 /// let actions: Vec<Action> = std::iter::from_fn(|| core.poll_action()).collect();
 /// assert!(actions.iter().any(|action| matches!(action, Action::Start { run: 1, .. })));
@@ -65,8 +65,8 @@ pub struct Core {
     /// Lives nobody wants, destroyed as soon as they are found.
     pub(crate) abandoned: BTreeMap<Run, Lost>,
     pub(crate) timers: Timers,
-    /// What may start now, lowest layer first.
-    pub(crate) ready: BTreeSet<(usize, ServiceName, u32)>,
+    /// What may start now: the first replica of each before the second of any, and lowest layer first among them.
+    pub(crate) ready: BTreeSet<(u32, usize, ServiceName)>,
     /// Starts under way.
     pub(crate) starting: u32,
     /// Services of which something may be alive.
@@ -119,6 +119,7 @@ impl Core {
             Event::Wanted(changes) => self.hear_wanted(changes),
             Event::Started { run } => self.hear_started(run),
             Event::StartFailed { run, fault } => self.hear_start_failed(run, fault),
+            Event::Updated { run, ticket, fault } => self.hear_updated(run, ticket, fault),
             Event::Stopped { run, exit } => self.hear_stopped(run, exit),
             Event::StopFailed { run, fault } => self.hear_stop_failed(run, &fault),
             Event::Destroyed { run, fault } => self.hear_destroyed(run, fault),
@@ -190,7 +191,16 @@ impl Core {
             service.begin_again(&wanted);
         }
         let before = std::mem::replace(&mut service.spec, Arc::clone(&spec));
+        // Whoever lost patience did so with what was wanted until now.
+        service.forced &= service.wanted.as_ref() == Some(&wanted);
+        let (counted, count) = (service.wanted.as_ref().map(Wanted::count), wanted.count());
         service.wanted = Some(wanted);
+        if let Some(counted) = counted.filter(|counted| *counted != count) {
+            let decided = service.scaler.decided.take().filter(|decision| decision.count == count);
+            service.scaler.changed(self.now);
+            let why = decided.map_or(String::new(), |decision| format!(": {}", decision.reason));
+            self.tell(NoticeKind::Scaled, name, None, None, format!("scaled from {counted} to {count}{why}"));
+        }
         if planted!(9) {
             self.change_checks(name, &[]);
         }
@@ -239,7 +249,7 @@ impl Core {
     pub(crate) fn find_layers(&mut self) {
         self.graph.find_layers();
         let layer = |name: &ServiceName| self.graph.layer(name.as_str()).unwrap_or(usize::MAX);
-        self.ready = std::mem::take(&mut self.ready).into_iter().map(|(_, name, replica)| (layer(&name), name, replica)).collect();
+        self.ready = std::mem::take(&mut self.ready).into_iter().map(|(replica, _, name)| (replica, layer(&name), name)).collect();
         self.dirty = std::mem::take(&mut self.dirty).into_iter().map(|(_, name)| (layer(&name), name)).collect();
     }
 

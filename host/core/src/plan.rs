@@ -12,7 +12,7 @@ use crate::spec::{ServiceName, Spec};
 pub enum ChangeKind {
     /// It is new.
     Create,
-    /// Its task stays: only what the host does with it changes.
+    /// Its task stays: what the host does with it changes, or what its backend changes while it runs.
     UpdateLive,
     /// Its task is stopped and a new one is started.
     Recreate,
@@ -50,7 +50,7 @@ pub fn plan(now: &BTreeMap<ServiceName, &Spec>, then: &BTreeMap<ServiceName, Spe
 fn compare(before: &Spec, after: &Spec) -> ChangeKind {
     if before == after {
         ChangeKind::Unchanged
-    } else if before.task_digest == after.task_digest {
+    } else if before.task_digest == after.task_digest || before.differs_live(after) {
         ChangeKind::UpdateLive
     } else {
         ChangeKind::Recreate

@@ -32,8 +32,14 @@ pub struct TaskRecord {
     pub replica: u32,
     /// Who runs it.
     pub backend: String,
-    /// What it was made from.
+    /// What it was made from, or last changed to while it ran.
     pub digest: String,
+    /// [`Spec::fixed_digest`](crate::Spec::fixed_digest) when it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<String>,
+    /// What its backend was asked to change it to, and has not confirmed: it may be that, or what it was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changing: Option<String>,
     /// Where it is in its life, as far as was committed.
     pub stage: Stage,
     /// [`Wanted::restarts`](crate::Wanted::restarts) when it was started.
@@ -103,6 +109,9 @@ pub struct SlotRecord {
     pub backoff: Option<(Time, String)>,
     /// What the checks said of the life that goes on.
     pub checks: Vec<CheckRecord>,
+    /// Scaling down chose it to go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub surplus: bool,
 }
 
 /// What is remembered of a replica slot between its lives, wherever it is.

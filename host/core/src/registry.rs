@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::autoscale::Scaler;
 use crate::edges::{Behind, Edges};
 use crate::event::{Desired, Run, Wanted};
 use crate::health::{Check, Health};
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) holder: Option<ServiceName>,
     /// What its dependencies let it do.
     pub(crate) edges: Edges,
+    /// What is remembered of its loads.
+    pub(crate) scaler: Scaler,
 }
 
 /// What the neighbours of a service may know of it.
@@ -41,11 +44,14 @@ pub(crate) struct Outlook {
     pub(crate) renewing: bool,
     /// Something of it may be alive.
     pub(crate) live: bool,
-    pub(crate) started: bool,
-    pub(crate) healthy: bool,
+    /// How many replicas are wanted; the numbers below are of these, those aside that are about to go.
+    pub(crate) count: u32,
+    pub(crate) started: u32,
+    pub(crate) healthy: u32,
+    /// Every one that is wanted has run to success.
     pub(crate) completed: bool,
-    /// It is on its way to what its dependents wait for.
-    pub(crate) progressing: bool,
+    /// How many are where their dependents want them, or on their way there.
+    pub(crate) able: u32,
     /// Its oldest and newest run, as last seen with every replica running.
     pub(crate) runs: (Run, Run),
 }
@@ -62,6 +68,7 @@ impl Service {
             former: BTreeSet::new(),
             holder: None,
             edges: Edges::default(),
+            scaler: Scaler::default(),
         }
     }
 
@@ -73,9 +80,15 @@ impl Service {
             Some(wanted) if !wanted.spec.enabled => Some(Why::Disabled),
             Some(wanted) => match wanted.desired {
                 Desired::Stopped => Some(Why::Stopped),
+                Desired::Absent => Some(Why::Absent),
                 Desired::Running => None,
             },
         }
+    }
+
+    /// How many replicas are wanted; of one that was removed, as many as were.
+    pub(crate) fn count(&self) -> u32 {
+        self.wanted.as_ref().map_or(self.spec.replicas.count, Wanted::count)
     }
 
     pub(crate) fn restarts_wanted(&self) -> u64 {
@@ -122,14 +135,14 @@ pub(crate) fn condition(edge: &Dependency, dependency: &Spec) -> Condition {
     })
 }
 
-/// Does `outlook` satisfy the condition? A completed one was started and is well; one that is about to go does not count.
-pub(crate) fn holds(condition: Condition, outlook: &Outlook) -> bool {
-    outlook.completed
-        || match condition {
-            Condition::Started => outlook.started && !outlook.leaving,
-            Condition::Healthy => (outlook.healthy || planted!(2) && outlook.started) && !outlook.leaving,
-            Condition::Completed => false,
-        }
+/// Of how many replicas of `outlook` the condition holds. A completed one was started and is well; one that is about to go does not count.
+fn holding(condition: Condition, outlook: &Outlook) -> u32 {
+    match condition {
+        Condition::Started => outlook.started,
+        Condition::Healthy if planted!(2) => outlook.started,
+        Condition::Healthy => outlook.healthy,
+        Condition::Completed => 0,
+    }
 }
 
 /// All services, by name.
@@ -163,10 +176,10 @@ pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&Down>) -> Opt
     if let Some(down) = down {
         return Some(Because::Down(down.clone()));
     }
-    if slot.replica >= service.spec.replicas.count {
-        return Some(Because::Surplus(service.spec.replicas.count));
+    if slot.surplus {
+        return Some(Because::Surplus(service.count()));
     }
-    if life.digest != service.spec.task_digest {
+    if !life.is_as(&service.spec) && !life.can_become(&service.spec) {
         return Some(Because::SpecChanged);
     }
     if life.restarts < service.restarts_wanted() {
@@ -185,6 +198,8 @@ pub(crate) struct Waiting {
     pub(crate) condition: Condition,
     /// It will never hold by itself.
     pub(crate) stuck: bool,
+    /// Of how many replicas it holds, of how many it must, and how many there are; nothing where there is but one.
+    pub(crate) counted: Option<(u32, u32, u32)>,
 }
 
 /// The first edge whose condition does not hold; an optional one counts only while it is on its way.
@@ -197,13 +212,16 @@ pub(crate) fn waits_for(service: &Service, services: &Services) -> Option<Waitin
 pub(crate) fn waits(edge: &Dependency, behind: Option<&Behind>) -> Option<Waiting> {
     let Some(Behind { outlook, spec }) = behind else {
         let condition = edge.condition.unwrap_or(Condition::Started);
-        return (!edge.optional).then(|| Waiting { service: edge.service.clone(), condition, stuck: true });
+        return (!edge.optional).then(|| Waiting { service: edge.service.clone(), condition, stuck: true, counted: None });
     };
     let condition = condition(edge, spec);
     // Whoever would be pulled along at once need not start; that ends when the dependency begins to stop.
     let pulled = edge.restart && outlook.renewing;
-    let waits = pulled || (!holds(condition, outlook) && (!edge.optional || outlook.progressing));
-    waits.then(|| Waiting { service: edge.service.clone(), condition, stuck: !outlook.progressing })
+    let (holds, needed) = (holding(condition, outlook), edge.healthy.of(outlook.count));
+    let progressing = outlook.able >= needed;
+    let waits = pulled || (!outlook.completed && holds < needed && (!edge.optional || progressing));
+    let counted = (condition != Condition::Completed && (outlook.count > 1 || needed > 1)).then_some((holds, needed, outlook.count));
+    waits.then(|| Waiting { service: edge.service.clone(), condition, stuck: !progressing, counted })
 }
 
 /// Must `service` wait with going down until `dependent` is down?
@@ -240,8 +258,9 @@ fn is_stuck(service: &Service, slot: &Slot, services: &Services, away: bool) -> 
 /// What the neighbours may know, from what is known now.
 pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, away: bool) -> Outlook {
     let down = down(service, services, closing);
-    let count = service.spec.replicas.count;
-    let wanted: Vec<&Slot> = service.slots().filter(|slot| slot.replica < count).collect();
+    let count = service.count();
+    let wanted: Vec<&Slot> = service.slots().filter(|slot| !slot.surplus).collect();
+    let number = |test: &dyn Fn(&Slot) -> bool| u32::try_from(wanted.iter().filter(|slot| test(slot)).count()).unwrap_or(u32::MAX);
     let all = |test: &dyn Fn(&Slot) -> bool| !wanted.is_empty() && wanted.len() == count as usize && wanted.iter().all(|slot| test(slot));
     let running = |slot: &Slot| matches!(slot.state, State::Running(_)) && slot.unknown.is_none();
     let done = |slot: &Slot| matches!(&slot.state, State::Completed { exit, .. } if exit.is_success());
@@ -254,10 +273,11 @@ pub(crate) fn outlook(service: &Service, services: &Services, closing: bool, awa
             && wanted.iter().any(|slot| matches!(slot.state, State::Running(_)))
             && wanted.iter().filter(|slot| slot.is_live()).all(|slot| leaves(slot)),
         live: service.slots().any(Slot::is_live),
-        started: all(&|slot| running(slot) || done(slot)),
-        healthy: all(&|slot| done(slot) || (running(slot) && (slot.checks.is_empty() || slot.health() == Health::Healthy))),
+        count,
+        started: number(&|slot| done(slot) || (running(slot) && !leaves(slot))),
+        healthy: number(&|slot| done(slot) || (running(slot) && !leaves(slot) && (slot.checks.is_empty() || slot.health() == Health::Healthy))),
         completed: all(&done),
-        progressing: down.is_none() && !wanted.iter().any(|slot| is_stuck(service, slot, services, away)),
+        able: if down.is_some() { 0 } else { count.saturating_sub(number(&|slot| !done(slot) && is_stuck(service, slot, services, away))) },
         runs: seen.unwrap_or(service.outlook.runs),
         down,
     }

@@ -31,7 +31,7 @@ impl Core {
 
     /// A running life was looked at by its own backend; what another one says of it is no news.
     pub(crate) fn see(&mut self, backend: &str, run: Run, phase: Phase) {
-        let missing = self.backends.get(backend).is_some_and(|backend| backend.missing.is_some());
+        let missing = self.backends.get(backend).and_then(|backend| backend.missing.clone());
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Running(life) = &slot.state else { return };
         if life.backend != backend {
@@ -39,7 +39,7 @@ impl Core {
         }
         match phase {
             // A late answer of a plugin that went meanwhile: nobody looks any more, so that it would be believed for ever.
-            Phase::Pending | Phase::Running | Phase::Stopping if missing => {}
+            Phase::Pending | Phase::Running | Phase::Stopping if missing.is_some() => {}
             Phase::Pending | Phase::Running | Phase::Stopping => {
                 if slot.unknown.take().is_some() {
                     self.tell(NoticeKind::Known, &name, Some(replica), Some(run), "its backend can be asked again: it runs");
@@ -56,10 +56,13 @@ impl Core {
                 self.ended(&name, replica, &life, exit);
             }
             Phase::Unknown(reason) => {
-                let news = slot.unknown.is_none();
-                slot.unknown = Some(reason.clone());
-                if news {
-                    self.tell(NoticeKind::Unknown, &name, Some(replica), Some(run), reason);
+                // That there is nobody to ask says more than how asking went before.
+                let reason = missing.unwrap_or(reason);
+                let before = slot.unknown.replace(reason.clone());
+                if before.is_none() {
+                    self.tell(NoticeKind::Unknown, &name, Some(replica), Some(run), reason.clone());
+                }
+                if before != Some(reason) {
                     self.touch(&name);
                 }
             }

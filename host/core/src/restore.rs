@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::event::{Action, Desired, Run, Wanted};
 use crate::health::{Check, Health};
+use crate::live::LiveChange;
 use crate::machine::{Config, Core};
 use crate::record::{Saved, SlotRecord, Stage, TaskRecord};
 use crate::registry::Service;
@@ -93,6 +94,7 @@ impl Core {
             return;
         };
         let mut slot = Slot::new(replica, 0);
+        slot.surplus = record.surplus;
         slot.saved = Some(record.clone());
         if !same_boot {
             record.backoff = record.backoff.map(|(_, reason)| (self.now, reason));
@@ -145,8 +147,9 @@ impl Core {
         let intent = record.stage == Stage::Intent;
         self.wonder(&record.backend, run);
         self.runs.insert(run, (record.service.clone(), record.replica));
-        let TaskRecord { service, replica, backend, digest, restarts, since, follows, rebooted, leaving, .. } = record;
-        let life = Life { run, backend, digest, spec, since, restarts, follows };
+        let TaskRecord { service, replica, backend, digest, fixed, changing, restarts, since, follows, rebooted, leaving, .. } = record;
+        let change = LiveChange::unconfirmed(changing);
+        let life = Life { run, backend, digest, fixed, change, spec, since, restarts, follows };
         self.slot(&service, replica).expect("it was just made").state = State::Uncertain { life, intent, rebooted, error: None, leaving };
     }
 
@@ -164,6 +167,6 @@ fn removed_service(record: &TaskRecord) -> Service {
     let mut spec = Spec::new(record.service.clone(), &record.backend, "{}");
     spec.task_digest.clone_from(&record.digest);
     let spec = Arc::new(spec);
-    let wanted = Wanted { spec, generation: 0, desired: Desired::Stopped, starts: 0, restarts: 0 };
+    let wanted = Wanted { spec, generation: 0, desired: Desired::Stopped, starts: 0, restarts: 0, scaled: None };
     Service { wanted: None, ..Service::new(wanted) }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{Action, NoticeKind, Run};
 use crate::health::{Check, Health};
+use crate::live::LiveChange;
 use crate::machine::Core;
 use crate::record::{Saved, Stage, TaskRecord};
 use crate::registry::{Service, holds_back, leaves, outlook, waits_for};
@@ -83,18 +84,8 @@ impl Core {
 
     fn settle_service(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get_mut(name) else { return };
-        let mut made = false;
-        if service.wanted.is_some() {
-            let checks = service.spec.checks.len();
-            for replica in 0..service.spec.replicas.count {
-                service.slots.entry(replica).or_insert_with(|| {
-                    made = true;
-                    Box::new(Slot::new(replica, checks))
-                });
-            }
-        }
-        if made {
-            // Its outlook says nothing yet of the new slots.
+        if service.count_slots() {
+            // Its outlook says nothing yet of who is wanted now.
             return self.touch(name);
         }
         let replicas: Vec<u32> = service.slots.keys().copied().collect();
@@ -111,9 +102,9 @@ impl Core {
         self.free_ended(name, replica);
         let Some(service) = self.services.get(name) else { return };
         let Some(slot) = service.slots.get(&replica) else { return };
-        let up = service.outlook.down.is_none() && replica < service.spec.replicas.count;
+        let up = service.outlook.down.is_none() && !slot.surplus;
         // A person stopped it, asks for it, or changed it: whatever it waits for or was parked for is over.
-        let stopped = service.own_down(false).is_some() || replica >= service.spec.replicas.count;
+        let stopped = service.own_down(false).is_some() || slot.surplus;
         let renewed = |digest: &String| up && (service.asked_for(slot) || *digest != service.spec.task_digest);
         match &slot.state {
             State::Down => self.settle_down(name, replica, up),
@@ -158,7 +149,7 @@ impl Core {
     }
 
     fn settle_down(&mut self, name: &ServiceName, replica: u32, up: bool) {
-        let key = (self.graph.layer(name.as_str()).unwrap_or(usize::MAX), name.clone(), replica);
+        let key = (replica, self.graph.layer(name.as_str()).unwrap_or(usize::MAX), name.clone());
         if up && self.may_start(name, replica) {
             self.ready.insert(key);
         } else {
@@ -169,17 +160,16 @@ impl Core {
     /// Is it down, and do its dependencies and its backend let it start?
     fn may_start(&self, name: &ServiceName, replica: u32) -> bool {
         let Some(service) = self.services.get(name) else { return false };
-        let down = service.slots.get(&replica).is_some_and(|slot| matches!(slot.state, State::Down));
-        down && replica < service.spec.replicas.count
-            && service.outlook.down.is_none()
+        let down = service.slots.get(&replica).is_some_and(|slot| matches!(slot.state, State::Down) && !slot.surplus);
+        down && service.outlook.down.is_none()
             && self.backend_trouble(&service.spec.backend.plugin).is_none()
             && waits_for(service, &self.services).is_none()
     }
 
-    /// Starts what is ready, lowest layer first, while there is room.
+    /// Starts what is ready while there is room, in turns: a service with many replicas lets the others have their first ones.
     fn dispatch(&mut self) {
         while self.starting < self.config.max_parallel {
-            let Some((_, name, replica)) = self.ready.pop_first() else { return };
+            let Some((replica, _, name)) = self.ready.pop_first() else { return };
             if self.may_start(&name, replica) {
                 self.start(&name, replica);
             }
@@ -202,6 +192,8 @@ impl Core {
             run,
             backend: spec.backend.plugin.clone(),
             digest: spec.task_digest.clone(),
+            fixed: spec.fixed_digest.clone(),
+            change: LiveChange::default(),
             spec: Arc::clone(&spec),
             since: now,
             restarts,
@@ -240,10 +232,16 @@ impl Core {
         let Some(service) = self.services.get(name) else { return };
         let Some(slot) = service.slots.get(&replica) else { return };
         let (starts, forced) = (service.starts_wanted(), service.forced);
+        // One changing call at a time: what its backend is asked to change now is answered first.
+        let changing = slot.state.life().is_some_and(|life| life.change.asked.now);
         match leaves(service, slot, service.outlook.down.as_ref()) {
+            Some(_) if changing => {}
             Some(because) if forced || !self.is_held_back(name) => self.stop(name, replica, because, forced),
             Some(_) => {}
-            None => self.slot(name, replica).expect("it was just read").memory.starts_seen = starts,
+            None => {
+                self.slot(name, replica).expect("it was just read").memory.starts_seen = starts;
+                self.change_live(name, replica);
+            }
         }
     }
 
@@ -309,9 +307,9 @@ impl Core {
             }
             return;
         }
-        *forced = force;
+        *forced |= force;
         asked.begin();
-        let life = life.clone();
+        let (life, force) = (life.clone(), *forced);
         self.ask_stop(name, &life, force);
     }
 
@@ -321,8 +319,9 @@ impl Core {
         let now = self.now;
         self.give_up_oldest(name, replica);
         let Some(service) = self.services.get(name) else { return };
-        let wanted = service.wanted.is_some() && replica < service.spec.replicas.count;
+        let kept = service.wanted.is_some();
         let Some(slot) = self.slot(name, replica) else { return };
+        let wanted = kept && !slot.surplus;
         let keep = usize::from(wanted || slot.is_live());
         let surplus = slot.ended.len().saturating_sub(keep);
         let mut room = DESTROYS.saturating_sub(slot.ended.iter().filter(|ended| ended.destroy.now).count());
@@ -358,7 +357,7 @@ impl Core {
     }
 
     /// Settles this slot again then, at the latest.
-    fn wake_again(&mut self, name: &ServiceName, replica: u32, at: Time) {
+    pub(crate) fn wake_again(&mut self, name: &ServiceName, replica: u32, at: Time) {
         let timer = Timer::Again(name.clone(), replica);
         if self.timers.at(&timer).is_none_or(|set| set > at) {
             self.timers.set(timer, at);
@@ -368,8 +367,8 @@ impl Core {
     /// Drops slots that are not wanted and have nothing left, and then the service.
     fn drop_when_empty(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get_mut(name) else { return };
-        let (removed, count) = (service.wanted.is_none(), service.spec.replicas.count);
-        let gone = |slot: &&Slot| (removed || slot.replica >= count) && !slot.is_live() && slot.ended.is_empty();
+        let removed = service.wanted.is_none();
+        let gone = |slot: &&Slot| (removed || slot.surplus) && !slot.is_live() && slot.ended.is_empty();
         let gone: Vec<(u32, usize)> = service.slots().filter(gone).map(|slot| (slot.replica, slot.checks.len())).collect();
         for (replica, checks) in gone {
             self.drop_slot(name, replica, checks);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::autoscale::Autoscale;
 use crate::time::Span;
 
 /// The name of a service: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 bytes.
@@ -125,6 +126,46 @@ pub struct Dependency {
     /// A new run of the dependency restarts the dependent too.
     #[serde(default)]
     pub restart: bool,
+    /// Of how many of its replicas the condition must hold.
+    #[serde(default, skip_serializing_if = "Quorum::is_all")]
+    pub healthy: Quorum,
+}
+
+impl Dependency {
+    /// A required edge that waits for all of `service`, as its own kind and checks say.
+    pub fn on(service: ServiceName) -> Dependency {
+        Dependency { service, optional: false, condition: None, restart: false, healthy: Quorum::All }
+    }
+}
+
+/// Of how many replicas of a dependency a condition must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quorum {
+    /// Of every one that is wanted.
+    #[default]
+    All,
+    /// Of one.
+    Any,
+    /// Of so many.
+    #[serde(untagged)]
+    Some(u32),
+}
+
+impl Quorum {
+    /// Is nothing less than all enough?
+    pub fn is_all(&self) -> bool {
+        *self == Quorum::All
+    }
+
+    /// How many of `count` it takes: never none, so that a service without replicas satisfies nobody.
+    pub fn of(self, count: u32) -> u32 {
+        match self {
+            Quorum::All => count.max(1),
+            Quorum::Any => 1,
+            Quorum::Some(number) => number.max(1),
+        }
+    }
 }
 
 /// Which plugin runs it, and with what.
@@ -257,11 +298,31 @@ pub struct Replicas {
     pub max: u32,
     /// How many are wanted now.
     pub count: u32,
+    /// Loads change the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscale: Option<Autoscale>,
 }
 
 impl Default for Replicas {
     fn default() -> Self {
-        Replicas { min: 1, max: 1, count: 1 }
+        Replicas { min: 1, max: 1, count: 1, autoscale: None }
+    }
+}
+
+impl Replicas {
+    /// May scaling ask for so many?
+    ///
+    /// # Errors
+    /// A sentence that names the bound.
+    pub fn allows(&self, count: u32) -> Result<(), String> {
+        let Replicas { min, max, .. } = *self;
+        if count < min {
+            return Err(format!("{count} is fewer than its `min` of {min}"));
+        }
+        if count > max {
+            return Err(format!("{count} is more than its `max` of {max}"));
+        }
+        Ok(())
     }
 }
 
@@ -309,6 +370,9 @@ pub struct Spec {
     pub network: Option<String>,
     /// Identifies what a running task was made from (backend, env, secrets' paths, resources, labels): a change recreates it.
     pub task_digest: String,
+    /// The same without what its backend changes while a task runs: where that alone differs, the task stays. Absent where it changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_digest: Option<String>,
 }
 
 impl Spec {
@@ -334,6 +398,7 @@ impl Spec {
             secrets: BTreeMap::new(),
             network: None,
             task_digest: format!("{plugin} {settings}"),
+            fixed_digest: None,
         }
     }
 }

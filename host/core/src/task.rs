@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{Exit, Run};
 use crate::health::{Check, Health};
+use crate::live::LiveChange;
 use crate::record::{After, Leaving, Memory, SlotRecord, Stage, TaskRecord};
 use crate::spec::{CheckSpec, ServiceName, Spec};
 use crate::time::{Span, Time};
@@ -15,6 +16,9 @@ pub(crate) struct Life {
     pub(crate) run: Run,
     pub(crate) backend: String,
     pub(crate) digest: String,
+    /// [`Spec::fixed_digest`] when it was started.
+    pub(crate) fixed: Option<String>,
+    pub(crate) change: LiveChange,
     /// The spec it was started from; after a host restart, the one that is wanted.
     pub(crate) spec: Arc<Spec>,
     pub(crate) since: Time,
@@ -31,6 +35,8 @@ impl Life {
             replica,
             backend: self.backend.clone(),
             digest: self.digest.clone(),
+            fixed: self.fixed.clone(),
+            changing: self.change.to.clone(),
             stage,
             restarts: self.restarts,
             since: self.since,
@@ -56,6 +62,7 @@ pub(crate) enum Why {
     Closing,
     Disabled,
     Stopped,
+    Absent,
 }
 
 impl Down {
@@ -65,6 +72,7 @@ impl Down {
             Why::Closing => "goes down with the host",
             Why::Disabled => "is disabled",
             Why::Stopped => "was stopped by request",
+            Why::Absent => "is not there any more",
         };
         match &self.of {
             None => format!("it {what}"),
@@ -238,6 +246,8 @@ pub(crate) struct Slot {
     pub(crate) again: bool,
     /// Edges whose dependency was restarted since the life that goes on was started, and is to be followed; see `edges`.
     pub(crate) outdated: BTreeSet<usize>,
+    /// Scaling down chose it to go; see `scaling`.
+    pub(crate) surplus: bool,
 }
 
 impl Slot {
@@ -254,6 +264,7 @@ impl Slot {
             ill: None,
             again: false,
             outdated: BTreeSet::new(),
+            surplus: false,
         }
     }
 
@@ -294,7 +305,7 @@ impl Slot {
 
     /// What must be there tomorrow.
     pub(crate) fn record(&self, checks: &[CheckSpec]) -> SlotRecord {
-        let mut record = SlotRecord { memory: self.memory.clone(), ..SlotRecord::default() };
+        let mut record = SlotRecord { memory: self.memory.clone(), surplus: self.surplus, ..SlotRecord::default() };
         match &self.state {
             State::Failed { digest, reason } => {
                 record.failed = Some(reason.clone());

@@ -17,7 +17,7 @@ use crate::timer::Timer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Nobody asked for it.
+    /// Nobody asked for it; or it was taken over, and is not there any more.
     NotFound,
     /// Kept, and not run.
     Disabled,
@@ -89,6 +89,8 @@ pub struct ServiceView<'a> {
     pub desired: Option<Desired>,
     /// Counted up by every change of the spec.
     pub generation: u64,
+    /// How many replicas are wanted now.
+    pub count: u32,
     /// In one word.
     pub status: Status,
     /// Of all its replicas together.
@@ -124,6 +126,8 @@ pub struct ReplicaView<'a> {
     pub restarts: u64,
     /// Failures ever.
     pub failures: u64,
+    /// Scaling down chose it to go.
+    pub surplus: bool,
     /// When it was last restarted.
     pub last_restart: Option<Time>,
     /// When it last failed.
@@ -191,6 +195,7 @@ impl Core {
             spec: &service.spec,
             desired: service.wanted.as_ref().map(|wanted| wanted.desired),
             generation: service.wanted.as_ref().map_or(0, |wanted| wanted.generation),
+            count: service.count(),
             status: self.status(name),
             health: service_health(service),
             layer: self.graph.layer(name),
@@ -209,19 +214,17 @@ impl Core {
     /// A service in one word.
     pub fn status(&self, name: &str) -> Status {
         let Some(service) = self.services.get(name) else { return Status::NotFound };
-        let count = service.spec.replicas.count;
-        let parts: Vec<Status> =
-            service.slots().filter(|slot| slot.replica < count || slot.is_live()).map(|slot| slot_status(service, slot)).collect();
-        let has = |status: Status| parts.contains(&status);
-        let order = [Status::Stopping, Status::Failed, Status::Unknown, Status::Unhealthy];
-        if let Some(status) = order.into_iter().find(|status| has(*status)) {
-            return status;
+        let leaving: Vec<&Slot> = service.slots().filter(|slot| slot.surplus && slot.is_live()).collect();
+        if service.count() == 0 && service.own_down(self.closing).is_none() {
+            return leaving.first().map_or(Status::Stopped, |slot| slot_status(service, slot));
         }
-        if has(Status::Running) && (has(Status::Starting) || has(Status::Pending)) {
-            return Status::Scaling;
+        let parts: Vec<Status> = service.slots().filter(|slot| !slot.surplus).map(|slot| slot_status(service, slot)).collect();
+        let status = joint_status(service, &parts);
+        match status {
+            Status::Running if !leaving.is_empty() => Status::Scaling,
+            Status::Stopped | Status::Disabled | Status::Pending => leaving.first().map_or(status, |slot| slot_status(service, slot)),
+            _ => status,
         }
-        let order = [Status::Starting, Status::Pending, Status::Running, Status::Completed, Status::Stopped, Status::Disabled];
-        order.into_iter().find(|status| has(*status)).unwrap_or_else(|| down_status(service))
     }
 
     /// Does nothing more happen to it without news? It is as wanted and judged, or parked, or waits for something that is.
@@ -232,7 +235,11 @@ impl Core {
         for _ in 0..=self.services.len() {
             let Some(service) = at else { return true };
             let status = self.status(service.spec.name.as_str());
-            if service.outlook.leaving || service.wanted.is_none() || service.slots.is_empty() || service.slots().any(|slot| self.is_moving(slot)) {
+            if service.outlook.leaving
+                || service.wanted.is_none()
+                || service.slots().count() < service.count() as usize
+                || service.slots().any(|slot| self.is_moving(service, slot))
+            {
                 return false;
             }
             if !matches!(status, Status::Pending | Status::Scaling) {
@@ -252,9 +259,10 @@ impl Core {
         false
     }
 
-    fn is_moving(&self, slot: &Slot) -> bool {
+    fn is_moving(&self, service: &Service, slot: &Slot) -> bool {
         match &slot.state {
             State::Starting(_) | State::Stopping { .. } | State::Uncertain { .. } | State::Backoff { .. } => true,
+            State::Running(life) if !life.is_as(&service.spec) => true,
             State::Running(life) => slot.checks.is_empty() && self.now < life.since + PROVING,
             State::Down | State::Completed { .. } | State::Failed { .. } => false,
         }
@@ -264,7 +272,7 @@ impl Core {
     /// that was stopped by request is, because whoever sends work here must know that it is not done.
     pub fn is_ready(&self) -> bool {
         let critical = self.services.values().filter(|service| service.spec.critical && service.spec.enabled && service.wanted.is_some());
-        critical.into_iter().all(|service| service.outlook.healthy || service.outlook.completed)
+        critical.into_iter().all(|service| service.outlook.healthy >= service.outlook.count.max(1) || service.outlook.completed)
     }
 
     /// Is every life that an earlier host left accounted for?
@@ -310,6 +318,7 @@ impl Core {
             attempts: memory.attempts,
             restarts: memory.restarts,
             failures: memory.failures,
+            surplus: slot.surplus,
             last_restart: memory.last_restart,
             last_failure: memory.last_failure,
             last_exit: memory.last_exit.as_ref(),
@@ -321,15 +330,29 @@ impl Core {
 
 /// Of its replicas together; of one that ran to its end there is nothing to say.
 pub(crate) fn service_health(service: &Service) -> Health {
-    let count = service.spec.replicas.count;
-    let judged = service.slots().filter(|slot| slot.replica < count && !matches!(slot.state, State::Completed { .. }));
+    let judged = service.slots().filter(|slot| !slot.surplus && !matches!(slot.state, State::Completed { .. }));
     Health::of_all(judged.map(Slot::health))
+}
+
+/// Several slots in one word.
+fn joint_status(service: &Service, parts: &[Status]) -> Status {
+    let has = |status: Status| parts.contains(&status);
+    let order = [Status::Stopping, Status::Failed, Status::Unknown, Status::Unhealthy];
+    if let Some(status) = order.into_iter().find(|status| has(*status)) {
+        return status;
+    }
+    if has(Status::Running) && (has(Status::Starting) || has(Status::Pending)) {
+        return Status::Scaling;
+    }
+    let order = [Status::Starting, Status::Pending, Status::Running, Status::Completed, Status::Stopped, Status::Disabled];
+    order.into_iter().find(|status| has(*status)).unwrap_or_else(|| down_status(service))
 }
 
 /// Is a call under way for it, or a wait before one?
 fn down_status(service: &Service) -> Status {
     match &service.outlook.down {
         Some(Down { of: None, why: Why::Disabled }) => Status::Disabled,
+        Some(Down { of: None, why: Why::Absent }) => Status::NotFound,
         Some(Down { of: None, why: Why::Removed | Why::Closing | Why::Stopped }) => Status::Stopped,
         Some(Down { of: Some(_), .. }) | None => Status::Pending,
     }

@@ -8,6 +8,7 @@
 //! | `slots/SERVICE/REPLICA` | `hostler_core::SlotRecord` |
 //! | `tasks/RUN` | `hostler_core::TaskRecord` |
 //! | `handles/RUN` | [`HandleRecord`] |
+//! | `released/RUN` | `true`: it is let go of instead of stopped |
 //! | `plugins/NAME` | the plugin's entry in the configuration |
 //! | `plugin-state/PLUGIN/KEY` | what the plugin keeps |
 
@@ -17,4 +18,4 @@ mod write;
 
 pub use ahead::Ahead;
 pub use read::{LedgerError, Memory, each, keys, meta, recall};
-pub use write::{HandleRecord, OF_THE_HOST, WantedRecord, Written, event, handle_key, save, to_json, wanted_key};
+pub use write::{HandleRecord, OF_THE_HOST, Origin, WantedRecord, Written, event, handle_key, released_key, save, to_json, wanted_key};

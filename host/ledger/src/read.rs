@@ -1,12 +1,12 @@
 //! All that a host begins with, read back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::{Remembered, Run, ServiceName, SlotRecord, TaskRecord};
 use hostler_store::{Entry, Store, StoreError, Txn};
 use serde::de::DeserializeOwned;
 
-use crate::write::{HandleRecord, WantedRecord, Written, to_json};
+use crate::write::{HandleRecord, Origin, WantedRecord, Written, to_json};
 
 /// Everything a host begins with.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub struct Memory<H> {
     pub remembered: Remembered,
     /// How each service was written.
     pub written: BTreeMap<ServiceName, Written>,
+    /// Who asked for each service that stands in no configuration.
+    pub origins: BTreeMap<ServiceName, Origin>,
+    /// Lives that are to be let go of instead of stopped.
+    pub released: BTreeSet<Run>,
     /// What finds each life again.
     pub handles: BTreeMap<Run, HandleRecord<H>>,
     /// The number of the newest event.
@@ -62,6 +66,8 @@ pub fn recall<H: DeserializeOwned>(store: &dyn Store, boot: &str) -> Result<Memo
             ..Remembered::default()
         },
         written: BTreeMap::new(),
+        origins: BTreeMap::new(),
+        released: BTreeSet::new(),
         handles: BTreeMap::new(),
         last_event: store.events(u64::MAX, 1)?.last,
         boot: Txn::new().put("meta/boot", to_json(&boot)),
@@ -69,6 +75,9 @@ pub fn recall<H: DeserializeOwned>(store: &dyn Store, boot: &str) -> Result<Memo
     each(store, "wanted/", |name, record: WantedRecord| {
         let name = service_name(name)?;
         memory.written.insert(name.clone(), record.written);
+        if let Some(origin) = record.origin {
+            memory.origins.insert(name.clone(), origin);
+        }
         memory.remembered.wanted.push((name, record.wanted));
         Ok(())
     })?;
@@ -83,6 +92,10 @@ pub fn recall<H: DeserializeOwned>(store: &dyn Store, boot: &str) -> Result<Memo
     })?;
     each(store, "handles/", |key, record: HandleRecord<H>| {
         memory.handles.insert(key.parse().map_err(|_| "no run")?, record);
+        Ok(())
+    })?;
+    each(store, "released/", |key, _: bool| {
+        memory.released.insert(key.parse().map_err(|_| "no run")?);
         Ok(())
     })?;
     Ok(memory)

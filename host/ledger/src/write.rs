@@ -15,6 +15,33 @@ pub struct WantedRecord {
     pub wanted: Wanted,
     /// As in the file, variables filled in; for the operator's view.
     pub written: Written,
+    /// Who asked for it, when it was not the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Who asked for a service that stands in no configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Somebody who wants replicas of this image.
+    Image(String),
+    /// A pattern of this backend's discovery, by name.
+    Discovery {
+        /// The backend.
+        backend: String,
+        /// The pattern.
+        pattern: String,
+        /// What the engine calls what was found.
+        key: String,
+    },
+    /// Somebody who took over what ran already.
+    Adoption {
+        /// The backend.
+        backend: String,
+        /// What the engine calls it.
+        key: String,
+    },
 }
 
 /// How a service was written, kept as text: as a tree it would be many times as large.
@@ -72,7 +99,7 @@ pub fn save(txn: Txn, saved: Saved) -> Txn {
         Saved::NextRun(run) => txn.put("meta/next-run", to_json(&run)),
         Saved::Reserve(run) => txn.put("meta/reserve", to_json(&run)),
         Saved::Task(run, Some(record)) => txn.put(format!("tasks/{run:020}"), to_json(&record)),
-        Saved::Task(run, None) => txn.delete(format!("tasks/{run:020}")).delete(handle_key(run)),
+        Saved::Task(run, None) => txn.delete(format!("tasks/{run:020}")).delete(handle_key(run)).delete(released_key(run)),
         Saved::Slot(name, replica, Some(record)) => txn.put(format!("slots/{name}/{replica}"), to_json(&record)),
         Saved::Slot(name, replica, None) => txn.delete(format!("slots/{name}/{replica}")),
     }
@@ -81,6 +108,11 @@ pub fn save(txn: Txn, saved: Saved) -> Txn {
 /// Where the handle of a life is kept.
 pub fn handle_key(run: Run) -> String {
     format!("handles/{run:020}")
+}
+
+/// Where it is kept that a life is to be let go of instead of stopped.
+pub fn released_key(run: Run) -> String {
+    format!("released/{run:020}")
 }
 
 /// Where it is kept what is wanted of a service: a [`WantedRecord`].

@@ -11,9 +11,18 @@ use hostler_wasm::{Call, CallError, Failure, NextMove, Plugin, TaskExec, Wait};
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
+use crate::engines::Engines;
 use crate::message::{Message, News};
 use crate::plugins::Plugins;
+use crate::published::Published;
 use crate::secrets;
+
+mod change;
+mod looks;
+mod tries;
+
+use change::Changing;
+use looks::Known;
 
 /// How long a look at a backend's tasks may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -30,6 +39,7 @@ pub(crate) const WORKSPACE: &str = "default";
 #[derive(Clone)]
 pub(crate) struct Actor {
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) engines: Arc<Engines>,
     pub(crate) outbox: mpsc::UnboundedSender<Message>,
 }
 
@@ -39,18 +49,31 @@ impl Actor {
         match action {
             Action::Start { run, replica, spec } => {
                 let id = desk.task_id(&spec.name, replica, run);
-                self.start(id, run, replica, spec);
+                let published = Published::around(desk, &spec);
+                self.start(id, run, replica, spec, published);
+            }
+            Action::Update { run, replica, ticket, spec } => {
+                let (id, published) = (desk.task_id(&spec.name, replica, run), Published::around(desk, &spec));
+                self.update(Changing { id, run, replica, handle: handle_of(desk, run), published }, ticket, spec);
+            }
+            Action::Stop { run, backend, .. } if desk.released.contains(&run) => {
+                self.release(run, backend, subject_of(desk, run), handle_of(desk, run))
             }
             Action::Stop { run, backend, signal, grace } => {
                 let handle = handle_of(desk, run);
-                self.stop(run, backend, handle, signal, grace);
+                self.stop(run, backend, subject_of(desk, run), handle, signal, grace);
             }
             Action::Destroy { run, backend, force } => {
-                let handle = handle_of(desk, run);
+                // Of what was let go of nothing is ours to free.
+                let handle = handle_of(desk, run).filter(|_| !desk.released.contains(&run));
                 self.destroy(run, backend, handle, force);
             }
             Action::Look { backend, runs } => {
-                let known = runs.iter().filter_map(|run| Some((*run, handle_of(desk, *run)?))).collect();
+                self.engines.uses(&backend);
+                let known = runs
+                    .iter()
+                    .filter_map(|run| Some(Known { run: *run, handle: handle_of(desk, *run)?, subject: subject_of(desk, *run) }))
+                    .collect();
                 self.look(backend, known);
             }
             Action::List { backend } => self.list(backend),
@@ -62,7 +85,8 @@ impl Actor {
                     subject: desk.task_id(&spec.name, replica, run),
                 };
                 let Some(check) = spec.checks.get(check).cloned() else { return };
-                self.check(Asked { run, check, ticket }, target, exec);
+                let published = Published::around(desk, &spec);
+                self.check(Asked { run, check, ticket, published }, target, exec);
             }
             // The loop has committed them.
             Action::Save(_) | Action::Tell(_) => {}
@@ -74,10 +98,10 @@ impl Actor {
         self.outbox.send(Message::News(news)).ok();
     }
 
-    fn start(&self, id: String, run: Run, replica: u32, spec: Arc<Spec>) {
+    fn start(&self, id: String, run: Run, replica: u32, spec: Arc<Spec>, published: Published) {
         let me = self.clone();
         tokio::spawn(async move {
-            let news = match me.started(&id, run, replica, &spec).await {
+            let news = match me.started(&id, run, replica, &spec, &published).await {
                 Ok((handle, status)) => News::Started { run, backend: spec.backend.plugin.clone(), id, handle, status },
                 Err(fault) => News::StartFailed { run, fault },
             };
@@ -85,15 +109,25 @@ impl Actor {
         });
     }
 
-    async fn started(&self, id: &str, run: Run, replica: u32, spec: &Spec) -> Result<(Handle, Option<Status>), Fault> {
+    async fn started(&self, id: &str, run: Run, replica: u32, spec: &Spec, published: &Published) -> Result<(Handle, Option<Status>), Fault> {
         let plugin = self.backend(&spec.backend.plugin)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(&spec.backend.plugin))?;
+        self.engines.uses(plugin.name());
+        if let Some(message) = self.engines.trouble(&plugin).await {
+            return Err(Fault::Unavailable { message, after: None });
+        }
+        let spec = &published.fill(spec, &plugin).map_err(Fault::Failed)?;
         let timeout = duration(spec.timeout);
         let task = tokio::time::timeout(timeout, task(id, run, replica, spec)).await;
         let task = task.map_err(|_| Fault::Failed(format!("its secrets cannot be read within {}", spec.timeout)))??;
-        let call = Call::within(timeout).about(id);
+        let subject = spec.name.as_str();
+        self.plugins.permit(&spec.backend.plugin, subject)?;
+        let hidden: Vec<String> = task.env.iter().filter(|(name, _)| spec.secrets.contains_key(name)).map(|(_, value)| value.clone()).collect();
+        let call = Call::within(timeout).about(id).hiding(&hidden);
         failpoint!("host.start-task.before");
-        let handle = backend.start(call, &task).await.map_err(|error| fault(&error))?;
+        let went = backend.start(call, &task).await;
+        self.judge(&spec.backend.plugin, subject, &went);
+        let handle = went.map_err(|error| fault(&error))?;
         failpoint!("host.start-task.started");
         // For people to see its pid at once; the loop looks again soon anyway.
         let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
@@ -105,10 +139,10 @@ impl Actor {
         self.plugins.get(name).ok_or_else(|| Fault::Unavailable { message: self.plugins.why_not(name), after: Some(Span::secs(5)) })
     }
 
-    fn stop(&self, run: Run, backend: String, handle: Option<Handle>, signal: Option<String>, grace: Span) {
+    fn stop(&self, run: Run, backend: String, subject: String, handle: Option<Handle>, signal: Option<String>, grace: Span) {
         let me = self.clone();
         tokio::spawn(async move {
-            let news = match me.stopped(&backend, handle, signal, grace).await {
+            let news = match me.stopped(&backend, &subject, handle, signal, grace).await {
                 Ok(status) => News::Stopped { run, status },
                 Err(fault) => News::StopFailed { run, fault },
             };
@@ -117,17 +151,42 @@ impl Actor {
         });
     }
 
-    async fn stopped(&self, backend: &str, handle: Option<Handle>, signal: Option<String>, grace: Span) -> Result<Option<Status>, Fault> {
+    async fn stopped(&self, name: &str, subject: &str, handle: Option<Handle>, signal: Option<String>, grace: Span) -> Result<Option<Status>, Fault> {
         // Without a handle nothing was ever started.
         let Some(handle) = handle else { return Ok(None) };
-        let plugin = self.backend(backend)?;
-        let backend = plugin.backend().ok_or_else(|| not_a_backend(backend))?;
+        let plugin = self.backend(name)?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(name))?;
         let call = Call::within(duration(grace) + STOP_BEYOND_GRACE);
         failpoint!("host.stop-task.before");
-        match backend.stop(call, &handle, signal.as_deref(), grace.0).await {
+        let went = backend.stop(call, &handle, signal.as_deref(), grace.0).await;
+        self.judge(name, subject, &went);
+        match went {
             Ok(status) => Ok(Some(status)),
             Err(error) if error.next_move() == NextMove::Gone => Ok(None),
             Err(error) => Err(fault(&error)),
+        }
+    }
+
+    fn release(&self, run: Run, backend: String, subject: String, handle: Option<Handle>) {
+        let me = self.clone();
+        tokio::spawn(async move {
+            let news = match me.let_go(&backend, &subject, handle).await {
+                Ok(()) => News::Stopped { run, status: None },
+                Err(fault) => News::StopFailed { run, fault },
+            };
+            me.answer(news);
+        });
+    }
+
+    async fn let_go(&self, name: &str, subject: &str, handle: Option<Handle>) -> Result<(), Fault> {
+        let Some(handle) = handle else { return Ok(()) };
+        let plugin = self.backend(name)?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(name))?;
+        let went = backend.release(Call::within(DESTROY).about(subject), &handle).await;
+        self.judge(name, subject, &went);
+        match went {
+            Err(error) if error.next_move() != NextMove::Gone => Err(fault(&error)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -152,14 +211,20 @@ impl Actor {
         }
     }
 
-    fn look(&self, backend: String, known: Vec<(Run, Handle)>) {
+    fn look(&self, backend: String, known: Vec<Known>) {
         let me = self.clone();
         tokio::spawn(async move {
-            let (runs, handles): (Vec<Run>, Vec<Handle>) = known.into_iter().unzip();
-            let seen = me.inspected(&backend, &handles).await.map(|statuses| runs.into_iter().zip(statuses).collect());
+            let seen = me.look_through(&backend, known).await;
             failpoint!("host.inspect.inspected");
             me.answer(News::Looked { backend, seen });
         });
+    }
+
+    async fn look_through(&self, name: &str, known: Vec<Known>) -> Result<Vec<(Run, Status)>, String> {
+        let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
+        let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
+        failpoint!("host.inspect.before");
+        self.looked(backend, known).await
     }
 
     /// Looks at one task beside the batches, because something pointed at it.
@@ -177,7 +242,6 @@ impl Actor {
     async fn inspected(&self, name: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
-        failpoint!("host.inspect.before");
         backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.brief())
     }
 
@@ -193,30 +257,43 @@ impl Actor {
     async fn listed(&self, name: &str) -> Result<Vec<Found>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
+        self.plugins.permit(name, "").map_err(|resting| resting.why)?;
         failpoint!("host.list.before");
-        backend.list(Call::within(LIST)).await.map_err(|error| error.brief())
+        let went = backend.list(Call::within(LIST)).await;
+        self.judge(name, "", &went);
+        went.map_err(|error| error.brief())
     }
 
     fn check(&self, asked: Asked, target: Target, exec: TaskDoor) {
         let me = self.clone();
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
-            let (verdict, message, details) = me.checked(&asked.check, &target, exec).await;
+            let (verdict, message, details) = me.checked(&asked, &target, exec).await;
             failpoint!("host.check.checked");
             let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-            let Asked { run, check, ticket } = asked;
+            let Asked { run, check, ticket, .. } = asked;
             me.answer(News::Checked { result: CheckResult { run, ticket, verdict, message, took }, check: check.name, details });
         });
     }
 
-    async fn checked(&self, check: &CheckSpec, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
+    async fn checked(&self, asked: &Asked, target: &Target, exec: TaskDoor) -> (Verdict, String, BTreeMap<String, String>) {
         let unknown = |why: String| (Verdict::Unknown, why, BTreeMap::new());
+        let check = &asked.check;
         let Some(plugin) = self.plugins.get(&check.plugin) else { return unknown(self.plugins.why_not(&check.plugin)) };
         let Some(health_check) = plugin.health_check() else { return unknown(format!("plugin `{}` is no health check", check.plugin)) };
+        let settings = match asked.published.fill_settings(&check.settings, &plugin) {
+            Ok(settings) => settings,
+            Err(why) => return unknown(why),
+        };
         let subject = format!("{}/{}", exec.subject, check.name);
         let call = Call::within(duration(check.timeout)).about(&subject);
+        if let Err(resting) = self.plugins.permit(&check.plugin, &target.service) {
+            return unknown(resting.why);
+        }
         failpoint!("host.check.before");
-        match health_check.check(call, target, &check.settings, Some(Arc::new(exec))).await {
+        let went = health_check.check(call, target, &settings, Some(Arc::new(exec))).await;
+        self.judge(&check.plugin, &target.service, &went);
+        match went {
             Ok(report) => (verdict(report.verdict), report.message, report.details.into_iter().collect()),
             Err(error) => unknown(error.brief()),
         }
@@ -228,6 +305,7 @@ struct Asked {
     run: Run,
     check: CheckSpec,
     ticket: u64,
+    published: Published,
 }
 
 /// How a check reaches into the task it looks at.
@@ -255,6 +333,11 @@ impl TaskExec for TaskDoor {
 
 fn handle_of(desk: &Desk, run: Run) -> Option<Handle> {
     desk.handles.get(&run).map(|record| record.handle.clone())
+}
+
+/// The service that a life is of.
+fn subject_of(desk: &Desk, run: Run) -> String {
+    desk.core.owner_of(run).map_or_else(String::new, |(name, _)| name.to_string())
 }
 
 fn target(desk: &Desk, spec: &Spec, run: Run, replica: u32) -> Target {
@@ -320,7 +403,9 @@ pub(crate) fn fault(error: &CallError) -> Fault {
         },
         NextMove::Retry { after } => {
             let after = after.map(|after| Span(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)));
-            Fault::Unavailable { message: text, after }
+            // whoever hears of it says whose backend is unavailable
+            let message = text.strip_prefix("unavailable: ").map(str::to_owned).unwrap_or(text);
+            Fault::Unavailable { message, after }
         }
         NextMove::Fail | NextMove::Gone => Fault::Failed(text),
         NextMove::Look => Fault::Interrupted(text),

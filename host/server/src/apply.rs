@@ -5,15 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_api::config::Discovery;
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
 use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, pointer_key};
 use hostler_failpoint::failpoint;
-use hostler_wasm::{Call, Plugin};
+use hostler_wasm::{Ability, Call, Plugin};
 use serde_json::Value;
 
 use crate::desk::Desk;
 use crate::ledger::Written;
 use crate::plugins::{PluginTable, Plugins};
+use crate::secrets;
 
 /// How long a plugin may take to doubt one service's settings.
 const VALIDATE: Duration = Duration::from_secs(5);
@@ -23,7 +25,11 @@ pub(crate) struct Prepared {
     pub(crate) specs: BTreeMap<ServiceName, Spec>,
     pub(crate) written: BTreeMap<ServiceName, Written>,
     pub(crate) plugins: PluginTable,
+    /// Name and file.
+    pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) max_parallel: u32,
+    /// What is looked for on engines, by backend.
+    pub(crate) discovery: BTreeMap<String, Discovery>,
     pub(crate) starting: Starting,
     pub(crate) only: Option<Vec<ServiceName>>,
     pub(crate) missing: Vec<MissingPlugin>,
@@ -48,33 +54,48 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
     }
     let only = chosen(request.services, &read, &mut problems)?;
     let table = plugins.prepare(&read.plugins, read.settings.built_in_plugins.as_deref(), base_dir, &mut problems).await;
-    let mut missing: BTreeMap<String, MissingPlugin> = BTreeMap::new();
-    let names: Vec<ServiceName> = read.services.keys().cloned().collect();
-    for name in names {
-        let places = Places::of(&read, &name);
-        let Some(spec) = read.services.get_mut(name.as_str()) else { continue };
-        doubt_backend(spec, &table, base_dir, &places, &mut problems, &mut missing).await;
-        doubt_checks(spec, &table, base_dir, &places, &mut problems, &mut missing).await;
-        for path in spec.secrets.values_mut() {
-            *path = config::absolute(path, base_dir).to_string_lossy().into_owned();
-        }
-        spec.task_digest = config::task_digest(spec);
-    }
+    let missing = doubt(&mut read, &table, base_dir, &mut problems).await;
     failpoint!("host.apply.prepared");
     Ok(Prepared {
+        written: written(&read),
         specs: read.services,
-        written: read.written.iter().map(|(name, value)| (name.clone(), Written::from(value))).collect(),
         plugins: table,
+        secrets: secrets::absolute(read.secrets, base_dir),
         max_parallel: read.settings.max_parallel,
+        discovery: read.discovery,
         starting: match (request.start, request.start_stopped) {
             (false, _) => Starting::Nothing,
             (true, false) => Starting::New,
             (true, true) => Starting::AtRest,
         },
         only,
-        missing: missing.into_values().collect(),
+        missing,
         problems,
     })
+}
+
+/// Lets the plugins doubt what concerns them, and makes what they need of it absolute; the plugins that are not there.
+pub(crate) async fn doubt(read: &mut config::Config, table: &PluginTable, base_dir: &Path, problems: &mut Vec<Problem>) -> Vec<MissingPlugin> {
+    let mut missing: BTreeMap<String, MissingPlugin> = BTreeMap::new();
+    let names: Vec<ServiceName> = read.services.keys().cloned().collect();
+    for name in names {
+        let places = Places::of(read, &name);
+        let Some(spec) = read.services.get_mut(name.as_str()) else { continue };
+        doubt_backend(spec, table, base_dir, &places, problems, &mut missing).await;
+        doubt_checks(spec, table, base_dir, &places, problems, &mut missing).await;
+        for path in spec.secrets.values_mut() {
+            *path = config::absolute(path, base_dir).to_string_lossy().into_owned();
+        }
+        spec.task_digest = config::task_digest(spec);
+        let live = table.get(&spec.backend.plugin).ok().filter(|plugin| plugin.abilities().contains(&Ability::Update));
+        spec.fixed_digest = live.map(|plugin| config::fixed_digest(spec, &plugin.description().settings_schema));
+    }
+    missing.into_values().collect()
+}
+
+/// Each service as it was written.
+pub(crate) fn written(read: &config::Config) -> BTreeMap<ServiceName, Written> {
+    read.written.iter().map(|(name, value)| (name.clone(), Written::from(value))).collect()
 }
 
 fn chosen(services: Option<Vec<String>>, read: &config::Config, problems: &mut Vec<Problem>) -> Result<Option<Vec<ServiceName>>, Failure> {
@@ -124,9 +145,20 @@ async fn doubt_backend(
     let mut found = settle(&plugin, &mut spec.backend.settings, base_dir);
     if found.is_empty() {
         let call = Call::within(VALIDATE).about(spec.name.as_str());
-        found = backend.validate(call, &spec.backend.settings).await.map_or_else(|error| vec![trouble(&error)], problems_of);
+        found = backend.validate(call, &imagined(&plugin, &spec.backend.settings)).await.map_or_else(|error| vec![trouble(&error)], problems_of);
     }
     problems.extend(found.into_iter().map(|problem| below(&at, problem)));
+    problems.extend(doubt_signal(spec, &plugin, &places.service).await);
+}
+
+/// A signal that its backend cannot send would only show when the service is stopped.
+async fn doubt_signal(spec: &Spec, plugin: &Plugin, service: &str) -> Option<Problem> {
+    let signal = spec.stop.signal.as_ref()?;
+    let backend = plugin.backend().filter(|_| plugin.abilities().contains(&Ability::Signals))?;
+    let call = Call::within(VALIDATE).about(spec.name.as_str());
+    let supported = backend.supported_signals(call).await.ok().filter(|supported| !supported.contains(signal))?;
+    let problem = Problem::new(format!("{service}/stop/signal"), format!("backend `{}` cannot send `{signal}`", plugin.name()));
+    Some(problem.hint(format!("it can send {}", supported.join(", "))))
 }
 
 async fn doubt_checks(
@@ -147,7 +179,7 @@ async fn doubt_checks(
         let mut found = settle(&plugin, &mut check.settings, base_dir);
         if found.is_empty() {
             let call = Call::within(VALIDATE).about(service.as_str());
-            found = health_check.validate(call, &check.settings).await.map_or_else(|error| vec![trouble(&error)], problems_of);
+            found = health_check.validate(call, &imagined(&plugin, &check.settings)).await.map_or_else(|error| vec![trouble(&error)], problems_of);
         }
         problems.extend(found.into_iter().map(|problem| below(at, problem)));
     }
@@ -159,11 +191,26 @@ fn settle(plugin: &Plugin, settings: &mut String, base_dir: &Path) -> Vec<Proble
     let schema = &plugin.description().settings_schema;
     config::settle_types(&mut value, schema);
     config::resolve_paths(&mut value, schema, base_dir);
-    let found = problems_of(plugin.validate_settings(&value));
+    let mut tried = value.clone();
+    // What cannot be filled in was refused when the document was read.
+    config::fill_all(&mut tried, &config::stand_in).ok();
+    config::settle_types(&mut tried, schema);
+    let found = problems_of(plugin.validate_settings(&tried));
     if found.is_empty() {
         *settings = config::canonical(&plugin.with_defaults(&value));
     }
     found
+}
+
+/// Settings with an endpoint that could be in the place of each that will be.
+pub(crate) fn imagined(plugin: &Plugin, settings: &str) -> String {
+    if !config::refers(settings) {
+        return settings.to_owned();
+    }
+    let mut value: Value = serde_json::from_str(settings).unwrap_or_default();
+    config::fill_all(&mut value, &config::stand_in).ok();
+    config::settle_types(&mut value, &plugin.description().settings_schema);
+    config::canonical(&value)
 }
 
 fn problems_of(problems: Vec<hostler_wasm::words::Problem>) -> Vec<Problem> {
@@ -210,11 +257,29 @@ fn find(
     }
 }
 
+/// A spec to compare: what its plugins call secrets differs where they do, and is not in it.
+fn concealed(spec: &Spec, plugins: &PluginTable) -> Spec {
+    let mut spec = spec.clone();
+    let backend = (&spec.backend.plugin, &mut spec.backend.settings);
+    for (plugin, settings) in spec.checks.iter_mut().map(|check| (&check.plugin, &mut check.settings)).chain([backend]) {
+        if let Ok(plugin) = plugins.get(plugin)
+            && plugin.has_secrets()
+        {
+            *settings = config::canonical(&plugin.conceal(&serde_json::from_str(settings).unwrap_or_default()));
+        }
+    }
+    spec
+}
+
 /// What applying would do.
 pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     let core = &desk.core;
-    let now: BTreeMap<ServiceName, &Spec> = core.names().filter_map(|name| Some((name.clone(), core.wanted(name.as_str())?.spec.as_ref()))).collect();
-    let differences = |name: &ServiceName| now.get(name).zip(prepared.specs.get(name)).map(|(before, after)| config::differences(before, after));
+    let of_document = core.names().filter(|name| !desk.origins.contains_key(*name));
+    let now: BTreeMap<ServiceName, &Spec> = of_document.filter_map(|name| Some((name.clone(), core.wanted(name.as_str())?.spec.as_ref()))).collect();
+    let differences = |name: &ServiceName| {
+        let (before, after) = now.get(name).zip(prepared.specs.get(name))?;
+        Some(config::differences(&concealed(before, &prepared.plugins), &concealed(after, &prepared.plugins)))
+    };
     let changes = hostler_core::plan(&now, &prepared.specs).into_iter().map(|change| PlannedChange {
         reasons: differences(&change.service).unwrap_or_default(),
         service: change.service.to_string(),

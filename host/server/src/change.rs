@@ -1,6 +1,6 @@
 //! Requests: what is wanted is committed first, and only then does the core hear of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hostler_api::{Code, Failure};
@@ -13,6 +13,7 @@ use crate::clock;
 use crate::drive::Driver;
 use crate::ledger::{self, WantedRecord};
 use crate::message::{Accepted, Change};
+use crate::upgrade;
 
 impl Driver {
     /// Carries out a request, as far as it can be at once.
@@ -22,13 +23,19 @@ impl Driver {
             Change::Start { names, deps } => self.request_start(names, deps).await?,
             Change::Stop { names, force } => self.request_stop(names, force).await?,
             Change::Restart { names, force } => self.request_restart(names, force).await?,
+            Change::Scale(counts) => self.request_scale(counts).await?,
             Change::Apply(prepared) => self.apply(*prepared).await?,
+            Change::Add(added) => self.add(*added).await?,
+            Change::Remove(names) => self.remove(names, false).await?,
+            Change::Release(names) => self.remove(names, true).await?,
+            Change::Absent(names) => self.absent(names).await?,
             Change::Down { keep, force } => self.request_down(keep, force).await?,
             Change::CheckNow(names) => {
                 let names = self.known(names)?;
                 self.desk.core.handle(clock::now(), Event::CheckNow(names.clone()));
                 names
             }
+            Change::Revise(revise) => self.revise(*revise).await?,
             Change::Shutdown { stop_services, force } => self.shut_down(stop_services, force),
         };
         Ok(Accepted { generation: self.desk.generation, last_event, services })
@@ -48,7 +55,7 @@ impl Driver {
         Ok(names)
     }
 
-    fn refuse_when_closing(&self) -> Result<(), Failure> {
+    pub(crate) fn refuse_when_closing(&self) -> Result<(), Failure> {
         if self.desk.shutting_down {
             return Err(Failure::new(Code::Unavailable, "the host is shutting down").hint("start it again with `hostler up` or `hostler serve`"));
         }
@@ -122,6 +129,30 @@ impl Driver {
         Ok(order)
     }
 
+    /// All of them, or none where one is beyond its bounds.
+    async fn request_scale(&mut self, counts: BTreeMap<ServiceName, u32>) -> Result<Vec<ServiceName>, Failure> {
+        self.refuse_when_closing()?;
+        if counts.is_empty() {
+            return Err(Failure::new(Code::Invalid, "no service is named").hint("name each with its number of replicas"));
+        }
+        let names = self.known(counts.keys().cloned().collect())?;
+        for (name, count) in &counts {
+            let Some(wanted) = self.desk.core.wanted(name.as_str()) else { continue };
+            if let Err(why) = wanted.scaled_to(*count) {
+                let failure = Failure::new(Code::Invalid, format!("service `{name}` cannot be scaled to {count}: {why}"));
+                let hint = format!("its configuration sets the bounds: replicas = {{ min = …, max = … }} under [services.{name}]");
+                return Err(failure.hint(hint));
+            }
+        }
+        self.want(&names, |name, _, wanted| {
+            if let Ok(scaled) = wanted.scaled_to(counts[name]) {
+                *wanted = scaled;
+            }
+        })
+        .await?;
+        Ok(names)
+    }
+
     /// Is it one that a restart of everything means? What was stopped by hand or is done stays so, and what has failed starts only by force.
     fn is_to_run(&self, name: &ServiceName, force: bool) -> bool {
         let wanted = self.desk.core.wanted(name.as_str());
@@ -150,6 +181,7 @@ impl Driver {
         }
         for name in &order {
             self.desk.written.remove(name);
+            self.desk.origins.remove(name);
         }
         Ok(order)
     }
@@ -167,7 +199,7 @@ impl Driver {
     }
 
     /// Changes what is wanted of services: committed, then heard.
-    async fn want(&mut self, names: &[ServiceName], change: impl Fn(&ServiceName, Status, &mut Wanted)) -> Result<(), Failure> {
+    pub(crate) async fn want(&mut self, names: &[ServiceName], change: impl Fn(&ServiceName, Status, &mut Wanted)) -> Result<(), Failure> {
         let mut txn = self.new_generation();
         let mut changes = Vec::new();
         for name in names {
@@ -188,16 +220,20 @@ impl Driver {
         Ok(())
     }
 
-    fn put_wanted(&self, txn: Txn, name: &ServiceName, wanted: &Wanted) -> Txn {
-        let record = WantedRecord { wanted: wanted.clone(), written: self.desk.written.get(name).cloned().unwrap_or_default() };
+    pub(crate) fn put_wanted(&self, txn: Txn, name: &ServiceName, wanted: &Wanted) -> Txn {
+        let record = WantedRecord {
+            wanted: wanted.clone(),
+            written: self.desk.written.get(name).cloned().unwrap_or_default(),
+            origin: self.desk.origins.get(name).cloned(),
+        };
         txn.put(ledger::wanted_key(name), ledger::to_json(&record))
     }
 
-    fn new_generation(&self) -> Txn {
+    pub(crate) fn new_generation(&self) -> Txn {
         Txn::new().put("meta/generation", ledger::to_json(&(self.desk.generation + 1)))
     }
 
-    async fn commit_request(&mut self, txn: Txn) -> Result<(), Failure> {
+    pub(crate) async fn commit_request(&mut self, txn: Txn) -> Result<(), Failure> {
         failpoint!("host.request.before-commit");
         self.commit(txn).await.map_err(|error| store_failure(&error))?;
         failpoint!("host.request.committed");
@@ -208,13 +244,20 @@ impl Driver {
     /// Makes a prepared configuration the wanted one.
     async fn apply(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
-        let Prepared { specs, written, plugins, max_parallel, starting, only, .. } = prepared;
+        if !self.desk.plugins.is_of_now(&prepared.plugins) {
+            let failure = Failure::new(Code::Conflict, "a plugin was upgraded while this configuration was read");
+            return Err(failure.hint("nothing was changed; apply it again"));
+        }
+        let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, starting, only, .. } = prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
         };
+        self.refuse_others(specs.keys())?;
         let mut txn = self.new_generation();
         let mut changes = Vec::new();
+        let beside = self.desk.origins.keys().filter_map(|name| Some((name.clone(), self.desk.written.get(name)?.clone())));
+        let written = beside.chain(written).collect();
         let before_written = std::mem::replace(&mut self.desk.written, written);
         for (name, spec) in specs {
             let before = self.desk.core.wanted(name.as_str());
@@ -234,37 +277,70 @@ impl Driver {
             txn = txn.delete(ledger::wanted_key(&name));
             changes.push((name, None));
         }
-        txn = plugins.save(txn);
         for name in self.desk.plugins.removed_by(&plugins) {
-            txn = txn.delete(format!("plugins/{name}"));
-            // As long as tasks of it are left, it may come back for them.
-            if !self.desk.handles.keys().any(|run| self.desk.is_held_by(*run, &name)) {
-                match forget_state(Arc::clone(&self.store), txn, &name).await {
+            match self.desk.plugins.slot(&name).filter(|_| self.desk.has_lives_at(&name)) {
+                // Somebody has to end them.
+                Some(slot) => plugins.keep_for_its_tasks(name, slot),
+                None => match forget_plugin(Arc::clone(&self.store), txn, &name).await {
                     Ok(more) => txn = more,
-                    Err(failure) => {
+                    Err(error) => {
                         self.desk.written = before_written;
-                        return Err(failure);
+                        return Err(store_failure(&error));
                     }
-                }
+                },
             }
         }
+        txn = self.desk.secrets.save(&secrets, plugins.save(txn));
+        for name in self.desk.plugins.reset_by(&plugins) {
+            txn =
+                txn.emit(upgrade::event("plugin-reset", &name, format!("plugin {name} is what the configuration leads to again: that has changed")));
+        }
         failpoint!("host.apply.planned");
-        txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel));
+        txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel)).put("meta/discovery", ledger::to_json(&discovery));
         if let Err(failure) = self.commit_request(txn).await {
             self.desk.written = before_written;
             return Err(failure);
         }
         failpoint!("host.apply.committed");
+        self.desk.secrets.swap(secrets);
+        self.desk.discoveries.look_for(discovery);
         for (backend, missing) in self.desk.plugins.swap(plugins) {
             self.desk.core.handle(clock::now(), Event::Plugin { backend, missing });
         }
+        self.desk.engines.ask_now();
         self.watch_closely();
         failpoint!("host.apply.plugins-swapped");
         self.desk.core.set_max_parallel(max_parallel);
         let names = changes.iter().map(|(name, _)| name.clone()).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        self.desk.meter.change();
         failpoint!("host.apply.decided");
         Ok(names)
+    }
+
+    /// Takes out the plugins that stayed for tasks alone, when the last of these is gone. Answers whether it did.
+    pub(crate) async fn see_off(&mut self) -> bool {
+        let mut any = false;
+        let gone: Vec<String> = self.desk.plugins.leaving().into_iter().filter(|name| !self.desk.has_lives_at(name)).collect();
+        for name in gone {
+            let told = upgrade::event("plugin-removed", &name, format!("plugin {name} is gone, with its last task"));
+            let forgotten = forget_plugin(Arc::clone(&self.store), Txn::new().emit(told), &name).await;
+            let committed = match forgotten {
+                Ok(txn) => self.commit(txn).await,
+                Err(error) => Err(error),
+            };
+            match committed {
+                Ok(()) => {
+                    any = true;
+                    self.desk.plugins.take_out(&name);
+                    let missing = Some(format!("plugin `{name}` was removed"));
+                    self.desk.core.handle(clock::now(), Event::Plugin { backend: name, missing });
+                }
+                // The next round tries again.
+                Err(error) => tracing::error!(plugin = name, %error, "a plugin without tasks could not be taken out yet"),
+            }
+        }
+        any
     }
 
     fn with_required(&self, names: &[ServiceName], specs: &std::collections::BTreeMap<ServiceName, hostler_core::Spec>) -> BTreeSet<ServiceName> {
@@ -275,12 +351,12 @@ impl Driver {
     }
 }
 
-/// Takes out what a plugin keeps: whatever bears its name later begins anew.
-async fn forget_state(store: Arc<dyn Store>, txn: Txn, name: &str) -> Result<Txn, Failure> {
+/// Takes out a plugin and what it keeps: whatever bears its name later begins anew.
+async fn forget_plugin(store: Arc<dyn Store>, txn: Txn, name: &str) -> Result<Txn, StoreError> {
     let prefix = format!("plugin-state/{name}/");
     let keys = tokio::task::spawn_blocking(move || ledger::keys(&*store, &prefix)).await;
-    let keys = keys.unwrap_or(Err(StoreError::Closed)).map_err(|error| store_failure(&error))?;
-    Ok(keys.into_iter().fold(txn, Txn::delete))
+    let txn = txn.delete(format!("plugins/{name}")).delete(format!("revisions/{name}"));
+    Ok(keys.unwrap_or(Err(StoreError::Closed))?.into_iter().fold(txn, Txn::delete))
 }
 
 /// A commit that did not work, for whoever asked.

@@ -6,17 +6,32 @@ use std::sync::Arc;
 
 use hostler_core::{Core, Run, ServiceName, Time};
 use hostler_wasm::KeeperLink;
-use hostler_wasm::words::Status;
+use hostler_wasm::words::{Handle, Status};
 
+use crate::discovery::Discoveries;
+use crate::engines::Engines;
 use crate::laps::Laps;
-use crate::ledger::{HandleRecord, Written};
+use crate::ledger::{HandleRecord, Origin, Written};
 use crate::plugins::Plugins;
+use crate::secrets::Secrets;
+use crate::stats::Meter;
+
+/// Something with our tag that nobody knows.
+#[derive(Debug, Clone)]
+pub(crate) struct Stranger {
+    pub(crate) handle: Handle,
+    pub(crate) status: Status,
+}
 
 /// What reads may look at. Only the loop changes it.
 pub(crate) struct Desk {
     pub(crate) core: Core,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) engines: Arc<Engines>,
+    pub(crate) discoveries: Arc<Discoveries>,
     pub(crate) keeper: Arc<KeeperLink>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) state_dir: PathBuf,
     pub(crate) owner: String,
     /// Counted up by every change of what is wanted.
@@ -28,6 +43,8 @@ pub(crate) struct Desk {
     pub(crate) trouble: Option<String>,
     /// Each service as it was written.
     pub(crate) written: BTreeMap<ServiceName, Written>,
+    /// Who asked for each service that stands in no configuration.
+    pub(crate) origins: BTreeMap<ServiceName, Origin>,
     pub(crate) handles: BTreeMap<Run, HandleRecord>,
     /// What the backend last said of each life.
     pub(crate) seen: BTreeMap<Run, Status>,
@@ -41,8 +58,10 @@ pub(crate) struct Desk {
     pub(crate) laps: Laps,
     /// The backend that holds each life.
     pub(crate) holders: BTreeMap<Run, String>,
-    /// Ids with our tag that nobody knows, from the latest listing of each backend.
-    pub(crate) strangers: BTreeMap<String, BTreeSet<String>>,
+    /// Lives that are let go of instead of stopped.
+    pub(crate) released: BTreeSet<Run>,
+    /// What has our tag and nobody knows, by id, from the latest listing of each backend.
+    pub(crate) strangers: BTreeMap<String, BTreeMap<String, Stranger>>,
 }
 
 impl Desk {
@@ -67,6 +86,11 @@ impl Desk {
         self.holders.get(&run).is_some_and(|holder| holder == backend)
     }
 
+    /// Does this backend hold any life?
+    pub(crate) fn has_lives_at(&self, backend: &str) -> bool {
+        self.holders.values().any(|holder| holder == backend)
+    }
+
     /// An attribute that the backend told of a life.
     pub(crate) fn attribute(&self, run: Run, name: &str) -> Option<&str> {
         let status = self.seen.get(&run)?;
@@ -85,6 +109,7 @@ impl Desk {
         self.holders.remove(&run);
         self.seen.remove(&run);
         self.begun.remove(&run);
+        self.released.remove(&run);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostler_api::EventRecord;
-use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName};
+use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
 use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
 use hostler_wasm::words::{Found, Status};
@@ -13,11 +13,12 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::act::Actor;
 use crate::clock;
-use crate::desk::Desk;
+use crate::desk::{Desk, Stranger};
 use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
 use crate::message::{Change, Message, News};
 use crate::operator::Operator;
+use crate::upgrade;
 
 /// The loop and what it holds.
 pub(crate) struct Driver {
@@ -66,6 +67,9 @@ impl Driver {
         failpoint!("host.loop.begun");
         loop {
             self.carry_out().await;
+            while self.see_off().await {
+                self.carry_out().await;
+            }
             self.rounds.send_modify(|round| *round += 1);
             if self.leaving || self.desk.core.is_closed() {
                 break;
@@ -113,7 +117,14 @@ impl Driver {
         match message {
             Message::News(news) => self.hear_news(news),
             Message::Wake { backend, id } => self.hear_wake(backend, id),
+            Message::Gone { backend, id } => {
+                if let Some(strangers) = self.desk.strangers.get_mut(&backend) {
+                    strangers.remove(&id);
+                }
+            }
             Message::Keeper => self.watch_closely(),
+            Message::Standing { plugin, subject, turn } => self.hear_standing(plugin, &subject, turn),
+            Message::Weigh { service, loads } => self.weigh(&service, &loads).await,
             Message::Note(event) => self.next.events.push(event),
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => {
@@ -124,6 +135,36 @@ impl Driver {
                 failpoint!("host.request.answered");
             }
             Message::Leave => self.leaving = true,
+        }
+    }
+
+    /// A plugin in quarantine makes its tasks unknown, as one that is missing does: nothing is restarted, nothing collected.
+    fn hear_standing(&mut self, plugin: String, subject: &str, turn: Turn) {
+        let whom = if subject.is_empty() { "it in general" } else { subject };
+        let quarantine = self.desk.plugins.quarantine(&plugin).map(|(why, _)| why);
+        let aside = self.desk.plugins.permit(&plugin, subject).err().map(|resting| resting.why);
+        let (kind, message) = match turn {
+            Turn::Aside => {
+                ("plugin-put-aside", Some(aside.unwrap_or_else(|| format!("plugin {plugin} had put {whom} aside: call after call broke it"))))
+            }
+            Turn::TakenBack => ("plugin-taken-back", Some(format!("plugin {plugin} answers about {whom} again"))),
+            Turn::Quarantined => ("plugin-quarantined", quarantine.clone()),
+            Turn::Recovered => ("plugin-recovered", Some(format!("plugin {plugin} answers again, about {whom}"))),
+        };
+        // What was said of a revision that is not in force any more.
+        let Some(message) = message else { return };
+        tracing::warn!(plugin, subject, kind, message, "calls that break a plugin");
+        self.next.events.push(upgrade::event(kind, &plugin, message.clone()));
+        match turn {
+            Turn::Aside | Turn::TakenBack => {}
+            Turn::Quarantined => {
+                self.desk.core.handle(clock::now(), Event::Plugin { backend: plugin.clone(), missing: Some(message) });
+                self.actor.try_again(plugin);
+            }
+            Turn::Recovered => {
+                let missing = self.desk.plugins.get(&plugin).is_none().then(|| self.desk.plugins.why_not(&plugin)).or(quarantine);
+                self.desk.core.handle(clock::now(), Event::Plugin { backend: plugin, missing });
+            }
         }
     }
 
@@ -163,6 +204,7 @@ impl Driver {
                 Event::Seen { backend, seen: vec![(run, phase)] }
             }
             News::StartFailed { run, fault } => Event::StartFailed { run, fault },
+            News::Updated { run, ticket, fault } => Event::Updated { run, ticket, fault },
             News::Stopped { run, status } => {
                 let exit = status.as_ref().and_then(|status| match phase(status) {
                     Phase::Exited(exit) => Some(exit),
@@ -214,10 +256,10 @@ impl Driver {
     /// What a backend has of ours: handles we did not know are kept, and strangers are reported once.
     fn note_found(&mut self, backend: &str, found: Vec<Found>) -> Vec<(Run, Phase)> {
         let mut phases = Vec::new();
-        let mut strangers = BTreeSet::new();
+        let mut strangers = BTreeMap::new();
         for Found { id, handle, status, .. } in found {
             let Some(run) = self.desk.run_of(&id).filter(|run| self.is_ours(*run, &id, backend)) else {
-                strangers.insert(id);
+                strangers.insert(id, Stranger { handle, status });
                 continue;
             };
             if !self.desk.handles.contains_key(&run) {
@@ -241,11 +283,11 @@ impl Driver {
     }
 
     /// Tells of those that the listing before did not have: one event for all of them.
-    fn report_strangers(&mut self, backend: &str, strangers: BTreeSet<String>) {
+    fn report_strangers(&mut self, backend: &str, strangers: BTreeMap<String, Stranger>) {
         /// More are only counted.
         const NAMED: usize = 5;
         let before = self.desk.strangers.remove(backend).unwrap_or_default();
-        let new: Vec<&String> = strangers.difference(&before).collect();
+        let new: Vec<&String> = strangers.keys().filter(|id| !before.contains_key(*id)).collect();
         if !new.is_empty() {
             let named: Vec<&str> = new.iter().take(NAMED).map(|id| id.as_str()).collect();
             let more = if new.len() > named.len() { format!(" and {} more", new.len() - named.len()) } else { String::new() };

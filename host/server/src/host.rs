@@ -11,7 +11,7 @@ use hostler_core::{Config, Core, Event, Time};
 use hostler_failpoint::failpoint;
 use hostler_keeper::protocol::Request;
 use hostler_store::{Memory, Sqlite, Store, StoreError};
-use hostler_wasm::{ExitNews, KeeperLink, RestartHook, Runtime, RuntimeOptions};
+use hostler_wasm::{EngineNews, ExitNews, KeeperLink, RestartHook, Runtime, RuntimeOptions, SecretStore};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -19,15 +19,20 @@ use crate::act::Actor;
 use crate::clock;
 use crate::compiler;
 use crate::desk::Desk;
+use crate::discovery::Discoveries;
 use crate::drive::Driver;
+use crate::engines::Engines;
 use crate::http::{self, Door};
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
 use crate::message::{Change, Message};
 use crate::operator::Operator;
-use crate::plugins::{BuiltIns, Plugins, read_stored};
+use crate::plugins::{BuiltIns, Choice, Plugins, read_stored};
+use crate::secrets::Secrets;
 use crate::sink::{PluginState, Sink};
-use crate::state_dir::{LETTING_GO, StateDir};
+use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
+use crate::stats::Meter;
+use crate::{autoscale, upgrade};
 
 /// How long the keeper may take to answer for the first time.
 const KEEPER: Duration = Duration::from_secs(10);
@@ -207,13 +212,22 @@ impl Host {
             compiler: Some(compiler::compiler(&options.exe)),
         })
         .map_err(|error| HostError::Start(error.to_string()))?;
-        let plugins = Arc::new(Plugins::new(runtime, options.built_ins));
-        let mut stored = BTreeMap::new();
+        let secrets = Arc::new(Secrets::recall(&*store)?);
+        runtime.keep_secrets(Arc::clone(&secrets) as Arc<dyn SecretStore>);
+        let engine_news = runtime.engine_news();
+        let plugins = Arc::new(Plugins::new(runtime, options.built_ins, path.join(REVISIONS)));
+        let engines: Arc<Engines> = Arc::default();
+        let (mut stored, mut chosen) = (BTreeMap::new(), BTreeMap::new());
         ledger::each(&*store, "plugins/", |name, value: serde_json::Value| {
             stored.insert(name.to_owned(), read_stored(&value));
             Ok(())
         })?;
-        plugins.reload(stored).await;
+        ledger::each(&*store, "revisions/", |name, choice: Choice| {
+            chosen.insert(name.to_owned(), choice);
+            Ok(())
+        })?;
+        plugins.reload(stored, chosen).await;
+        plugins.let_go(Duration::ZERO).await;
         failpoint!("host.start.plugins-loaded");
         // A configuration that cannot be applied must not have started anything.
         let initial = match options.initial {
@@ -231,10 +245,17 @@ impl Host {
             core.handle(clock::now(), Event::Plugin { backend, missing });
         }
         failpoint!("host.start.restored");
+        let discoveries = Arc::new(Discoveries::default());
+        discoveries.look_for(ledger::meta(&*store, "discovery")?.unwrap_or_default());
+        let meter: Arc<Meter> = Arc::default();
         let desk = Desk {
             core,
             plugins: Arc::clone(&plugins),
+            secrets,
+            engines: Arc::clone(&engines),
+            discoveries: Arc::clone(&discoveries),
             keeper: Arc::clone(&keeper),
+            meter: Arc::clone(&meter),
             state_dir: path.clone(),
             owner,
             generation: memory.generation,
@@ -243,6 +264,8 @@ impl Host {
             shutting_down: false,
             trouble: None,
             written: memory.written,
+            origins: memory.origins,
+            released: memory.released,
             handles: memory.handles,
             seen: BTreeMap::new(),
             begun: BTreeMap::new(),
@@ -258,12 +281,15 @@ impl Host {
             outbox: outbox.clone(),
             store: Arc::clone(&store),
             plugins: Arc::clone(&plugins),
+            meter,
             events: events.clone(),
             rounds: rounds.subscribe(),
         };
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");
-        let actor = Actor { plugins, outbox: outbox.clone() };
+        let watching = tokio::spawn(Arc::clone(&engines).watch(Arc::clone(&plugins)));
+        let discovering = tokio::spawn(discoveries.watch(door.clone()));
+        let actor = Actor { plugins: Arc::clone(&plugins), engines, outbox: outbox.clone() };
         let driver = Driver {
             desk,
             store: Arc::clone(&store),
@@ -279,8 +305,11 @@ impl Host {
             heard: true,
             leaving: false,
         };
+        upgrade::watch_again(&door);
         let waking = tokio::spawn(wake_on_exits(Arc::clone(&keeper), outbox.clone()));
-        let tidying = tokio::spawn(tidy(Arc::clone(&store)));
+        let hinting = tokio::spawn(wake_on_engines(engine_news, Arc::clone(&plugins), outbox.clone()));
+        let tidying = tokio::spawn(tidy(Arc::clone(&store), plugins));
+        let scaling = tokio::spawn(autoscale::watch(door.clone()));
         let serving = tokio::spawn(http::serve(listener, door));
         let socket = path.join(routes::SOCKET);
         let running = tokio::spawn(async move {
@@ -290,7 +319,11 @@ impl Host {
             std::fs::remove_file(&socket).ok();
             failpoint!("host.end.socket-removed");
             waking.abort();
+            hinting.abort();
             tidying.abort();
+            watching.abort();
+            discovering.abort();
+            scaling.abort();
             if let Err(error) = serving.await {
                 tracing::error!(%error, "what answers requests broke");
             }
@@ -403,11 +436,31 @@ async fn wake_on_exits(keeper: Arc<KeeperLink>, outbox: mpsc::UnboundedSender<Me
     }
 }
 
-/// Lets go of old events now and then.
-async fn tidy(store: Arc<dyn Store>) {
-    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+/// What an engine of containers tells wakes its backend at once; where something may have been missed, all that use one look.
+async fn wake_on_engines(mut news: broadcast::Receiver<EngineNews>, plugins: Arc<Plugins>, outbox: mpsc::UnboundedSender<Message>) {
+    loop {
+        let wakes: Vec<Message> = match news.recv().await {
+            Ok(EngineNews { plugin, task }) => vec![Message::Wake { backend: plugin, id: task }],
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                plugins.backends().into_iter().map(|(backend, _)| Message::Wake { backend, id: None }).collect()
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        for wake in wakes {
+            if outbox.send(wake).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Lets go of old events and of components that nobody needs, now and then.
+async fn tidy(store: Arc<dyn Store>, plugins: Arc<Plugins>) {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let mut hours = tokio::time::interval(HOUR);
     loop {
         hours.tick().await;
+        plugins.let_go(HOUR).await;
         let store = Arc::clone(&store);
         let keep = hostler_store::Retention { events: EVENTS_KEPT, deletions: EVENTS_KEPT };
         let compacted = tokio::task::spawn_blocking(move || store.compact(keep)).await;

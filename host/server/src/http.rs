@@ -1,5 +1,6 @@
 //! The native API over HTTP: a closed list of routes, each a read of the desk or a request to the loop.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use hostler_api::{
     ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, EventItem, EventRecord, EventsQuery, Failure, Graph, LogsQuery,
-    RestartRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StopRequest, routes,
+    RestartRequest, RollbackRequest, ScaleRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, routes,
 };
 use hostler_core::ServiceName;
 use hostler_store::{EventPage, Store, StoreError};
@@ -30,7 +31,10 @@ use crate::ledger;
 use crate::logs;
 use crate::message::{Accepted, Change, Message};
 use crate::plugins::Plugins;
-use crate::{apply, clock, speak};
+use crate::stats::Meter;
+use crate::{apply, clock, record, speak, stats, tasks, upgrade};
+
+mod engines;
 
 /// How long a client may take to send the head of a request.
 const HEADERS: Duration = Duration::from_secs(10);
@@ -53,6 +57,7 @@ pub(crate) struct Door {
     pub(crate) outbox: mpsc::UnboundedSender<Message>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) events: broadcast::Sender<Arc<EventRecord>>,
     pub(crate) rounds: watch::Receiver<u64>,
 }
@@ -66,14 +71,14 @@ impl Door {
         answered.await.map_err(|_| ended())
     }
 
-    async fn change(&self, change: Change) -> Result<Accepted, Failure> {
+    pub(crate) async fn change(&self, change: Change) -> Result<Accepted, Failure> {
         let (answer, answered) = oneshot::channel();
         self.outbox.send(Message::Change(change, answer)).map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 
     /// Waits until these are settled, every one when none is named; false when the time was up first.
-    async fn settle(&self, names: Option<Vec<String>>, wait: Duration) -> Result<bool, Failure> {
+    pub(crate) async fn settle(&self, names: Option<Vec<String>>, wait: Duration) -> Result<bool, Failure> {
         let mut rounds = self.rounds.clone();
         let end = tokio::time::Instant::now() + wait.min(LONGEST_WAIT);
         loop {
@@ -137,9 +142,12 @@ fn router(door: Door) -> Router {
         .route(routes::START, post(start))
         .route(routes::STOP, post(stop))
         .route(routes::RESTART, post(restart))
+        .route(routes::SCALE, post(scale))
         .route(routes::SERVICE, get(service))
         .route(routes::EXPLAIN, get(explain))
         .route(routes::LOGS, get(service_logs))
+        .route(routes::SIGNAL, post(signal))
+        .route(routes::EXEC, post(exec))
         .route(routes::PLAN, post(plan))
         .route(routes::APPLY, post(apply))
         .route(routes::DOWN, post(down))
@@ -147,9 +155,14 @@ fn router(door: Door) -> Router {
         .route(routes::EVENTS, get(events))
         .route(routes::HEALTH, get(health))
         .route(routes::CHECK_NOW, post(check_now))
+        .route(routes::STATS, get(stats))
         .route(routes::GRAPH, get(graph))
         .route(routes::PLUGINS, get(plugins))
         .route(routes::PLUGIN, get(plugin))
+        .route(routes::RECORDING, get(recording))
+        .route(routes::UPGRADE, post(upgrade))
+        .route(routes::ROLLBACK, post(rollback))
+        .merge(engines::router())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
@@ -260,6 +273,14 @@ async fn service(State(door): State<Door>, Name(name): Name) -> Answer {
     json(&detail)
 }
 
+async fn stats(State(door): State<Door>, uri: Uri) -> Answer {
+    let asked: StatsQuery = query(&uri)?;
+    let chosen = listed(asked.names.as_deref());
+    let lives = door.look(move |desk| stats::lives(desk, chosen.as_deref())).await??;
+    let measured = door.meter.measure_twice(&door.plugins, &lives).await;
+    json(&stats::told(&lives, &measured))
+}
+
 async fn explain(State(door): State<Door>, Name(name): Name) -> Answer {
     json(&door.look(move |desk| speak::explanation(desk, &name).ok_or_else(|| speak::not_found(desk, &name))).await??)
 }
@@ -280,6 +301,21 @@ async fn restart(State(door): State<Door>, request: Body) -> Answer {
     let asked: RestartRequest = body(request).await?;
     let change = Change::Restart { names: names(&asked.services)?, force: asked.force };
     act(&door, change, asked.wait_ms).await
+}
+
+async fn scale(State(door): State<Door>, request: Body) -> Answer {
+    let asked: ScaleRequest = body(request).await?;
+    let named = |(text, count): (&String, &u32)| Ok((ServiceName::new(text).map_err(|why| Failure::new(Code::Invalid, why))?, *count));
+    let counts: BTreeMap<ServiceName, u32> = asked.services.iter().map(named).collect::<Result<_, Failure>>()?;
+    act(&door, Change::Scale(counts), asked.wait_ms).await
+}
+
+async fn signal(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    json(&tasks::signal(&door, &name, body(request).await?).await?)
+}
+
+async fn exec(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    json(&tasks::exec(&door, &name, body(request).await?).await?)
 }
 
 async fn down(State(door): State<Door>, request: Body) -> Answer {
@@ -370,6 +406,20 @@ async fn plugin(State(door): State<Door>, Name(name): Name) -> Answer {
     let missing =
         || Failure::new(Code::NotFound, format!("there is no plugin `{}`", name.escape_default())).hint("`hostler plugin list` shows every plugin");
     json(&found.await?.ok_or_else(missing)?)
+}
+
+async fn recording(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {
+    let asked: record::Asked = query(&uri)?;
+    Ok(stream(record::begin(&door.plugins, &name, &asked)?))
+}
+
+async fn upgrade(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    json(&upgrade::upgrade(&door, &name, body(request).await?).await?)
+}
+
+async fn rollback(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    let _: RollbackRequest = body(request).await?;
+    json(&upgrade::rollback(&door, &name).await?)
 }
 
 async fn service_logs(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {

@@ -16,15 +16,20 @@
 
 mod act;
 mod apply;
+mod autoscale;
+mod beside;
 mod change;
 mod clock;
 mod compiler;
 mod desk;
+mod discovery;
 #[doc(hidden)]
 pub mod door;
 mod drive;
+mod engines;
 mod host;
 mod http;
+mod images;
 mod laps;
 mod ledger;
 mod logs;
@@ -32,11 +37,17 @@ mod memory;
 mod message;
 mod operator;
 mod plugins;
+mod published;
+mod record;
 mod secrets;
 mod sink;
 mod speak;
 mod state_dir;
+mod stats;
+mod strangers;
+mod tasks;
+mod upgrade;
 
 pub use compiler::{COMPILE_PLUGIN, compile_plugin};
 pub use host::{Host, HostError, HostOptions, StoreEngine};
-pub use plugins::BuiltIns;
+pub use plugins::{BuiltIn, BuiltIns, sha256_of};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_api::{Code, Failure, LogItem, LogLine, LogsQuery, Origin, ServiceDetail, Shape, Timestamp, Usage};
+use hostler_api::{Code, Failure, LogItem, LogLine, LogsQuery, Origin, ServiceDetail, Shape, Timestamp};
 use hostler_failpoint::failpoint;
 use hostler_wasm::words::{Chunk, Handle};
 use hostler_wasm::{Ability, Call, NextMove, Plugin};
@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use crate::desk::Desk;
 use crate::http::{Door, end_of_loop, line};
 use crate::plugins::Plugins;
-use crate::speak;
+use crate::{speak, stats};
 
-/// How long one page of a log may take.
-const READ: Duration = Duration::from_secs(10);
+/// How long one page of a log may take: an engine may have to look for it in a long one. Clients wait for 30 s.
+const READ: Duration = Duration::from_secs(20);
 /// How long measuring may take before a status goes without.
 const MEASURE: Duration = Duration::from_secs(2);
 /// Bytes of lines asked for at a time.
@@ -233,16 +233,7 @@ pub(crate) async fn add_usage(plugins: &Plugins, measured: Option<(String, Vec<(
     let Ok(usages) = backend.measure(Call::within(MEASURE), &handles).await else { return };
     for (replica, usage) in replicas.into_iter().zip(usages) {
         if let (Some(part), Some(usage)) = (detail.replicas.iter_mut().find(|part| part.replica == replica), usage) {
-            part.usage = Some(Usage {
-                at: Some(Timestamp(usage.at)),
-                cpu_nanos: usage.cpu_nanos,
-                memory_bytes: usage.memory_bytes,
-                memory_limit_bytes: usage.memory_limit_bytes,
-                disk_free_bytes: usage.disk_free_bytes,
-                network_received_bytes: usage.network_received_bytes,
-                network_sent_bytes: usage.network_sent_bytes,
-                processes: usage.processes,
-            });
+            part.usage = Some(stats::usage(&usage));
         }
     }
 }

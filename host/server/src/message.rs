@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use hostler_api::Failure;
-use hostler_core::{CheckResult, Fault, Run, ServiceName};
+use hostler_core::{CheckResult, Fault, Loads, Run, ServiceName, Turn};
 use hostler_store::NewEvent;
 use hostler_wasm::words::{Found, Handle, Status};
 use tokio::sync::oneshot;
 
 use crate::apply::Prepared;
+use crate::beside::Added;
 use crate::desk::Desk;
+use crate::upgrade::Revise;
 
 /// One thing for the loop to hear.
 pub(crate) enum Message {
@@ -22,8 +24,31 @@ pub(crate) enum Message {
         /// The task's id, when that is known.
         id: Option<String>,
     },
+    /// What had our tag and nobody knew was ended.
+    Gone {
+        /// The plugin.
+        backend: String,
+        /// The task's id.
+        id: String,
+    },
     /// The keeper came, went, or told more than could be heard: ends may have been missed.
     Keeper,
+    /// Calls broke a plugin so often that something follows, or work again.
+    Standing {
+        /// The plugin.
+        plugin: String,
+        /// Whom the calls were about.
+        subject: String,
+        /// What follows.
+        turn: Turn,
+    },
+    /// What the replicas of a service use.
+    Weigh {
+        /// Whose.
+        service: String,
+        /// How much.
+        loads: Loads,
+    },
     /// Something to stand in the event log.
     Note(NewEvent),
     /// A read.
@@ -38,6 +63,7 @@ pub(crate) enum Message {
 pub(crate) enum News {
     Started { run: Run, backend: String, id: String, handle: Handle, status: Option<Status> },
     StartFailed { run: Run, fault: Fault },
+    Updated { run: Run, ticket: u64, fault: Option<Fault> },
     Stopped { run: Run, status: Option<Status> },
     StopFailed { run: Run, fault: Fault },
     Destroyed { run: Run, fault: Option<Fault> },
@@ -52,9 +78,15 @@ pub(crate) enum Change {
     Start { names: Vec<ServiceName>, deps: bool },
     Stop { names: Vec<ServiceName>, force: bool },
     Restart { names: Vec<ServiceName>, force: bool },
+    Scale(BTreeMap<ServiceName, u32>),
     Apply(Box<Prepared>),
+    Add(Box<Added>),
+    Remove(Vec<ServiceName>),
+    Absent(Vec<ServiceName>),
+    Release(Vec<ServiceName>),
     Down { keep: bool, force: bool },
     CheckNow(Vec<ServiceName>),
+    Revise(Box<Revise>),
     Shutdown { stop_services: bool, force: bool },
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hostler_core::ServiceName;
 use hostler_failpoint::failpoint;
 use hostler_store::view::{ServiceView, View};
+use hostler_wasm::record::Redactor;
 
 use crate::desk::Desk;
 use crate::ledger::Written;
@@ -74,7 +75,7 @@ impl Operator {
     pub(crate) fn show(&self, desk: &Desk, name: &ServiceName) {
         // What changes with every check belongs to `hostler status`, not on the disk.
         let state = speak::detail(desk, name.as_str(), Past::LeftOut);
-        let show = state.map(|state| Show { written: desk.written.get(name).cloned().unwrap_or_default(), pid: state.service.pid, state });
+        let show = state.map(|state| Show { written: written(desk, name), pid: state.service.pid, state });
         self.add(|waiting| {
             waiting.shows.insert(name.clone(), show);
         });
@@ -102,6 +103,23 @@ impl Operator {
             thread.join().ok();
         }
     }
+}
+
+/// How a service was written, without its secrets. Where a plugin cannot say which of its settings are, all of them may be.
+fn written(desk: &Desk, name: &ServiceName) -> Written {
+    let written = desk.written.get(name).cloned().unwrap_or_default();
+    let Some(wanted) = desk.core.wanted(name.as_str()) else { return written };
+    let (backend, checks) = (&wanted.spec.backend, wanted.spec.checks.iter());
+    let mut redactor = Redactor::default();
+    for (plugin, settings) in checks.map(|check| (&check.plugin, &check.settings)).chain([(&backend.plugin, &backend.settings)]) {
+        let settings = || serde_json::from_str(settings).unwrap_or_default();
+        match desk.plugins.get(plugin) {
+            Some(plugin) if plugin.has_secrets() => plugin.tell_secrets(&settings(), &mut redactor),
+            Some(_) => {}
+            None => redactor.learn_all(&settings()),
+        }
+    }
+    if redactor.is_empty() { written } else { Written::from(&redactor.take_out(written.value())) }
 }
 
 /// Writes one service at a time: what changes again before its turn comes is written once, and what is gone by then not at all.

@@ -1,9 +1,70 @@
-//! Files that hold a secret for a task's environment.
+//! Files that hold a secret: for a task's environment, or by name for plugins.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
+use hostler_store::{Store, Txn};
+use hostler_wasm::{SecretError, SecretStore, Wait};
 use rustix::fs::{Mode, OFlags, open};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{self, LedgerError};
+
+/// Where secrets are kept in the books: their files, never what is in them.
+const PREFIX: &str = "secrets/";
+
+/// The secrets that the configuration in force describes: name and file.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(RwLock<BTreeMap<String, String>>);
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    file: String,
+}
+
+impl Secrets {
+    /// Those that the last configuration described.
+    pub(crate) fn recall(store: &dyn Store) -> Result<Secrets, LedgerError> {
+        let mut files = BTreeMap::new();
+        ledger::each(store, PREFIX, |name, record: Record| {
+            files.insert(name.to_owned(), record.file);
+            Ok(())
+        })?;
+        Ok(Secrets(RwLock::new(files)))
+    }
+
+    /// Adds what must be there tomorrow, and takes out what must not.
+    pub(crate) fn save(&self, after: &BTreeMap<String, String>, txn: Txn) -> Txn {
+        let before = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let put = |txn: Txn, (name, file): (&String, &String)| txn.put(format!("{PREFIX}{name}"), ledger::to_json(&Record { file: file.clone() }));
+        let txn = after.iter().filter(|(name, file)| before.get(*name) != Some(*file)).fold(txn, put);
+        before.keys().filter(|name| !after.contains_key(*name)).fold(txn, |txn, name| txn.delete(format!("{PREFIX}{name}")))
+    }
+
+    /// Puts a configuration's secrets into force.
+    pub(crate) fn swap(&self, after: BTreeMap<String, String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = after;
+    }
+}
+
+/// The files as they are named from anywhere.
+pub(crate) fn absolute(files: BTreeMap<String, String>, base_dir: &Path) -> BTreeMap<String, String> {
+    let absolute = |file: String| hostler_api::config::absolute(&file, base_dir).to_string_lossy().into_owned();
+    files.into_iter().map(|(name, file)| (name, absolute(file))).collect()
+}
+
+impl SecretStore for Secrets {
+    fn read<'a>(&'a self, name: &'a str) -> Wait<'a, Result<String, SecretError>> {
+        let file = self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        Box::pin(async move {
+            let file = file.ok_or(SecretError::Unknown)?;
+            read(&file).await.map_err(|why| SecretError::Unavailable(format!("{file}: {why}")))
+        })
+    }
+}
 
 /// The longest secret. An environment of the kernel's has room for 128 KiB per variable.
 const MOST: u64 = 64 << 10;

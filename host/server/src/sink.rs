@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_store::{NewEvent, Store, StoreError, Txn};
-use hostler_wasm::{CallError, Denial, Level, PluginLine, PluginSink, Quota, StateError, StateStore, Wait};
-use serde_json::json;
+use hostler_wasm::{CallError, Denial, Level, PluginLine, PluginSink, Quota, Reveal, StateError, StateStore, Wait};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -60,13 +60,12 @@ impl Sink {
         count <= LINES_PER_SECOND
     }
 
-    fn tell(&self, kind: &str, plugin: &str, subject: &str, message: String) {
+    /// Adds an event; false when this plugin has no room for one more, or the host ends.
+    fn tell(&self, kind: &str, plugin: &str, data: &Value) -> bool {
         if self.events.count(plugin, second()) > EVENTS_PER_SECOND {
-            return;
+            return false;
         }
-        let data = json!({ "message": message, "plugin": plugin, "subject": subject });
-        // The loop is gone only when the host is.
-        self.outbox.send(Message::Note(NewEvent::new(kind, ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()))).ok();
+        self.outbox.send(Message::Note(NewEvent::new(kind, ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()))).is_ok()
     }
 }
 
@@ -86,14 +85,25 @@ impl PluginSink for Sink {
     }
 
     fn denied(&self, denial: Denial) {
-        let Denial { plugin, function, subject, capability, what, .. } = denial;
+        let Denial { plugin, revision, function, subject, capability, what } = denial;
         if self.has_room(&plugin) {
             tracing::warn!(target: "plugin", plugin, function, subject, capability, what, "denied");
         }
-        self.tell("plugin-denied", &plugin, &subject, format!("plugin {plugin} was refused {capability}: {what} (during {function})"));
+        let message = format!("plugin {plugin} was refused {capability}: {what} (during {function})");
+        let data = json!({
+            "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "capability": capability, "what": what,
+        });
+        self.tell("plugin-denied", &plugin, &data);
     }
 
-    fn failed(&self, plugin: &str, _revision: &str, subject: &str, error: &CallError) {
+    fn revealed(&self, reveal: Reveal) -> bool {
+        let Reveal { plugin, revision, function, subject, secret } = reveal;
+        let message = format!("plugin {plugin} was told the secret {secret} (during {function})");
+        let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "secret": secret });
+        self.tell("secret-revealed", &plugin, &data)
+    }
+
+    fn failed(&self, plugin: &str, revision: &str, subject: &str, error: &CallError) {
         if !error.is_plugins_fault() {
             return;
         }
@@ -101,7 +111,8 @@ impl PluginSink for Sink {
         if self.has_room(plugin) {
             tracing::error!(target: "plugin", plugin, subject, error = message, "a call failed");
         }
-        self.tell("plugin-failed", plugin, subject, message);
+        let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": error.function, "subject": subject });
+        self.tell("plugin-failed", plugin, &data);
     }
 }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use hostler_api::{
     CheckNow, CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin,
-    PluginCounts, PluginDetail, PluginList, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth, ServiceList, Shape,
-    Status, Uptime, Wanted,
+    PluginCounts, PluginDetail, PluginList, PluginRevision, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth,
+    ServiceList, Shape, Status, Upgraded, Uptime, Wanted,
 };
 use hostler_core::{CheckView, Desired, Next, ReplicaView, Run, Sample, ServiceView, Time, closest};
 use hostler_wasm::words::Status as Seen;
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::plugins::{Slot, grants_of};
+use crate::plugins::{Revision, Slot};
 
 /// Nobody asked for a service of that name.
 pub(crate) fn not_found(desk: &Desk, name: &str) -> Failure {
@@ -31,7 +31,8 @@ fn next(desk: &Desk, next: &Next) -> NextStep {
 
 fn wanted(view: &ServiceView<'_>) -> Wanted {
     match view.desired {
-        Some(Desired::Running) => Wanted::Running,
+        // It is wanted as soon as it is there again.
+        Some(Desired::Running | Desired::Absent) => Wanted::Running,
         Some(Desired::Stopped) => Wanted::Stopped,
         None => Wanted::Removed,
     }
@@ -68,7 +69,7 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
         generation: view.generation,
         layer: view.layer,
         replicas: ReplicaCounts {
-            wanted: spec.replicas.count,
+            wanted: view.count,
             min: spec.replicas.min,
             max: spec.replicas.max,
             running: count(&up),
@@ -164,6 +165,7 @@ fn replica(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>) -> Repli
         started_at: part.since.map(clock::wall),
         uptime_ms: part.since.map(|since| clock::now().since(since).0),
         restart_attempts: part.attempts,
+        restart_count: part.restarts,
         last_exit: part.last_exit.map(|exit| hostler_api::Exit {
             code: exit.code,
             signal: exit.signal.clone(),
@@ -325,6 +327,7 @@ pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
     let view = desk.core.service(name)?;
     let hint = match view.status {
         Status::Failed => Some(format!("hostler restart --force {name}")),
+        Status::Stopped if view.desired == Some(Desired::Running) && view.count == 0 => Some(format!("hostler scale {name} 1")),
         Status::Stopped => Some(format!("hostler start {name}")),
         _ => None,
     };
@@ -337,6 +340,7 @@ pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
         health: view.health,
         because: view.cause.clone(),
         next: timed.map(|step| next(desk, step)),
+        scaling: desk.core.scaling(name),
         hint,
     })
 }
@@ -405,7 +409,8 @@ pub(crate) fn plugin_detail(desk: &Desk, name: &str) -> Option<PluginDetail> {
 fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
     let loaded = slot.state.as_ref().ok();
     let why = slot.state.as_ref().err();
-    let (grants, default_grants) = grants_of(slot, name);
+    let quarantine = desk.plugins.quarantine(name);
+    let (grants, default_grants) = desk.plugins.grants_of(name, slot);
     let uses = |spec: &hostler_core::Spec| spec.backend.plugin == name || spec.checks.iter().any(|check| check.plugin == name);
     let used_by = desk.core.names().filter(|service| desk.core.service(service.as_str()).is_some_and(|view| uses(view.spec)));
     let limits =
@@ -419,16 +424,15 @@ fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
         }),
         plugin_version: loaded.map(|plugin| plugin.description().version.clone()),
         summary: loaded.map(|plugin| plugin.description().summary.clone()),
-        origin: match &slot.entry.source {
-            hostler_api::config::Source::BuiltIn => "built-in".to_owned(),
-            hostler_api::config::Source::File(path) => path.clone(),
-        },
+        origin: slot.origin(),
         state: match why {
+            None if slot.named.leaving => PluginState::Leaving,
+            None if quarantine.is_some() => PluginState::Quarantined,
             None => PluginState::Ok,
             Some(why) if why.refused => PluginState::Refused,
             Some(_) => PluginState::Missing,
         },
-        reason: why.map(|why| why.reason.clone()),
+        reason: why.map(|why| why.reason.clone()).or_else(|| quarantine.map(|(why, _)| why)),
         hint: why.map(|why| why.hint.clone()),
         digest: loaded.map(|plugin| format!("blake3:{}", plugin.digest())),
         revision: loaded.map(|plugin| plugin.revision().to_owned()),
@@ -439,6 +443,7 @@ fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
             .unwrap_or_default(),
         grants,
         default_grants,
+        engine: desk.engines.of(name),
         limits: limits.into_iter().filter_map(|(key, value)| Some((key, value.as_u64()?))).collect(),
         counters: counts.map_or_else(Counters::default, |counts| Counters {
             calls: counts.calls,
@@ -447,5 +452,17 @@ fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
             denied: counts.denied,
         }),
         used_by: used_by.map(ToString::to_string).collect(),
+        health: desk.plugins.health(name),
+        upgraded: slot.chosen.as_ref().map(|choice| Upgraded {
+            watched: choice.watched,
+            over: format!("blake3:{}", choice.over),
+            before: choice.before.iter().map(revision).collect(),
+        }),
+        note: slot.note.clone(),
     }
+}
+
+/// One component, as it travels.
+pub(crate) fn revision(revision: &Revision) -> PluginRevision {
+    PluginRevision { digest: format!("blake3:{}", revision.digest), plugin_version: revision.version.clone(), origin: revision.origin.clone() }
 }

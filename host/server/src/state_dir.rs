@@ -17,6 +17,9 @@ pub(crate) const LETTING_GO: Duration = Duration::from_secs(2);
 /// How long one that still looks alive may take to die: a kill arrives a moment after it was sent.
 const DYING: Duration = Duration::from_millis(300);
 
+/// Below it: the components that plugins were upgraded to, by digest.
+pub(crate) const REVISIONS: &str = "revisions";
+
 /// A state directory that is ours until this is dropped.
 #[derive(Debug)]
 pub(crate) struct StateDir {
@@ -42,6 +45,7 @@ impl StateDir {
         let path = path.canonicalize().map_err(|error| HostError::state_dir(path, "find", &error))?;
         make_private(&path.join("cache"))?;
         make_private(&path.join("keeper"))?;
+        make_private(&path.join(REVISIONS))?;
         failpoint!("host.start.dirs-made");
         let file = path.join("host.lock");
         let mut lock = OpenOptions::new()

@@ -15,6 +15,9 @@ wasmtime::component::bindgen!({
             import hostler:host/commands@0.1.0;
             import hostler:host/task-exec@0.1.0;
             import hostler:host/state@0.1.0;
+            import hostler:host/secrets@0.1.0;
+            import hostler:host/secrets-reveal@0.1.0;
+            import hostler:host/containers@0.1.0;
             export hostler:plugin/backend@0.1.0;
             export hostler:plugin/health-check@0.1.0;
             export hostler:plugin/logs@0.1.0;
@@ -24,6 +27,7 @@ wasmtime::component::bindgen!({
             export hostler:plugin/scale@0.1.0;
             export hostler:plugin/update@0.1.0;
             export hostler:plugin/handles@0.1.0;
+            export hostler:plugin/discovery@0.1.0;
         }
     ",
     imports: { default: async },

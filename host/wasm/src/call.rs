@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime::Store;
@@ -17,21 +18,24 @@ use crate::plugin::Plugin;
 use crate::scope::{Counters, Scope};
 
 mod budget;
+mod json;
 mod trap;
 
 pub(crate) use budget::Budget;
+pub use json::JsonCallError;
 
 /// How long a call may take, and what it is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     deadline: Duration,
     subject: &'a str,
+    secrets: &'a [String],
 }
 
 impl<'a> Call<'a> {
     /// A call that answers within this time or is cut off, waiting for a free slot included.
     pub fn within(deadline: Duration) -> Call<'a> {
-        Call { deadline, subject: "" }
+        Call { deadline, subject: "", secrets: &[] }
     }
 
     /// How long it may take.
@@ -48,6 +52,11 @@ impl<'a> Call<'a> {
     pub fn about(self, subject: &'a str) -> Call<'a> {
         Call { subject, ..self }
     }
+
+    /// These texts among its arguments are secrets: the plugin gets them, and no recording does.
+    pub fn hiding(self, secrets: &'a [String]) -> Call<'a> {
+        Call { secrets, ..self }
+    }
 }
 
 /// The capabilities answer `timeout` at the deadline; the guest gets this long to make something of that.
@@ -63,8 +72,8 @@ impl Plugin {
     /// Calls one exported function in an instance of its own.
     pub(crate) async fn call<P, R>(&self, function: Function, call: Call<'_>, extras: Extras, params: P) -> Result<R, CallError>
     where
-        P: ComponentNamedList + Lower + Send + Sync,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
+        P: ComponentNamedList + Lower + Serialize + Send + Sync,
+        R: ComponentNamedList + Lift + Serialize + Send + Sync + 'static,
     {
         self.call_with(function, call, extras, |_| params).await
     }
@@ -78,29 +87,41 @@ impl Plugin {
         params: impl FnOnce(Duration) -> P,
     ) -> Result<R, CallError>
     where
-        P: ComponentNamedList + Lower + Send + Sync,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
+        P: ComponentNamedList + Lower + Serialize + Send + Sync,
+        R: ComponentNamedList + Lift + Serialize + Send + Sync + 'static,
     {
         let until = Instant::now() + call.deadline;
         let Some(export) = self.exports.get(function) else { return Err(self.error(function, Failure::Unsupported)) };
         let _slots = self.slots(until).await.map_err(|why| self.error(function, why))?;
-        let scope = Scope::new(&self.identity, function, call.subject, until, self.limits.log_lines);
+        let scope = Scope::new(&self.identity, function, call.subject, until, self.limits.log_lines, self.tap());
         Counters::add(&self.identity.counters.calls);
         let params = params(scope.remaining());
-        let answer = tokio::time::timeout_at(until + LAST_WORDS, self.run(&scope, extras, export, params)).await;
-        scope.close();
-        let why = match answer {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => trap::explain(&error, &scope),
-            Err(_) => Failure::Deadline { after: call.deadline },
+        if let Some(tap) = scope.tap() {
+            tap.begun(&params, call.secrets);
+        }
+        let running = async {
+            match tokio::time::timeout_at(until + LAST_WORDS, self.run(&scope, extras, export, params)).await {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(error)) => Err(trap::explain(&error, &scope)),
+                Err(_) => Err(Failure::Deadline { after: call.deadline }),
+            }
         };
-        Err(self.broken(function, call.subject, why))
+        let answer = match scope.tap() {
+            None => running.await,
+            Some(tap) => {
+                let answer = tap.guard(running).await.and_then(|answer| answer);
+                tap.ended(answer.as_ref());
+                answer
+            }
+        };
+        scope.close();
+        answer.map_err(|why| self.broken(function, call.subject, why))
     }
 
     async fn run<P, R>(&self, scope: &Scope, extras: Extras, export: &wasmtime::component::ComponentExportIndex, params: P) -> wasmtime::Result<R>
     where
-        P: ComponentNamedList + Lower + Send + Sync,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
+        P: ComponentNamedList + Lower + Serialize + Send + Sync,
+        R: ComponentNamedList + Lift + Serialize + Send + Sync + 'static,
     {
         let _running = self.runtime.engine.running();
         let mut store = self.store(scope, extras);
@@ -119,6 +140,9 @@ impl Plugin {
         // a loop yields to the executor with every tick, where the timeout around the call ends it
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
+        if let Some(tap) = scope.tap() {
+            tap.watch(&mut store);
+        }
         store
     }
 

@@ -17,10 +17,13 @@ use crate::runtime::Shared;
 use crate::scope::Scope;
 
 pub(crate) mod commands;
+pub(crate) mod containers;
 mod context;
+mod filesystem;
 pub(crate) mod http;
 mod log;
 pub(crate) mod processes;
+mod secrets;
 mod sockets;
 mod state;
 mod task_exec;
@@ -30,9 +33,13 @@ mod wasi;
 pub(crate) struct Capabilities {
     processes: Option<Arc<processes::Settled>>,
     commands: Option<Arc<commands::Settled>>,
+    containers: Option<Arc<containers::Settled>>,
     http: Option<Arc<http::Settled>>,
     sockets: Option<Arc<sockets::Settled>>,
+    filesystem: Option<Arc<filesystem::Settled>>,
     state: Option<Arc<state::Settled>>,
+    secrets: Option<Arc<secrets::Settled>>,
+    reveals: Option<Arc<secrets::Settled>>,
     task_exec: bool,
 }
 
@@ -55,9 +62,13 @@ pub(crate) struct CallState {
     context: context::Context,
     processes: Option<processes::Processes>,
     commands: Option<commands::Commands>,
+    containers: Option<containers::Containers>,
     http: http::Http,
     sockets: Option<Arc<sockets::Settled>>,
+    files: filesystem::Files,
     state: Option<state::State>,
+    secrets: Option<secrets::Secrets>,
+    reveals: Option<secrets::Reveals>,
     task_exec: Option<task_exec::TaskExecutor>,
 }
 
@@ -74,9 +85,13 @@ impl Capabilities {
                 .map_err(in_grant("processes"))?
                 .map(Arc::new),
             commands: grants.commands.as_ref().map(commands::settle).transpose().map_err(in_grant("commands"))?.map(Arc::new),
+            containers: some_engines(grants, shared).map_err(in_grant("containers"))?,
             http: grants.http.as_ref().map(|grant| http::settle(grant, shared)).transpose().map_err(in_grant("http"))?.map(Arc::new),
             sockets: grants.tcp.as_ref().map(sockets::settle).transpose().map_err(in_grant("tcp"))?.map(Arc::new),
+            filesystem: filesystem::settle(&grants.filesystem).map_err(in_grant("filesystem"))?.map(Arc::new),
             state: grants.state.map(|grant| state::settle(grant, shared)).transpose().map_err(in_grant("state"))?.map(Arc::new),
+            secrets: grants.secrets.as_deref().map(|names| secrets::settle(names, shared).map(Arc::new)).transpose().map_err(in_grant("secrets"))?,
+            reveals: some_secrets(&grants.secrets_reveal, shared).map_err(in_grant("secrets-reveal"))?,
             task_exec: grants.task_exec,
         })
     }
@@ -87,11 +102,15 @@ impl Capabilities {
         context::link(linker)?;
         wasi::link(linker)?;
         sockets::link(linker)?;
+        filesystem::link(linker)?;
         if self.processes.is_some() {
             processes::link(linker)?;
         }
         if self.commands.is_some() {
             commands::link(linker)?;
+        }
+        if self.containers.is_some() {
+            containers::link(linker)?;
         }
         if self.http.is_some() {
             http::link(linker)?;
@@ -99,11 +118,30 @@ impl Capabilities {
         if self.state.is_some() {
             state::link(linker)?;
         }
+        if self.secrets.is_some() {
+            secrets::link(linker)?;
+        }
+        if self.reveals.is_some() {
+            secrets::link_reveal(linker)?;
+        }
         if self.task_exec {
             task_exec::link(linker)?;
         }
         Ok(())
     }
+}
+
+/// Requests, for a component that is only looked at: none of them is granted.
+pub(crate) fn link_http(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    http::link(linker)
+}
+
+fn some_engines(grants: &Grants, shared: &Shared) -> Result<Option<Arc<containers::Settled>>, String> {
+    if grants.containers.is_empty() { Ok(None) } else { containers::settle(&grants.containers, shared).map(Arc::new).map(Some) }
+}
+
+fn some_secrets(names: &[String], shared: &Shared) -> Result<Option<Arc<secrets::Settled>>, String> {
+    if names.is_empty() { Ok(None) } else { secrets::settle(names, shared).map(Arc::new).map(Some) }
 }
 
 impl CallState {
@@ -120,9 +158,13 @@ impl CallState {
             context: context::build(scope),
             processes: capabilities.processes.as_ref().map(|settled| processes::build(settled, scope)),
             commands: capabilities.commands.as_ref().map(|settled| commands::build(settled, scope)),
+            containers: capabilities.containers.as_ref().map(|settled| containers::build(settled, scope)),
             http: http::build(capabilities.http.as_ref(), scope),
             sockets: capabilities.sockets.clone(),
+            files: filesystem::build(capabilities.filesystem.as_ref(), scope),
             state: capabilities.state.as_ref().map(|settled| state::build(settled, scope)),
+            secrets: capabilities.secrets.as_ref().map(|settled| secrets::build(settled, scope)),
+            reveals: capabilities.reveals.as_ref().map(|settled| secrets::build_reveal(settled, scope)),
             task_exec: capabilities.task_exec.then(|| task_exec::build(extras.task_exec, scope)),
         }
     }

@@ -25,10 +25,13 @@ pub(crate) enum Function {
     Replicas,
     Update,
     Migrate,
+    Survey,
+    Release,
+    Kill,
 }
 
 impl Function {
-    pub(crate) const COUNT: usize = Function::Migrate as usize + 1;
+    pub(crate) const COUNT: usize = Function::Kill as usize + 1;
 
     pub(crate) const ALL: [Function; Function::COUNT] = [
         Function::BackendDescribe,
@@ -51,6 +54,9 @@ impl Function {
         Function::Replicas,
         Function::Update,
         Function::Migrate,
+        Function::Survey,
+        Function::Release,
+        Function::Kill,
     ];
 
     /// The interface without package and version, and the function's name in it.
@@ -76,6 +82,9 @@ impl Function {
             Function::Replicas => ("scale", "replicas"),
             Function::Update => ("update", "apply"),
             Function::Migrate => ("handles", "migrate"),
+            Function::Survey => ("discovery", "survey"),
+            Function::Release => ("discovery", "release"),
+            Function::Kill => ("discovery", "kill"),
         }
     }
 
@@ -110,15 +119,24 @@ impl Function {
             Function::Replicas => "scale.replicas",
             Function::Update => "update.apply",
             Function::Migrate => "handles.migrate",
+            Function::Survey => "discovery.survey",
+            Function::Release => "discovery.release",
+            Function::Kill => "discovery.kill",
         }
     }
 
     /// May the call have changed something outside, even when its answer never came?
     pub(crate) fn changes(self) -> bool {
         match self {
-            Function::Start | Function::Stop | Function::Destroy | Function::Exec | Function::SendSignal | Function::SetScale | Function::Update => {
-                true
-            }
+            Function::Start
+            | Function::Stop
+            | Function::Destroy
+            | Function::Exec
+            | Function::SendSignal
+            | Function::SetScale
+            | Function::Update
+            | Function::Release
+            | Function::Kill => true,
             Function::BackendDescribe
             | Function::BackendValidate
             | Function::Fingerprint
@@ -131,7 +149,8 @@ impl Function {
             | Function::Measure
             | Function::SupportedSignals
             | Function::Replicas
-            | Function::Migrate => false,
+            | Function::Migrate
+            | Function::Survey => false,
         }
     }
 
@@ -153,7 +172,10 @@ impl Function {
             | Function::SendSignal
             | Function::SetScale
             | Function::Replicas
-            | Function::Update => false,
+            | Function::Update
+            | Function::Survey
+            | Function::Release
+            | Function::Kill => false,
         }
     }
 }

@@ -18,6 +18,11 @@ pub trait PluginSink: Send + Sync {
     /// A capability said no. For the audit trail.
     fn denied(&self, denial: Denial);
 
+    /// A secret is about to be revealed. For the audit trail: when this answers false, the secret stays where it is.
+    fn revealed(&self, _: Reveal) -> bool {
+        false
+    }
+
     /// A call failed because of the plugin: a trap, a timeout, a limit, a lie.
     fn failed(&self, plugin: &str, revision: &str, subject: &str, error: &CallError);
 }
@@ -107,6 +112,38 @@ pub trait StateStore: Send + Sync {
 
     /// The keys that start with `prefix`, sorted, at most `limit`.
     fn keys<'a>(&'a self, plugin: &'a str, prefix: &'a str, limit: usize) -> Wait<'a, Result<Vec<String>, StateError>>;
+}
+
+/// Why a secret cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// There is no secret of that name.
+    #[error("there is no secret of that name")]
+    Unknown,
+    /// It is there, and cannot be read now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Keeps secrets. What a plugin may do with which is decided before it is asked.
+pub trait SecretStore: Send + Sync {
+    /// The value as it is now. It is asked for each time it is needed, and nobody here keeps it.
+    fn read<'a>(&'a self, name: &'a str) -> Wait<'a, Result<String, SecretError>>;
+}
+
+/// A secret's value was handed to a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reveal {
+    /// To whom.
+    pub plugin: String,
+    /// Which revision of it.
+    pub revision: String,
+    /// During which call.
+    pub function: &'static str,
+    /// What the call was about.
+    pub subject: String,
+    /// The name of the secret.
+    pub secret: String,
 }
 
 /// Reaches into the task that a check looks at, through whichever backend runs it. Given per check call.

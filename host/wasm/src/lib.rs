@@ -30,23 +30,32 @@ mod error;
 mod function;
 mod grant;
 mod hooks;
+mod json;
 mod limits;
 mod load;
 mod plugin;
+pub mod record;
+mod resolve;
 mod role;
 mod runtime;
 mod schema;
 mod scope;
+mod tap;
 mod text;
 pub mod words;
 
-pub use call::Call;
-pub use capability::processes::{ExitNews, KeeperError, KeeperLink, RestartHook};
+pub use call::{Call, JsonCallError};
+pub use capability::containers::{EngineNews, EngineReply, EngineRequest, EngineRole};
+pub use capability::processes::{ExitNews, KeeperError, KeeperLink, KeeperRole, RestartHook};
 pub use compiler::{Compiler, compile};
 pub use engine::PoolOptions;
 pub use error::{CallError, Failure, FaultText, NextMove, ProblemText};
-pub use grant::{Capability, CommandsGrant, Grants, HttpGrant, Private, ProcessesGrant, ProgramArgs, ProgramRule, StateGrant, TcpGrant, stanza_for};
-pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, StateError, StateStore, TaskExec, Wait};
+pub use grant::{
+    Access, Capability, CommandsGrant, DirectoryGrant, EndpointGrant, EngineGrant, Grants, HeaderText, HttpGrant, Private, ProcessesGrant,
+    ProgramArgs, ProgramRule, SecretName, StateGrant, Strangers, TcpGrant, Verb, needed, needed_by, stanza_for, stanza_of, unknown,
+};
+pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, Reveal, SecretError, SecretStore, StateError, StateStore, TaskExec, Wait};
+pub use json::Spelling;
 pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use load::{LoadError, PluginSource};
 pub use plugin::Plugin;
@@ -55,4 +64,5 @@ pub use role::door;
 pub use role::{Backend, HealthCheck};
 pub use runtime::{Error, Runtime, RuntimeOptions};
 pub use scope::Counts;
+pub use tap::{CallInfo, Decision, ImportCall, KILLED, Tap, UNSEEN};
 pub use words::{Ability, Description, Role};

@@ -66,6 +66,11 @@ pub(crate) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error>
     }
 }
 
+/// As [`bytes`], where the key may be absent.
+pub(crate) fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    bytes(from).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

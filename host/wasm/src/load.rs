@@ -1,7 +1,7 @@
 //! From bytes to a plugin that works: every doubt is raised here, before the first task depends on it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,8 +19,10 @@ use crate::plugin::{Exports, Plugin};
 use crate::runtime::Runtime;
 use crate::schema::Schema;
 use crate::scope::{Counters, Identity};
+use crate::tap::Tap;
 use crate::words::{Ability, Problem, Role};
 
+mod stand_in;
 mod trial;
 
 /// A component to load, and under which conditions.
@@ -197,7 +199,7 @@ struct Shape {
     imports: Vec<String>,
 }
 
-pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
+pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource, tap: Option<Arc<dyn Tap>>) -> Result<Arc<Plugin>, LoadError> {
     check_bytes(&source)?;
     let digest = check_digest(&source)?;
     let name = source.name.clone();
@@ -216,19 +218,58 @@ pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result
     let capabilities = Capabilities::settle(&source.grants, &runtime.shared).map_err(grant_error)?;
     let pre = link(runtime, &component, &capabilities).map_err(|why| LoadError::Trial { name: name.clone(), why })?;
     let config = if source.config.is_null() { Value::Object(serde_json::Map::new()) } else { source.config.clone() };
-    let revision = revision(&digest, &source.grants, &config);
+    let mut plugin = assemble(runtime, source, digest, shape, Linked { component, capabilities, pre, memories, tap }, &config);
+    trial::run(&mut plugin, Some(&config)).await?;
+    Ok(Arc::new(plugin))
+}
+
+/// As far as a component can be known without any grant: whatever is not the baseline's is there and traps, and no configuration is checked.
+pub(crate) async fn examine(runtime: &Arc<Runtime>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
+    check_bytes(&source)?;
+    let digest = check_digest(&source)?;
+    let name = source.name.clone();
+    let component = compile(runtime, &source, &digest).await?;
+    let shape = shape(runtime, &component, &name)?;
+    let trial = |error: wasmtime::Error| LoadError::Trial { name: name.clone(), why: format!("{error:#}") };
+    let capabilities = Capabilities::settle(&Grants::default(), &runtime.shared).map_err(|why| LoadError::Grant { name: name.clone(), why })?;
+    let mut linker = Linker::new(&runtime.engine.wasmtime);
+    capabilities.link(&mut linker).map_err(trial)?;
+    stand_in::link(&mut linker, &component, &runtime.engine.wasmtime).map_err(trial)?;
+    let pre = linker.instantiate_pre(&component).map_err(trial)?;
+    let memories = memories(&component).min(runtime.engine.pool.instances);
+    let source = PluginSource { grants: Grants::default(), ..source };
+    let linked = Linked { component, capabilities, pre, memories, tap: None };
+    let mut plugin = assemble(runtime, source, digest, shape, linked, &Value::Null);
+    trial::run(&mut plugin, None).await?;
+    Ok(Arc::new(plugin))
+}
+
+/// A component with what it imports.
+struct Linked {
+    component: Component,
+    capabilities: Capabilities,
+    pre: InstancePre<CallState>,
+    memories: u32,
+    tap: Option<Arc<dyn Tap>>,
+}
+
+fn assemble(runtime: &Arc<Runtime>, source: PluginSource, digest: String, shape: Shape, linked: Linked, config: &Value) -> Plugin {
+    let Linked { component, capabilities, pre, memories, tap } = linked;
+    let revision = revision(&digest, &source.grants, config);
     let exports = Exports::find(&component);
     let identity = Identity {
-        name: name.clone(),
+        name: source.name,
         revision,
         owner: runtime.shared.owner.clone(),
         config: config.to_string(),
         sink: Arc::clone(&runtime.shared.sink),
+        secrets: runtime.shared.secrets.get().cloned(),
         counters: Counters::default(),
     };
-    let mut plugin = Plugin {
+    Plugin {
         runtime: Arc::clone(runtime),
         identity: Arc::new(identity),
+        origin: source.origin,
         digest,
         role: shape.role,
         abilities: shape.abilities,
@@ -240,11 +281,10 @@ pub(crate) async fn load(runtime: &Arc<Runtime>, source: PluginSource) -> Result
         exports,
         pre,
         capabilities,
+        tap: RwLock::new(tap),
         description: None,
         settings: None,
-    };
-    trial::run(&mut plugin, &config).await?;
-    Ok(Arc::new(plugin))
+    }
 }
 
 fn check_bytes(source: &PluginSource) -> Result<(), LoadError> {

@@ -1,16 +1,20 @@
 //! One runtime per host: the engine, the cache, and everything that plugins share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::broadcast;
 
 use crate::cache::Cache;
+use crate::capability::containers::{EngineNews, EngineRole, Engines};
 use crate::capability::http::Transport;
 use crate::capability::processes::KeeperLink;
 use crate::compiler::Compiler;
 use crate::engine::{Engine, PoolOptions};
-use crate::hooks::{PluginSink, StateStore};
+use crate::hooks::{PluginSink, SecretStore, StateStore};
 use crate::load::{LoadError, PluginSource};
 use crate::plugin::Plugin;
+use crate::tap::Tap;
 
 /// What a runtime is made of.
 pub struct RuntimeOptions {
@@ -58,7 +62,9 @@ pub(crate) struct Shared {
     pub(crate) keeper: Option<Arc<KeeperLink>>,
     pub(crate) state: Option<Arc<dyn StateStore>>,
     pub(crate) sink: Arc<dyn PluginSink>,
+    pub(crate) secrets: OnceLock<Arc<dyn SecretStore>>,
     pub(crate) transport: Arc<Transport>,
+    pub(crate) engines: Engines,
 }
 
 impl Runtime {
@@ -76,13 +82,56 @@ impl Runtime {
             engine: Engine::new(pool).map_err(Error::Engine)?,
             cache: Cache::open(&cache_dir).map_err(Error::Cache)?,
             compiler,
-            shared: Shared { owner, keeper, state, sink, transport: Arc::new(Transport::new()) },
+            shared: Shared {
+                engines: Engines::new(owner.clone()),
+                owner,
+                keeper,
+                state,
+                sink,
+                secrets: OnceLock::new(),
+                transport: Arc::new(Transport::new()),
+            },
         }))
+    }
+
+    /// Says where secrets are. Without it, a plugin that is granted one does not load. A second store is not taken.
+    pub fn keep_secrets(&self, store: Arc<dyn SecretStore>) {
+        self.shared.secrets.get_or_init(|| store);
+    }
+
+    /// From now on the engines of containers that plugins are granted are played. A second player is not taken.
+    pub fn play_engine(&self, role: Arc<dyn EngineRole>) {
+        self.shared.engines.play(role);
+    }
+
+    /// What engines tell from now on.
+    pub fn engine_news(&self) -> broadcast::Receiver<EngineNews> {
+        self.shared.engines.news()
     }
 
     /// Loads a plugin: verified, compiled (or taken from the cache), its grants held against its imports, instantiated
     /// once on trial, described, and its configuration checked. What loads works.
     pub async fn load(self: &Arc<Self>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
-        crate::load::load(self, source).await
+        crate::load::load(self, source, None).await
+    }
+
+    /// What a component is, says and wants, without granting it anything: for looking at it, not for calls.
+    ///
+    /// # Errors
+    /// As [`Runtime::load`], but for grants and configuration.
+    pub async fn examine(self: &Arc<Self>, source: PluginSource) -> Result<Arc<Plugin>, LoadError> {
+        crate::load::examine(self, source).await
+    }
+
+    /// As [`Runtime::load`], with a tap on every call from the first: the trial included.
+    pub async fn load_tapped(self: &Arc<Self>, source: PluginSource, tap: Arc<dyn Tap>) -> Result<Arc<Plugin>, LoadError> {
+        crate::load::load(self, source, Some(tap)).await
+    }
+}
+
+impl Shared {
+    /// The store that secrets are read from, or why there is none.
+    pub(crate) fn secret_store(&self) -> Result<Arc<dyn SecretStore>, String> {
+        self.secrets.get().cloned().ok_or_else(|| "this host keeps no secrets".to_owned())
     }
 }

@@ -5,10 +5,13 @@ use serde_json::Value;
 
 use crate::words::Problem;
 
+pub(crate) mod secrets;
+
 /// One compiled schema.
 pub(crate) struct Schema {
     document: Value,
     validator: jsonschema::Validator,
+    has_secrets: bool,
 }
 
 /// Most problems reported of one document.
@@ -21,7 +24,8 @@ impl Schema {
             return Err("it is not a JSON object".to_owned());
         }
         let validator = jsonschema::validator_for(&document).map_err(|error| error.to_string())?;
-        Ok(Schema { document, validator })
+        let has_secrets = document.to_string().contains(secrets::MARK);
+        Ok(Schema { document, validator, has_secrets })
     }
 
     pub(crate) fn document(&self) -> &Value {
@@ -31,8 +35,9 @@ impl Schema {
     /// Every problem of `value`, in the document's order.
     pub(crate) fn problems(&self, value: &Value) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let secrets = if self.has_secrets { secrets::places(&self.document, value) } else { Vec::new() };
         for error in self.validator.iter_errors(value).take(MAX_PROBLEMS) {
-            self.report(&error, value, &mut problems);
+            self.report(&error, value, &secrets, &mut problems);
         }
         problems
     }
@@ -44,7 +49,7 @@ impl Schema {
         filled
     }
 
-    fn report(&self, error: &jsonschema::ValidationError<'_>, value: &Value, problems: &mut Vec<Problem>) {
+    fn report(&self, error: &jsonschema::ValidationError<'_>, value: &Value, secrets: &[String], problems: &mut Vec<Problem>) {
         use jsonschema::error::ValidationErrorKind as Kind;
         let at = error.instance_path().as_str().to_owned();
         match error.kind() {
@@ -73,7 +78,7 @@ impl Schema {
                 problems.push(Problem { at, message: format!("`{key}` is missing"), hint: None });
             }
             _ => {
-                let secret = self.is_secret(error.schema_path().as_str());
+                let secret = secrets.iter().any(|place| at == *place || at.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with('/')));
                 // an object or a list may hold secrets further down
                 let whole = error.instance().is_object() || error.instance().is_array();
                 let message = match (secret, whole) {
@@ -93,9 +98,20 @@ impl Schema {
         properties.and_then(Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
     }
 
-    fn is_secret(&self, keyword: &str) -> bool {
-        let parent = keyword.rsplit_once('/').map_or("", |(parent, _)| parent);
-        self.document.pointer(parent).and_then(|schema| schema.get("x-secret")).and_then(Value::as_bool).unwrap_or(false)
+    /// Does it mark anything as a secret?
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.has_secrets
+    }
+
+    /// `value` with each secret replaced by a text that is another one for each.
+    pub(crate) fn concealed(&self, value: &Value) -> Value {
+        let mut concealed = value.clone();
+        for place in secrets::places(&self.document, value) {
+            if let Some(secret) = concealed.pointer_mut(&place) {
+                *secret = Value::String(format!("a secret {}", blake3::hash(secret.to_string().as_bytes())));
+            }
+        }
+        concealed
     }
 }
 
@@ -138,6 +154,17 @@ mod tests {
         let limits = json!({ "type": "object", "properties": { "cpu": { "default": 1 } }, "default": {} });
         let schema = Schema::compile(json!({ "type": "object", "properties": { "limits": limits } })).expect("a schema");
         assert_eq!(schema.with_defaults(&json!({})), json!({ "limits": { "cpu": 1 } }));
+    }
+
+    #[test]
+    fn a_secret_is_concealed_and_still_another_one_when_it_changes() {
+        let document = json!({ "properties": { "pin": { "$ref": "#/$defs/pin" } }, "$defs": { "pin": { "type": "string", "x-secret": true } } });
+        let schema = Schema::compile(document).expect("a schema");
+        let concealed = |pin: &str| schema.concealed(&json!({ "pin": pin, "mode": "fast" }));
+        assert_eq!(concealed("one")["mode"], "fast");
+        assert!(!concealed("one").to_string().contains("one") && concealed("one") == concealed("one") && concealed("one") != concealed("two"));
+        let problems = schema.problems(&json!({ "pin": 4711 }));
+        assert!(problems.len() == 1 && !problems[0].message.contains("4711"), "a reference hides nothing: {}", problems[0].message);
     }
 
     fn schema() -> Schema {

@@ -9,9 +9,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::function::Function;
-use crate::hooks::{Denial, Level, PluginLine, PluginSink};
+use crate::hooks::{Denial, Level, PluginLine, PluginSink, SecretStore};
 use crate::limits::MAX_DENIAL_BYTES;
+use crate::tap::{CallTap, Tap};
 use crate::text::escape;
+
+mod placed;
+
+use placed::Placed;
 
 /// What is the same for every call of one plugin revision.
 pub(crate) struct Identity {
@@ -22,6 +27,8 @@ pub(crate) struct Identity {
     /// The plugin's configuration as it reads it.
     pub(crate) config: String,
     pub(crate) sink: Arc<dyn PluginSink>,
+    /// Absent on a host that keeps none.
+    pub(crate) secrets: Option<Arc<dyn SecretStore>>,
     pub(crate) counters: Counters,
 }
 
@@ -91,11 +98,14 @@ struct Inner {
     lines_left: AtomicU32,
     lines_dropped: AtomicU32,
     last_error: Mutex<Option<String>>,
+    tap: Option<Arc<CallTap>>,
+    placed: Mutex<Vec<Placed>>,
 }
 
 impl Scope {
-    pub(crate) fn new(identity: &Arc<Identity>, function: Function, subject: &str, until: Instant, lines: u32) -> Scope {
+    pub(crate) fn new(identity: &Arc<Identity>, function: Function, subject: &str, until: Instant, lines: u32, tap: Option<Arc<dyn Tap>>) -> Scope {
         Scope(Arc::new(Inner {
+            tap: tap.map(|tap| CallTap::new(tap, function.name(), subject, until)),
             identity: Arc::clone(identity),
             function,
             subject: subject.to_owned(),
@@ -103,7 +113,13 @@ impl Scope {
             lines_left: AtomicU32::new(lines),
             lines_dropped: AtomicU32::new(0),
             last_error: Mutex::new(None),
+            placed: Mutex::default(),
         }))
+    }
+
+    /// Who listens to this call.
+    pub(crate) fn tap(&self) -> Option<&Arc<CallTap>> {
+        self.0.tap.as_ref()
     }
 
     pub(crate) fn plugin(&self) -> &str {

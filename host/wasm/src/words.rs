@@ -7,6 +7,7 @@ use crate::bindings::exports::hostler::plugin as export;
 use crate::bindings::hostler::plugin::types;
 
 pub use export::backend::{Engine, Found, Page};
+pub use export::discovery::Candidate;
 pub use export::exec::{Command as ExecCommand, Output as ExecOutput};
 pub use export::health_check::{Report, Target, Verdict};
 pub use export::logs::{Chunk, Line as LogLine, Origin};
@@ -70,11 +71,14 @@ pub enum Ability {
     Update,
     /// Carries old handles over.
     Handles,
+    /// Shows what runs on the engine and is nobody's here, and takes it over.
+    Discovery,
 }
 
 impl Ability {
     /// Every one there is.
-    pub const ALL: [Ability; 7] = [Ability::Logs, Ability::Stats, Ability::Exec, Ability::Signals, Ability::Scale, Ability::Update, Ability::Handles];
+    pub const ALL: [Ability; 8] =
+        [Ability::Logs, Ability::Stats, Ability::Exec, Ability::Signals, Ability::Scale, Ability::Update, Ability::Handles, Ability::Discovery];
 
     /// Its name in the contract, in specs and in messages.
     pub fn name(self) -> &'static str {
@@ -86,6 +90,7 @@ impl Ability {
             Ability::Scale => "scale",
             Ability::Update => "update",
             Ability::Handles => "handles",
+            Ability::Discovery => "discovery",
         }
     }
 }

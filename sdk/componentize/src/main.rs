@@ -1,6 +1,6 @@
 //! `hostler-componentize`: builds guest workspaces, or turns one core module into a component.
 
-use hostler_componentize::{Build, Guest, Shape, Toolchain, componentize};
+use hostler_componentize::{Build, Guest, Project, Shape, Toolchain, componentize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,11 +8,16 @@ const HELP: &str = "\
 Builds Hostler's guests.
 
   hostler-componentize build --manifest FILE --out DIR [--target-dir DIR] [--package NAME] [--toolchain ready|source]
-      every cdylib of a cargo workspace as DIR/NAME.wasm; files that did not change keep their time
+      every cdylib of a cargo workspace as DIR/NAME.wasm, and the grants.json beside its Cargo.toml as DIR/NAME.grants.json;
+      files that did not change keep their time
+  hostler-componentize project DIR [--out FILE]
+      one plugin's folder, in any language, as DIR/NAME.wasm or FILE
   hostler-componentize wrap MODULE.wasm COMPONENT.wasm
       one core module as a component
   hostler-componentize show COMPONENT.wasm
       what a component imports and exports
+  hostler-componentize reference
+      the contract's comments as a document (docs/CONTRACT-REFERENCE.md)
 ";
 
 fn main() -> ExitCode {
@@ -20,8 +25,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["build", options @ ..] => build(options),
+        ["project", dir] => project(Path::new(dir), None),
+        ["project", dir, "--out", file] => project(Path::new(dir), Some(Path::new(file))),
         ["wrap", module, component] => wrap(Path::new(module), Path::new(component)),
         ["show", component] => show(Path::new(component)),
+        ["reference"] => {
+            print!("{}", hostler_componentize::reference());
+            Ok(())
+        }
         ["--help" | "-h" | "help"] => {
             print!("{HELP}");
             Ok(())
@@ -74,7 +85,7 @@ fn parse(options: &[&str]) -> Result<Build, String> {
     if build.manifest.as_os_str().is_empty() || build.out.as_os_str().is_empty() {
         return Err(format!("--manifest and --out are needed\n\n{HELP}"));
     }
-    build.target_dir = target_dir.unwrap_or(build.target_dir);
+    build.target_dir = target_dir.or(build.target_dir);
     Ok(build)
 }
 
@@ -85,6 +96,13 @@ fn toolchain(name: &str) -> Result<Toolchain, String> {
         other => return Err(format!("--toolchain is `ready` or `source`, not `{other}`")),
     };
     found.ok_or_else(|| hostler_componentize::Missing.to_string())
+}
+
+fn project(dir: &Path, out: Option<&Path>) -> Result<(), String> {
+    let project = Project::open(dir).map_err(|error| error.to_string())?;
+    let guest = project.build(out, &mut |line| eprintln!("{line}")).map_err(|error| error.to_string())?;
+    println!("{}", summary(&guest, 0));
+    Ok(())
 }
 
 fn wrap(module: &Path, component: &Path) -> Result<(), String> {

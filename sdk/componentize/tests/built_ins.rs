@@ -35,6 +35,48 @@ fn each_built_in_imports_what_it_needs_and_nothing_else() {
         &["hostler:host/processes"],
         &["hostler:plugin/backend", "hostler:plugin/logs", "hostler:plugin/signals", "hostler:plugin/stats"],
     );
+    check(
+        "systemd",
+        &["hostler:host/commands", "hostler:host/context", "wasi:clocks/monotonic-clock", "wasi:clocks/wall-clock", "wasi:io/poll"],
+        &["hostler:plugin/backend", "hostler:plugin/logs", "hostler:plugin/signals", "hostler:plugin/stats", "hostler:plugin/update"],
+    );
+    check("systemd-unit", &["hostler:host/commands"], &["hostler:plugin/health-check"]);
+    check(
+        "ssh",
+        &["hostler:host/commands", "hostler:host/context", "hostler:host/state"],
+        &["hostler:plugin/backend", "hostler:plugin/exec", "hostler:plugin/logs", "hostler:plugin/signals", "hostler:plugin/stats"],
+    );
+    check("ssh-command", &["hostler:host/commands", "hostler:host/context"], &["hostler:plugin/health-check"]);
+    check(
+        "package",
+        &[
+            "hostler:host/commands",
+            "hostler:host/context",
+            "hostler:host/processes",
+            "hostler:host/state",
+            "wasi:clocks/monotonic-clock",
+            "wasi:filesystem/preopens",
+            "wasi:filesystem/types",
+            "wasi:io/poll",
+        ],
+        &["hostler:plugin/backend", "hostler:plugin/logs", "hostler:plugin/signals", "hostler:plugin/stats"],
+    );
+    check(
+        "docker",
+        &["hostler:host/containers", "hostler:host/context", "hostler:host/secrets", "hostler:host/state"],
+        &[
+            "hostler:plugin/backend",
+            "hostler:plugin/discovery",
+            "hostler:plugin/exec",
+            "hostler:plugin/handles",
+            "hostler:plugin/logs",
+            "hostler:plugin/signals",
+            "hostler:plugin/stats",
+            "hostler:plugin/update",
+        ],
+    );
+    check("docker-exec", &["hostler:host/task-exec"], &["hostler:plugin/health-check"]);
+    check("docker-health", &[], &["hostler:plugin/health-check"]);
     check("command", &["hostler:host/commands", "hostler:host/task-exec"], &["hostler:plugin/health-check"]);
     check("script", &["hostler:host/commands"], &["hostler:plugin/health-check"]);
     check(
@@ -55,7 +97,22 @@ fn each_built_in_imports_what_it_needs_and_nothing_else() {
         &["hostler:plugin/health-check"],
     );
     let names: Vec<&str> = guests.iter().map(|guest| guest.name.as_str()).collect();
-    assert_eq!(names, ["command", "http", "process", "script", "tcp"], "a new plugin is checked here too");
+    let expected = [
+        "command",
+        "docker",
+        "docker-exec",
+        "docker-health",
+        "http",
+        "package",
+        "process",
+        "script",
+        "ssh",
+        "ssh-command",
+        "systemd",
+        "systemd-unit",
+        "tcp",
+    ];
+    assert_eq!(names, expected, "a new plugin is checked here too");
     building_again_touches_nothing(&guests);
 }
 

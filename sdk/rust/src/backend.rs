@@ -4,6 +4,7 @@ use crate::{Description, Exit, Fault, Handle, Problem, Status, Task};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
+pub use crate::bindings::discovery::exports::hostler::plugin::discovery::Candidate;
 pub use crate::bindings::exec::exports::hostler::plugin::exec::Output;
 pub use crate::bindings::logs::exports::hostler::plugin::logs::{Chunk, Line, Origin};
 pub use crate::bindings::stats::exports::hostler::plugin::stats::Usage;
@@ -99,6 +100,22 @@ pub struct Page<H> {
     pub next: Option<String>,
 }
 
+/// Tasks on one page of [`Page::of`].
+const PAGE: usize = 200;
+
+impl<H> Page<H> {
+    /// The page after the one that ended with this cursor, of everything there is. Pages go by id, so that nothing is left out when tasks
+    /// come and go in between.
+    pub fn of(mut found: Vec<Found<H>>, cursor: Option<&str>) -> Self {
+        found.retain(|task| cursor.is_none_or(|last| task.id.as_str() > last));
+        found.sort_by(|one, other| one.id.cmp(&other.id));
+        let more = found.len() > PAGE;
+        found.truncate(PAGE);
+        let next = found.last().filter(|_| more).map(|last| last.id.clone());
+        Self { items: found, next }
+    }
+}
+
 /// Ability: reads what a task has written.
 pub trait Logs: Backend {
     /// Reads from `cursor`, or the last `tail` lines when there is no cursor, up to `max_bytes` of line data.
@@ -164,9 +181,47 @@ pub trait Handles: Backend {}
 
 impl<T: Backend> Handles for T {}
 
+/// Ability: shows what already runs on the engine and is nobody's here, and takes it over without touching it.
+pub trait Discovery: Backend {
+    /// Everything on the engine that this host does not own, in whatever state.
+    fn survey() -> Result<Vec<Candidate>, Fault>;
+
+    /// Lets go of a task that was taken over: it goes on as it is. Of what is gone it succeeds; of what this backend has made itself
+    /// it is [`Fault::Unsupported`].
+    fn release(handle: Self::Handle) -> Result<(), Fault>;
+
+    /// Ends and removes a candidate by its key, whoever made it. Of what is gone it succeeds.
+    fn kill(key: &str) -> Result<(), Fault>;
+}
+
 impl Output {
     /// A command that ended by itself.
     pub fn exited(code: i32, out: Vec<u8>, err: Vec<u8>) -> Self {
         Self { exit: Exit { code: Some(code), ..Exit::unexplained() }, out, err, truncated: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Phase;
+
+    fn page(ids: &[String], cursor: Option<&str>) -> Page<u8> {
+        let status = || Status { phase: Phase::Running, started_at: None, endpoints: Vec::new(), attributes: Vec::new() };
+        let found = ids.iter().map(|id| Found { id: id.clone(), handle: 0, status: status(), spec_digest: None });
+        Page::of(found.collect(), cursor)
+    }
+
+    #[test]
+    fn pages_leave_nothing_out_when_tasks_come_and_go() {
+        let mut ids: Vec<String> = (0..450).rev().map(|n| format!("t-{n:03}")).collect();
+        let first = page(&ids, None);
+        assert_eq!((first.items.len(), first.next.as_deref()), (PAGE, Some("t-199")));
+        ids.retain(|id| id != "t-199" && id != "t-000");
+        let second = page(&ids, first.next.as_deref());
+        assert_eq!((second.items[0].id.as_str(), second.next.as_deref()), ("t-200", Some("t-399")));
+        let last = page(&ids, second.next.as_deref());
+        assert_eq!((last.items.len(), last.next), (50, None));
+        assert_eq!(page(&[], None).next, None);
     }
 }

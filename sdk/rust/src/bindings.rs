@@ -17,6 +17,9 @@ pub mod imports {
                 import hostler:host/commands@0.1.0;
                 import hostler:host/task-exec@0.1.0;
                 import hostler:host/state@0.1.0;
+                import hostler:host/secrets@0.1.0;
+                import hostler:host/secrets-reveal@0.1.0;
+                import hostler:host/containers@0.1.0;
             }",
         world: "hostler:sdk/imports",
         generate_all,
@@ -51,3 +54,4 @@ exported!(signals, "package hostler:sdk; world exports-signals { export hostler:
 exported!(scale, "package hostler:sdk; world exports-scale { export hostler:plugin/scale@0.1.0; }");
 exported!(update, "package hostler:sdk; world exports-update { export hostler:plugin/update@0.1.0; }");
 exported!(handles, "package hostler:sdk; world exports-handles { export hostler:plugin/handles@0.1.0; }");
+exported!(discovery, "package hostler:sdk; world exports-discovery { export hostler:plugin/discovery@0.1.0; }");

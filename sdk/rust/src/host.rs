@@ -1,12 +1,18 @@
 //! What a plugin may call: one module per capability, named as in the contract.
 //!
 //! Calling a capability is asking for it: only what is called becomes an import of the component, and only imports need a
-//! grant. `log` and `context` are always granted.
+//! grant. `log` and `context` are always granted. `filesystem` (with the feature `wasi`) is the exception: everybody may import
+//! it, and it has no directories until they are granted.
 
 pub mod commands;
+pub mod containers;
 pub mod context;
+#[cfg(feature = "wasi")]
+pub mod filesystem;
 pub mod log;
 pub mod processes;
+pub mod secrets;
+pub mod secrets_reveal;
 pub mod state;
 pub mod task_exec;
 

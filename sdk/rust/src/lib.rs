@@ -44,9 +44,10 @@
 //! - A backend's [`Handle`] is a serde type with a version; the SDK reads and writes it.
 //! - What goes wrong is a [`Fault`], named by what the host does next; a capability's error turns into one with `?`.
 //! - A plugin that waits on WASI itself (sockets, HTTP) turns on the feature `wasi`, for `deadline::Deadline`.
+//! - [`test`] has a fake host for fast tests (feature `test`), and tries the real component.
 //! - A panic costs one call; its message and place reach the host's log.
 //!
-//! `plugins/process` is the example of a backend with abilities, `plugins/README.md` says how guests are built.
+//! `plugins/process` is the example of a backend with abilities, `docs/PLUGINS.md` goes from an empty folder to a plugin that runs.
 
 pub mod backend;
 #[doc(hidden)]
@@ -58,12 +59,15 @@ pub mod export;
 mod handle;
 mod health_check;
 pub mod host;
+mod imports;
 mod macros;
 mod panic;
 pub mod settings;
+#[cfg(all(feature = "test", not(target_family = "wasm")))]
+pub mod test;
 mod words;
 
-pub use backend::{Backend, Engine, Exec, Found, Handles, Logs, Page, Scale, Signals, Stats, Update};
+pub use backend::{Backend, Discovery, Engine, Exec, Found, Handles, Logs, Page, Scale, Signals, Stats, Update};
 pub use handle::Handle;
 pub use health_check::{HealthCheck, Report, Target, Verdict};
 pub use serde_json::Value;

@@ -1,5 +1,9 @@
 //! Reading settings: every mistake at its JSON pointer.
 
+mod argv;
+
+pub use argv::{Argv, words};
+
 use crate::Problem;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde_json::Value;

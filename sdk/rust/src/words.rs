@@ -93,6 +93,39 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// As [`Fault::unavailable`], and the engine says when to ask again.
+    pub fn unavailable_for(message: impl Into<String>, time: std::time::Duration) -> Self {
+        let after = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self::Unavailable(Retry { message: message.into(), after: Some(after) })
+    }
+
+    /// It may have happened: the host looks before it does anything else.
+    pub fn interrupted(what: impl Into<String>) -> Self {
+        Self::Interrupted(what.into())
+    }
+
+    /// Something of that name exists and differs.
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self::Conflict(what.into())
+    }
+
+    /// A grant or a credential is missing; the text names it.
+    pub fn denied(what: impl Into<String>) -> Self {
+        Self::Denied(what.into())
+    }
+
+    /// This backend cannot do that at all.
+    pub fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported(what.into())
+    }
+
+    /// For people; nothing follows from it.
+    pub fn other(what: impl Into<String>) -> Self {
+        Self::Other(what.into())
+    }
+}
+
 impl From<Vec<Problem>> for Fault {
     fn from(problems: Vec<Problem>) -> Self {
         Self::Invalid(problems)

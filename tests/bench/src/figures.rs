@@ -3,9 +3,11 @@
 mod calls;
 mod chain;
 mod checks;
+mod containers;
 mod crash;
 mod crowd;
 pub(crate) mod keeper;
+mod languages;
 mod pair;
 mod plan;
 mod plugin_call;
@@ -37,7 +39,8 @@ pub(crate) fn all(options: &Options, report: &mut Report) -> Fallible<()> {
             Part::Chain => chain::measure(options, report),
             Part::Checks => checks::measure(options, report),
             Part::Plan => plan::measure(options, report),
-            Part::Call => plugin_call::measure(&options.fixtures(), report),
+            Part::Call => plugin_call::measure(&options.fixtures(), report).and_then(|()| languages::measure(report)),
+            Part::Containers => containers::measure(options, report),
             // Before all others.
             Part::Peers => Ok(()),
         };

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::processes;
-use crate::{Fallible, place};
+use crate::{Fallible, engine, place};
 
 /// How long ending everything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,6 +68,7 @@ fn clean(dir: &Path, hostler: &Path) {
             processes::wait_for_end(pid, Duration::from_secs(1));
         }
     }
+    engine::clean(dir);
     if let Err(error) = std::fs::remove_dir_all(dir) {
         eprintln!("{} is left behind: {error}", dir.display());
     }

@@ -5,13 +5,14 @@
 //! service itself: a small static program (`service/service.c`) whose first act is to look at the clock, the same under every supervisor.
 //!
 //! - [`figures`] are what is measured: crashes, a thousand services, idleness, checks, plans.
-//! - [`machine`] is what they are measured against; [`peers`] are other supervisors.
+//! - [`machine`] is what they are measured against; [`peers`] are other supervisors, [`engine`] is Docker.
 //! - [`births`] is where services say when they came to life; [`target`] is what is checked over HTTP.
 //! - [`place`] is where it happens; [`guard`] ends all of it, however this program ends.
 //! - [`report`] is the table, and the JSON beside it.
 
 mod births;
 mod clock;
+mod engine;
 mod figures;
 mod guard;
 mod http;

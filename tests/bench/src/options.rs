@@ -18,6 +18,7 @@ usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] 
                       checks  N services with HTTP checks: 1 and 5 per second each
                       plan    a plan of 10 N services
                       call    one call of a plugin, which asks the host one thing
+                      containers   N/20 containers of a Docker engine: start, memory, processor, stats; beside docker and Docker Compose
                       peers   runit, s6 and supervisord; shown beside one, many and sizes, which it brings with it
   --services N      how many services stand beside each other; targets are for 1000 [1000]
   --kills N         how often a service is killed, alone and beside them [100]
@@ -25,7 +26,7 @@ usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] 
   --json FILE       where the figures go as JSON [bench.json in cargo's target directory]
 
 The host is `hostler` beside this program, or what HOSTLER_BIN names. Everything happens in temporary directories; everything that is
-started is ended, also when this program is interrupted. All parts take about six minutes; the machine should have nothing else to do.
+started is ended, also when this program is interrupted. All parts take about eight minutes; the machine should have nothing else to do.
 ";
 
 /// A part of what can be measured.
@@ -47,12 +48,14 @@ pub(crate) enum Part {
     Plan,
     /// One call of a plugin.
     Call,
+    /// Containers of a real engine.
+    Containers,
     /// Other supervisors.
     Peers,
 }
 
 impl Part {
-    const ALL: [(&str, Part); 9] = [
+    const ALL: [(&str, Part); 10] = [
         ("one", Part::One),
         ("many", Part::Many),
         ("sizes", Part::Sizes),
@@ -61,6 +64,7 @@ impl Part {
         ("checks", Part::Checks),
         ("plan", Part::Plan),
         ("call", Part::Call),
+        ("containers", Part::Containers),
         ("peers", Part::Peers),
     ];
 
@@ -192,7 +196,10 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert_eq!(of("--only on"), Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, plan, call, peers".to_owned()));
+        assert_eq!(
+            of("--only on"),
+            Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, plan, call, containers, peers".to_owned())
+        );
         assert_eq!(of("--kills 1"), Err("`1` is no number between 5 and 10000".to_owned()));
         assert_eq!(of("--kill 10"), Err("there is no option `--kill`".to_owned()));
         assert_eq!(of("--kills"), Err("`--kills` is unknown, or has no value".to_owned()));

@@ -103,6 +103,16 @@ pub(crate) fn living_in(dir: &Path) -> Vec<u32> {
     with_descendants(found, &all)
 }
 
+/// The name of a process, as the kernel cuts it: 15 bytes.
+pub(crate) fn name(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
+}
+
+/// Every process with this name.
+pub(crate) fn named(wanted: &str) -> Vec<u32> {
+    every().into_iter().filter(|pid| name(*pid).is_some_and(|name| name == wanted)).collect()
+}
+
 /// A process and all that came from it.
 pub(crate) fn family(pid: u32) -> Vec<u32> {
     with_descendants(vec![pid], &with_parents())

@@ -22,6 +22,7 @@ mod pages;
 mod place;
 mod ran;
 mod services;
+mod upgrade;
 mod wait;
 mod wire;
 mod yard;
@@ -32,7 +33,7 @@ pub use machine::{alive, children, descendants, free_port, kill, parent, signal,
 pub use pages::Page;
 pub use place::{fixture, program, root};
 pub use ran::Ran;
-pub use wait::{until, until_some};
+pub use wait::{until, until_nothing, until_some, until_some_within};
 pub use wire::{Answer, raw, request};
 pub use yard::Yard;
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::heard::Heard;
 
-/// A command that takes longer than this hangs.
+/// A command that takes longer than this hangs, unless it is said to take longer.
 const LONGEST: Duration = Duration::from_secs(90);
 
 /// What a command said, and how it ended.
@@ -32,6 +32,15 @@ impl Ran {
     /// When it cannot be run, hangs, or is ended by a signal.
     #[track_caller]
     pub fn of(command: &mut Command) -> Ran {
+        Ran::within(LONGEST, command)
+    }
+
+    /// Runs what may take longer.
+    ///
+    /// # Panics
+    /// When it cannot be run, takes longer still, or is ended by a signal.
+    #[track_caller]
+    pub fn within(longest: Duration, command: &mut Command) -> Ran {
         let words: Vec<String> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         let line = words.join(" ");
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program can be started");
@@ -41,7 +50,7 @@ impl Ran {
         let pid = child.id();
         let (tell, told) = mpsc::channel();
         let waiting = thread::spawn(move || drop(tell.send(child.wait())));
-        let Ok(status) = told.recv_timeout(LONGEST) else {
+        let Ok(status) = told.recv_timeout(longest) else {
             crate::signal(pid, rustix::process::Signal::KILL);
             panic!("`{line}` hangs; it said: {}{}", out.text(), err.text());
         };

@@ -16,18 +16,45 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     until_some(what, || holds().then_some(()));
 }
 
+/// Looks until nothing is in the way any more.
+///
+/// # Panics
+/// When something still is after half a minute; it says what.
+#[track_caller]
+pub fn until_nothing(what: &str, mut look: impl FnMut() -> Option<String>) {
+    look_until(PATIENCE, what, || look().map_or(Ok(()), Err));
+}
+
 /// Looks until there is something, and hands it out.
 ///
 /// # Panics
 /// When there is nothing within half a minute; `what` says what was waited for.
 #[track_caller]
-pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_some_within(PATIENCE, what, look)
+}
+
+/// The same for what may take longer: a compiler, an interpreter's first load.
+///
+/// # Panics
+/// When there is nothing within that time; `what` says what was waited for.
+#[track_caller]
+pub fn until_some_within<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    look_until(patience, what, || look().ok_or_else(String::new))
+}
+
+/// The one loop of all: looks, and between two looks pauses; who looks says what is in the way.
+#[track_caller]
+fn look_until<T>(patience: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
-        if let Some(found) = look() {
-            return found;
+        match look() {
+            Ok(found) => return found,
+            Err(why) => {
+                let why = if why.is_empty() { why } else { format!("; {why}") };
+                assert!(Instant::now() < deadline, "waited {} s in vain: {what}{why}", patience.as_secs());
+            }
         }
-        assert!(Instant::now() < deadline, "waited {} s in vain: {what}", PATIENCE.as_secs());
         std::thread::sleep(PAUSE);
     }
 }

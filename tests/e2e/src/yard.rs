@@ -20,6 +20,8 @@ use crate::ran::Ran;
 pub struct Yard {
     dir: TempDir,
     state: PathBuf,
+    /// Where programs are looked for first.
+    search_first: Option<PathBuf>,
 }
 
 impl Yard {
@@ -44,7 +46,7 @@ impl Yard {
         // Services of other users work in it.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("it is ours");
         let state = dir.path().join("state");
-        Yard { dir, state }
+        Yard { dir, state, search_first: None }
     }
 
     /// One with this configuration.
@@ -109,10 +111,18 @@ impl Yard {
         let mut command = Command::new(program());
         command.args(line.split_whitespace()).current_dir(self.path());
         command.env("HOSTLER_STATE_DIR", &self.state).env("TZ", "UTC").env("HOME", self.path());
+        if let Some(first) = &self.search_first {
+            command.env("PATH", format!("{}:{}", first.display(), std::env::var("PATH").unwrap_or_default()));
+        }
         for name in ["HOSTLER_LOG", "NO_COLOR", "XDG_STATE_HOME", "RUST_LOG"] {
             command.env_remove(name);
         }
         command
+    }
+
+    /// From now on, whatever is run here finds programs of this directory before others of their name.
+    pub fn search_first(&mut self, dir: &Path) {
+        self.search_first = Some(dir.to_owned());
     }
 
     /// Runs a command to its end.

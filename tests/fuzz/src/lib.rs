@@ -13,6 +13,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("spec", targets::spec::spec),
     ("env", targets::spec::env),
+    ("compose", targets::compose::compose),
     ("words", targets::words::words),
     ("frames", targets::frames::frames),
     ("journal", targets::journal::journal),

@@ -1,6 +1,7 @@
 //! One file for each kind of input.
 
 pub(crate) mod answers;
+pub(crate) mod compose;
 pub(crate) mod core;
 pub(crate) mod frames;
 pub(crate) mod http;

@@ -27,7 +27,7 @@ pub use story::{Cut, Size, Story};
 /// Something that must not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// `I1` to `I12`, `rest` for what never comes to rest, `panic` for a core that gave up.
+    /// `I1` to `I13`, `rest` for what never comes to rest, `panic` for a core that gave up.
     pub rule: &'static str,
     /// For whom, and what was seen.
     pub message: String,

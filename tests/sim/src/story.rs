@@ -124,6 +124,11 @@ impl Story {
                 });
                 let kind = steps[chosen.expect("less than the sum is below one of them")];
                 let step = step::draw(kind, &self.services, dice);
+                // a machine that falls while much is being started is the unkindest
+                if matches!(step, Step::Reboot { .. }) && dice.percent(50) {
+                    let services = (0..self.services.len()).collect();
+                    self.beats.push(Some(Beat { chapter, at_ms, step: Step::Restart { services } }));
+                }
                 self.beats.push(Some(Beat { chapter, at_ms, step }));
             }
         }

@@ -1,6 +1,7 @@
-//! What must hold, judged by what the world saw, not by the core's own reasons: invariants I1 to I12 of the design.
+//! What must hold, judged by what the world saw, not by the core's own reasons: invariants I1 to I12 of the design, and I13.
 //!
-//! I1 (one life per slot) is judged where an engine starts a task, I9 where the same is applied again, I12 by playing a story twice.
+//! I1 (one life per slot) is judged where an engine starts a task, I9 where the same is applied again, I12 by playing a story twice, I13 when all
+//! has come to rest.
 
 mod books;
 mod deciding;
@@ -11,7 +12,7 @@ mod restarts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{Action, Core, Desired, Kind, Run, Saved, ServiceName, SlotRecord, Spec, Stage, TaskRecord, Time, Verdict, Wanted};
+use hostler_core::{Action, Core, Desired, Kind, Replicas, Run, Saved, ServiceName, SlotRecord, Spec, Stage, TaskRecord, Time, Verdict, Wanted};
 
 use crate::Violation;
 use crate::story::ENGINES;
@@ -66,6 +67,8 @@ pub(crate) struct Watch {
     renewed: BTreeSet<ServiceName>,
     rows: BTreeMap<Slot, Row>,
     forced: BTreeSet<ServiceName>,
+    /// When the number of replicas of each was last changed, in this boot.
+    scaled: BTreeMap<ServiceName, Time>,
     /// The question that each check of each life was last asked.
     tickets: BTreeMap<(Run, String), u64>,
     /// Stops that were begun: they are repeated until they work, whatever is wanted meanwhile.
@@ -93,6 +96,7 @@ impl Watch {
             renewed: BTreeSet::new(),
             rows: BTreeMap::new(),
             forced: BTreeSet::new(),
+            scaled: BTreeMap::new(),
             tickets: BTreeMap::new(),
             stopping: BTreeSet::new(),
             closing: false,
@@ -142,6 +146,7 @@ impl Watch {
 
     /// Of the old boot no time means anything any more.
     pub(crate) fn rebooted(&mut self) {
+        self.scaled.clear();
         for row in self.rows.values_mut() {
             row.until = None;
         }
@@ -159,6 +164,32 @@ impl Watch {
         self.rows.values_mut().for_each(|row| row.until = None);
     }
 
+    /// When numbers of replicas change.
+    pub(crate) fn scales(&mut self, now: Time, changes: &[(ServiceName, Option<Wanted>)]) {
+        for (name, wanted) in changes {
+            let (before, after) = (self.wanted.get(name).map(Wanted::count), wanted.as_ref().map(Wanted::count));
+            if before != after {
+                self.scaled.insert(name.clone(), now);
+            }
+        }
+    }
+
+    /// I4: loads change the number within its bounds, only of what is to run, and no sooner than the policy says.
+    pub(crate) fn may_scale(&self, now: Time, name: &ServiceName, wanted: &Wanted, measured: u32) -> Judged {
+        let Some(before) = self.wanted.get(name) else { return broken("I4", format!("{name} is scaled and not wanted")) };
+        let Replicas { min, max, autoscale: Some(policy), .. } = wanted.spec.replicas else {
+            return broken("I4", format!("{name} is scaled by a load, and nobody asked for that"));
+        };
+        let (from, to) = (before.count(), wanted.count());
+        let cooldown = if to > from { policy.cooldown_up } else { policy.cooldown_down };
+        let since = self.scaled.get(name).map(|at| now.since(*at));
+        let sober = (min..=max).contains(&to) && from != to && from > 0 && measured > 0 && wanted.desired == Desired::Running;
+        if !sober || since.is_some_and(|since| since < cooldown) {
+            return broken("I4", format!("{name} is scaled from {from} to {to} by a load, {since:?} after the last change"));
+        }
+        Ok(())
+    }
+
     fn wants_one(&mut self, name: &ServiceName, wanted: Option<&Wanted>) {
         let before = match wanted {
             Some(wanted) => self.wanted.insert(name.clone(), wanted.clone()),
@@ -170,15 +201,12 @@ impl Watch {
         self.forced.remove(name);
         self.renewed.insert(name.clone());
         let requests = |wanted: &Wanted| wanted.starts + wanted.restarts;
-        for ((_, replica), row) in self.rows.range_mut((name.clone(), 0)..=(name.clone(), u32::MAX)) {
+        for (_, row) in self.rows.range_mut((name.clone(), 0)..=(name.clone(), u32::MAX)) {
             row.count = 0;
             row.parked = false;
             let anew = match (&before, wanted) {
                 (Some(before), Some(wanted)) => {
-                    requests(wanted) > requests(before)
-                        || wanted.spec.task_digest != before.spec.task_digest
-                        || *replica >= wanted.spec.replicas.count
-                        || *replica >= before.spec.replicas.count
+                    requests(wanted) > requests(before) || wanted.spec.task_digest != before.spec.task_digest || wanted.count() != before.count()
                 }
                 (None, _) | (_, None) => true,
             };
@@ -218,6 +246,12 @@ impl Watch {
     /// An effect begins: what it follows from is durable; or it is written, and what began falls with the machine, and no number that may
     /// be forgotten so is given out again.
     pub(crate) fn begins(&mut self, effect: &Action) -> Judged {
+        if let Action::Update { run, spec, .. } = effect {
+            return match self.durable.tasks.get(run) {
+                Some(record) if record.changing.as_ref() == Some(&spec.task_digest) => Ok(()),
+                other => broken("I5", format!("run {run} is changed to {}, and that is not durable: {other:?}", spec.task_digest)),
+            };
+        }
         let Action::Start { run, .. } = effect else { return Ok(()) };
         if let Some(record) = self.written.get(run) {
             return match record.backend == ENGINES[0] && record.stage == Stage::Intent && *run < self.reserve {

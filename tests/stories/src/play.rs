@@ -67,6 +67,7 @@ impl Teller {
                 if text.is_empty() { vec!["as wanted".to_owned()] } else { text.lines().map(str::to_owned).collect() }
             }
             ("show", name) => show::service(&self.world, name),
+            ("scaling", name) => vec![self.world.core.scaling(name).unwrap_or_else(|| "by hand".to_owned())],
             ("statuses", "") => show::statuses(&self.world),
             ("category", word) => show::category(&self.world, word),
             ("layers", "") => show::layers(&self.world),
@@ -96,6 +97,8 @@ impl Teller {
             "start" => world.start(names?),
             "stop" => world.stop(names?),
             "restart" => world.restart(names?),
+            "scale" => return self.scale(rest),
+            "load" => self.load(rest)?,
             "remove" => world.remove(names?),
             "force" => world.force(names?),
             "close" => world.close(rest == "force"),
@@ -163,6 +166,23 @@ impl Teller {
         let mut spec = self.world.store.wanted[self.known(name)?].spec.as_ref().clone();
         change(&mut spec, settings)?;
         self.apply(vec![spec])
+    }
+
+    /// `scale web 3`.
+    fn scale(&mut self, rest: &str) -> Result<Vec<String>, String> {
+        let (name, count) = rest.split_once(' ').ok_or("write `scale NAME COUNT`")?;
+        let (name, count) = (self.known(name)?, count.parse().map_err(|_| "not a number")?);
+        Ok(self.world.scale(name, count).err().map(|why| format!("refused: {why}")).into_iter().collect())
+    }
+
+    /// `load web 95 80`: what each replica uses, in percent; `-` of one that could not be measured.
+    fn load(&mut self, rest: &str) -> Result<(), String> {
+        let (name, figures) = rest.split_once(' ').ok_or("write `load NAME PERCENT …`")?;
+        let name = self.known(name)?;
+        let known: Vec<u64> =
+            figures.split_whitespace().filter(|figure| *figure != "-").map(str::parse).collect::<Result<_, _>>().map_err(|_| "not a number")?;
+        self.world.load(name, known.iter().map(|percent| percent * 10).sum(), known.len());
+        Ok(())
     }
 
     /// `exit db 1`, `exit db SIGKILL`, `exit db memory`, `exit db lost`.
@@ -236,7 +256,7 @@ impl Teller {
         let (run, how) = run.split_once(' ').unwrap_or((run, "lost"));
         let run: Run = run.parse().map_err(|_| wrong)?;
         match what {
-            "starts" => self.world.engine(name).start(run).map_err(|fault| fault.message().to_owned())?,
+            "starts" => self.world.engine(name).start(run, "").map_err(|fault| fault.message().to_owned())?,
             "loses" => drop(self.world.engine(name).tasks.remove(&run)),
             "ends" => end(&mut self.world, name, run, how),
             "claims" => {

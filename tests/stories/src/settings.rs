@@ -1,6 +1,6 @@
 //! Services as a story writes them: the world's short form, with settings in parentheses behind a name.
 
-use hostler_core::{Category, CheckSpec, RestartMode, Span, Spec};
+use hostler_core::{Autoscale, Category, CheckSpec, RestartMode, Span, Spec};
 
 use crate::world::specs;
 
@@ -39,12 +39,27 @@ fn set(spec: &mut Spec, setting: &str) -> Result<(), String> {
             spec.replicas.count = number(value)?;
             spec.replicas.max = spec.replicas.max.max(spec.replicas.count);
         }
+        "target" => {
+            let policy = Autoscale { cpu_permille: Some(number(value)? * 10), ..Autoscale::default() };
+            spec.replicas.autoscale = Some(policy);
+        }
         "at-least" => spec.replicas.min = number(value)?,
         "at-most" => spec.replicas.max = number(value)?,
         "enabled" => spec.enabled = yes(value)?,
         "critical" => spec.critical = yes(value)?,
         "category" => spec.category = category(value)?,
-        "version" => spec.task_digest = value.to_owned(),
+        "version" => {
+            spec.task_digest = value.to_owned();
+            spec.fixed_digest = spec.fixed_digest.take().map(|_| value.to_owned());
+        }
+        // Its backend changes it while it runs; where it had none before, no backend said so.
+        "memory" => {
+            let mebibytes = number(value)?;
+            let fixed = spec.fixed_digest.take().unwrap_or_else(|| spec.task_digest.clone());
+            spec.resources.memory_bytes = Some(u64::from(mebibytes) << 20);
+            spec.task_digest = format!("{fixed}, memory {mebibytes}");
+            spec.fixed_digest = Some(fixed);
+        }
         "edges" => spec.dependencies = one(&format!("{} <- {value}", spec.name))?.dependencies,
         "restart" => spec.restart.mode = mode(value)?,
         "attempts" => spec.restart.max_attempts = if value == "unlimited" { None } else { Some(number(value)?) },

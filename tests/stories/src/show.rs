@@ -47,6 +47,7 @@ fn shortened(mut lines: Vec<String>) -> Vec<String> {
 fn details(action: &Action) -> String {
     match action {
         Action::Start { run, .. } => format!(": run {run}"),
+        Action::Update { run, .. } => format!(": run {run}"),
         Action::Stop { run, signal, grace, .. } => {
             let signal = signal.as_ref().map_or(String::new(), |signal| format!(" by {signal}"));
             format!(": run {run}{signal}, within {grace}")

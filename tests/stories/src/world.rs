@@ -12,7 +12,10 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{Action, Config, Core, Desired, Event, Exit, Fault, Notice, Run, Saved, ServiceName, Span, Spec, Stage, Time, Verdict, Wanted};
+use hostler_core::{
+    Action, Config, Core, Desired, Event, Exit, Fault, Load, Loads, Notice, Run, Saved, ServiceName, Span, Spec, Stage, Starting, Status, Time,
+    Verdict, Wanted,
+};
 
 pub use engine::Engine;
 pub use store::Store;
@@ -193,8 +196,11 @@ impl World {
         let changes = specs.into_iter().map(|spec| {
             let name = spec.name.clone();
             let spec = Arc::new(spec);
-            let fresh = Wanted { spec: Arc::clone(&spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0 };
-            let wanted = self.store.wanted.get(&name).map_or(fresh, |before| Wanted { spec, generation: before.generation + 1, ..before.clone() });
+            let fresh = Wanted { spec: Arc::clone(&spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
+            let wanted = self.store.wanted.get(&name).map_or(fresh, |before| {
+                let scaled = Wanted::applied(Some(before), Arc::clone(&spec), Status::Running, Starting::Nothing).scaled;
+                Wanted { spec, generation: before.generation + 1, scaled, ..before.clone() }
+            });
             (name, Some(wanted))
         });
         let changes = changes.collect();
@@ -233,6 +239,25 @@ impl World {
             wanted.desired = Desired::Running;
             wanted.restarts += 1;
         });
+    }
+
+    /// Somebody asks for so many replicas of a service; what is beyond its bounds is refused with the reason.
+    ///
+    /// # Errors
+    /// The bound that it passes.
+    pub fn scale(&mut self, name: &str, count: u32) -> Result<(), String> {
+        self.store.wanted[name].scaled_to(count)?;
+        self.request(name, |wanted| *wanted = wanted.scaled_to(count).expect("it was just asked"));
+        Ok(())
+    }
+
+    /// So many replicas of a service were measured, and use so much together, in thousandths; what that asks for is committed, and heard.
+    pub fn load(&mut self, name: &str, sum_permille: u64, measured: usize) {
+        let measured = u32::try_from(measured).unwrap_or(u32::MAX);
+        let cpu = (measured > 0).then_some(Load { sum_permille, measured });
+        if let Some(wanted) = self.core.weigh(self.now, name, &Loads { cpu, memory: None }) {
+            self.want(vec![(ServiceName::new(name).expect("it is there"), Some(wanted))]);
+        }
     }
 
     fn request(&mut self, names: &str, change: impl Fn(&mut Wanted)) {
@@ -341,7 +366,9 @@ impl World {
 
     /// The same, but what engines were already doing for the old host still takes effect.
     pub fn kill_host(&mut self, same_boot: bool) {
-        self.pending.retain(|_, pending| matches!(pending, Pending::Effect(Action::Start { .. } | Action::Stop { .. } | Action::Destroy { .. }, _)));
+        self.pending.retain(|_, pending| {
+            matches!(pending, Pending::Effect(Action::Start { .. } | Action::Update { .. } | Action::Stop { .. } | Action::Destroy { .. }, _))
+        });
         for pending in self.pending.values_mut() {
             let Pending::Effect(_, course) = pending else { continue };
             course.answer_after = Span(u64::MAX);
@@ -469,6 +496,7 @@ impl World {
                     self.notices.push((self.now, notice.clone()));
                 }
                 Action::Start { .. }
+                | Action::Update { .. }
                 | Action::Stop { .. }
                 | Action::Destroy { .. }
                 | Action::Look { .. }

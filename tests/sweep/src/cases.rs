@@ -4,7 +4,7 @@ use std::fmt;
 
 use Scenario::{
     Acknowledged, Adopted, Again, AgainByFile, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth, HalfLine,
-    KeeperKilled, Leave, Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten,
+    KeeperKilled, Leave, Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten, Upgrade,
 };
 
 /// What is done to get to a point.
@@ -22,6 +22,8 @@ pub enum Scenario {
     Quiet,
     /// Another configuration is applied: one service changed, one removed.
     Apply,
+    /// A plugin is given another component, under live tasks.
+    Upgrade,
     /// A service is stopped by request.
     Stop,
     /// One that was stopped is started by request.
@@ -68,6 +70,33 @@ pub enum Scenario {
     FullDiary,
     /// A service's health changes, and its health log is full.
     FullHealth,
+    /// The services are containers of a real engine.
+    Contained(Deed),
+}
+
+/// What is done with containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// They come up for the first time.
+    First,
+    /// One more, in two networks.
+    Wired,
+    /// Another configuration: one is replaced, one removed.
+    Apply,
+    /// A replica more.
+    ScaleUp,
+    /// A replica less.
+    ScaleDown,
+    /// One is stopped by request.
+    Stop,
+    /// One that was stopped is started by request.
+    Start,
+    /// One is restarted by request.
+    Restart,
+    /// One that ignores SIGTERM is stopped, with little grace.
+    Stubborn,
+    /// Everything stops, is forgotten, and the host ends.
+    Down,
 }
 
 /// A point, and how to get there.
@@ -80,6 +109,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// Does it take an engine of containers?
+    pub fn is_contained(&self) -> bool {
+        matches!(self.scenario, Scenario::Contained(_))
+    }
+
     /// The point that it is about.
     pub fn point(&self) -> &'static str {
         self.points.last().expect("a case has a point")
@@ -202,6 +236,7 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
         ],
         &[Apply],
     ),
+    (&["host.plugin.filled", "host.plugin.kept", "host.upgrade.committed", "host.upgrade.swapped"], &[Upgrade]),
     (&["host.stop-task.before", "host.stop-task.stopped"], &[Stop, Restart]),
     (&["keeper.stop.written", "keeper.stop.signalled", "keeper.stop.looked", "keeper.stop.over", "keeper.stop.before-answer"], &[Stop, Restart]),
     (&["keeper.stop.before-kill"], &[Stubborn]),
@@ -244,6 +279,28 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
     (&["keeper.log.rotated", "keeper.log.oldest-removed"], &[Pages]),
 ];
 
+/// The same with containers; where several points stand together, the host dies at each, one after the other.
+const CONTAINED: &[(&[&[&str]], &[Deed])] = &[
+    (&[&["host.container.before-make"], &["host.container.before-start"]], &[Deed::First, Deed::ScaleUp, Deed::Restart]),
+    (&[&["host.container.made"], &["host.container.started"]], &[Deed::First, Deed::Apply, Deed::ScaleUp, Deed::Start, Deed::Restart]),
+    (&[&["host.network.made"], &["host.container.connected"]], &[Deed::Wired]),
+    (&[&["host.container.before-signal"]], &[Deed::Stop, Deed::Down]),
+    (&[&["host.container.signalled"], &["host.container.ended"]], &[Deed::Apply, Deed::ScaleDown, Deed::Stop, Deed::Restart, Deed::Down]),
+    (&[&["host.container.before-kill"], &["host.container.killed"]], &[Deed::Stubborn]),
+    (&[&["host.container.before-remove"], &["host.container.removed"]], &[Deed::Apply, Deed::ScaleDown, Deed::Down]),
+    (&[&["host.loop.committed"], &["host.start-task.started"], &["host.news.handle-kept"]], &[Deed::ScaleUp, Deed::Restart]),
+    (&[&["host.stop-task.stopped"], &["host.destroy.destroyed"]], &[Deed::ScaleDown]),
+    (
+        &[
+            &["host.container.made", "host.container.made"],
+            &["host.container.made", "host.container.started"],
+            &["host.container.started", "host.news.found-kept"],
+        ],
+        &[Deed::First, Deed::ScaleUp],
+    ),
+    (&[&["host.container.signalled", "host.list.listed"], &["host.container.removed", "host.list.listed"]], &[Deed::ScaleDown, Deed::Down]),
+];
+
 /// Every case there is.
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -257,6 +314,11 @@ pub fn cases() -> Vec<Case> {
                 };
                 cases.push(Case { points: before.into_iter().chain([*point]).collect(), scenario: *scenario });
             }
+        }
+    }
+    for (all, deeds) in CONTAINED {
+        for points in *all {
+            cases.extend(deeds.iter().map(|deed| Case { points: points.to_vec(), scenario: Scenario::Contained(*deed) }));
         }
     }
     cases

@@ -5,13 +5,17 @@
 //! there, comes back, and is held against the accounts: no life doubled, no number used twice, nobody killed who was not to be, each end
 //! told and counted once, each acknowledged request kept, each event and each line of a log there, nothing left behind.
 //!
+//! Services that are containers ([`Deed`]) are held against what the engine itself says: one container for each replica and never two, none of
+//! what was removed, none of nobody.
+//!
 //! A point that is never reached is a failure, too: [`cases`] has each point of [`hostler_failpoint::POINTS`], and its scenario passes it.
 
 mod cases;
+mod contained;
 mod judge;
 mod scenario;
 mod site;
 
-pub use cases::{Case, Scenario, cases};
+pub use cases::{Case, Deed, Scenario, cases};
 pub use scenario::play;
 pub use site::Site;

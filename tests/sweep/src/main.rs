@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use hostler_engines::Docked;
 use hostler_failpoint::POINTS;
 use hostler_sweep::{Case, Site, cases, play};
 use hostler_torture::service;
@@ -21,7 +22,7 @@ Arguments:
 
 Options:
   --jobs N    How many are played at a time [default: 4]
-  --list      Print the cases instead of playing them
+  --list      Print the cases instead of playing them; those with containers are `(Contained(…))`
   -h, --help  Print help
 
 Environment:
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         return usage(&format!("not understood: {word}"));
     }
     let is_asked = |case: &Case| words.is_empty() || words.iter().any(|word| case.to_string().contains(word));
-    let asked: Vec<Case> = cases().into_iter().filter(is_asked).collect();
+    let mut asked: Vec<Case> = cases().into_iter().filter(is_asked).collect();
     if asked.is_empty() {
         return usage(&format!("no point has one of these in its name: {}", words.join(", ")));
     }
@@ -63,7 +64,20 @@ fn main() -> ExitCode {
     if let Err(why) = has_failpoints() {
         return usage(&why);
     }
+    if asked.iter().any(Case::is_contained) {
+        match engine_is_there() {
+            Some(true) => {}
+            Some(false) => asked.retain(|case| !case.is_contained()),
+            None => return ExitCode::FAILURE,
+        }
+    }
     sweep(&asked, jobs)
+}
+
+/// Says by name when there is none; nothing where that is a failure.
+fn engine_is_there() -> Option<bool> {
+    let asking = std::thread::Builder::new().name("the cases with containers".to_owned());
+    asking.spawn(|| Docked::new().is_some()).ok()?.join().ok()
 }
 
 fn usage(why: &str) -> ExitCode {
@@ -90,7 +104,7 @@ fn sweep(asked: &[Case], jobs: usize) -> ExitCode {
     warm_up();
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, asked.len()) {
+        for _ in 0..jobs.clamp(1, asked.len().max(1)) {
             scope.spawn(|| {
                 while let Some(case) = asked.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begun = Instant::now();

@@ -3,9 +3,10 @@
 use std::fs;
 use std::io::Write;
 
-use hostler_e2e::{Signal, request, signal};
+use hostler_e2e::{Signal, fixture, request, signal};
 
 use crate::cases::{Case, Scenario};
+use crate::contained;
 use crate::judge::{Wants, events};
 use crate::site::Site;
 
@@ -14,8 +15,10 @@ use crate::site::Site;
 /// # Panics
 /// When anything is not as promised.
 pub fn play(site: &mut Site, case: &Case) {
+    if let Scenario::Contained(deed) = case.scenario {
+        return contained::play(site, &case.points, deed);
+    }
     let mut wants = Wants::first();
-    let last = case.points.len() - 1;
     wants.keeper_deaths = case.points.iter().filter(|point| point.starts_with("keeper.")).count();
     lead_up(site, case.scenario, &mut wants);
     wants.note(site);
@@ -25,13 +28,7 @@ pub fn play(site: &mut Site, case: &Case) {
     }
     site.arm(&case.points);
     act(site, case.scenario, &mut wants);
-    for (at, point) in case.points.iter().enumerate() {
-        site.until_died(point);
-        if at < last && site.with("serve").is_empty() {
-            // It may be its death again.
-            drop(site.serve());
-        }
-    }
+    site.until_all_died(&case.points);
     site.revive();
     match case.scenario {
         Scenario::Empty => {}
@@ -43,11 +40,7 @@ pub fn play(site: &mut Site, case: &Case) {
             wants.judge(site);
         }
     }
-    site.run("down").ok();
-    site.until("nothing is left behind", |site| {
-        let left = site.yard.processes();
-        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    });
+    site.leave();
 }
 
 /// What is there before anything is armed.
@@ -152,7 +145,7 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             wants.mark = Some(2);
         }
         Scenario::Adopted => end_again(site, wants),
-        Scenario::Quiet | Scenario::Acknowledged | Scenario::Unwritten | Scenario::Found | Scenario::Litter => {}
+        Scenario::Quiet | Scenario::Acknowledged | Scenario::Unwritten | Scenario::Found | Scenario::Litter | Scenario::Contained(_) => {}
         Scenario::Logs => drop(site.run("logs steady --tail 3")),
         Scenario::Leave => site.with("serve").into_iter().for_each(|pid| signal(pid, Signal::TERM)),
         Scenario::Down | Scenario::Empty => drop(site.run("down")),
@@ -176,6 +169,7 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             apply(site, 3, wants);
         }
         Scenario::Apply => apply(site, 2, wants),
+        Scenario::Upgrade => drop(site.run(&upgrade())),
         Scenario::Stop | Scenario::Start | Scenario::Restart => ask(site, scenario, wants),
     }
 }
@@ -192,12 +186,22 @@ fn act_again(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             apply(site, site.mark, wants);
             assert!(wants.mark.is_some(), "`apply` is refused by a host that was brought back");
         }
+        Scenario::Upgrade => {
+            // In force already, or not at all: one of both.
+            site.run(&upgrade()).ok();
+            assert_eq!(site.yard.plugin("process")["plugin_version"], "0.2.0");
+        }
         Scenario::Stop | Scenario::Start if wants.toggle.is_none() => {
             ask(site, scenario, wants);
             assert!(wants.toggle.is_some(), "a request is refused by a host that was brought back");
         }
         _ => {}
     }
+}
+
+/// `process` as its next version.
+fn upgrade() -> String {
+    format!("plugin upgrade process {} --no-wait", fixture("process-next").display())
 }
 
 fn apply(site: &mut Site, mark: u64, wants: &mut Wants) {

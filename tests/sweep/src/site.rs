@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use hostler_e2e::{Ran, Signal, Value, Yard, alive, free_port, signal};
 use hostler_torture::account::{Life, lives};
 
+use crate::contained::Engine;
+
 /// Far longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -22,6 +24,8 @@ pub struct Site {
     pub(crate) mark: u64,
     /// What a scenario adds to it.
     pub(crate) more: String,
+    /// The engine, where services are containers. It goes after the host, which would start them again.
+    pub(crate) engine: Option<Engine>,
     port: u16,
     /// How many have died where they were told.
     deaths: usize,
@@ -37,7 +41,7 @@ impl Site {
     /// When there is no place for it.
     #[expect(clippy::new_without_default, reason = "making one is work")]
     pub fn new() -> Site {
-        Site { yard: Yard::new(), mark: 1, more: String::new(), port: free_port(), deaths: 0 }
+        Site { yard: Yard::new(), mark: 1, more: String::new(), engine: None, port: free_port(), deaths: 0 }
     }
 
     fn orders(&self) -> PathBuf {
@@ -72,6 +76,27 @@ impl Site {
             let meant = if point.starts_with("keeper.") { "keeper" } else { "serve" };
             assert_eq!(part, meant, "the one that died at {point}");
             if alive(*pid) { Err(format!("{pid} lives")) } else { Ok(()) }
+        });
+    }
+
+    /// The same for one after the other; in between the host is brought back.
+    pub(crate) fn until_all_died(&mut self, points: &[&str]) {
+        for (at, point) in points.iter().enumerate() {
+            self.until_died(point);
+            if at + 1 < points.len() && self.with("serve").is_empty() {
+                // It may be its death again.
+                drop(self.serve());
+            }
+        }
+    }
+
+    /// Ends everything; nothing is left behind.
+    #[track_caller]
+    pub(crate) fn leave(&self) {
+        self.run("down").ok();
+        self.until("nothing is left behind", |site| {
+            let left = site.yard.processes();
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         });
     }
 

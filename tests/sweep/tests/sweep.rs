@@ -1,7 +1,7 @@
 //! Every failpoint, and none of them in the product.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use hostler_failpoint::POINTS;
 
@@ -15,10 +15,14 @@ fn with_failpoints() -> PathBuf {
 #[test]
 fn nobody_dies_in_vain_wherever_it_is() {
     let mut sweep = Command::new(env!("CARGO_BIN_EXE_hostler-sweep"));
-    let output = sweep.env("HOSTLER_BIN", with_failpoints()).output().expect("it was built beside this");
+    // What it passes over, it says there.
+    sweep.env("HOSTLER_BIN", with_failpoints()).stderr(Stdio::inherit());
+    let output = sweep.output().expect("it was built beside this");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     println!("{said}");
+    // Of 350 lines those that matter.
+    let broken: Vec<&str> = said.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert!(output.status.success(), "{}", broken.join("\n"));
 }
 
 #[test]

@@ -28,31 +28,63 @@ const ROOMS: &[Room] = &[
     room("host/wasm", &["hostler-failpoint", "hostler-core", "hostler-keeper"]),
     room("host/api", &["hostler-core"]),
     room("host/server", &["hostler-failpoint", "hostler-core", "hostler-store", "hostler-ledger", "hostler-keeper", "hostler-wasm", "hostler-api"]),
-    room("host/cli", &["hostler-failpoint", "hostler-core", "hostler-keeper", "hostler-api", "hostler-server"]),
-    room("sdk/rust", &[]),
+    // makes, builds and tries plugins for their authors
+    Room {
+        folder: "host/cli",
+        knows: &[
+            "hostler-failpoint",
+            "hostler-core",
+            "hostler-keeper",
+            "hostler-wasm",
+            "hostler-api",
+            "hostler-server",
+            "hostler-componentize",
+            "hostler-conformance",
+            "hostler-package",
+            "hostler-yaml",
+            "hostler-compose",
+        ],
+        tests_know: &[],
+    },
+    // its own tests and examples have its fake host
+    Room { folder: "sdk/rust", knows: &[], tests_know: &["hostler-sdk"] },
     room("sdk/componentize", &[]),
+    // tries a plugin as a host does: loads it, and plays or asks the keeper behind it
+    room("sdk/conformance", &["hostler-keeper", "hostler-wasm"]),
+    // the format of packages: a guest reads them, the command line writes them
+    room("sdk/package", &[]),
+    // YAML with places, for whoever reads what people wrote
+    room("sdk/yaml", &[]),
+    // Compose files become service files
+    room("sdk/compose", &["hostler-yaml"]),
     // tests may know everybody, and nobody but core's own tests knows tests; the simulator drives what decides and what remembers, the others need no more
     // than the binary and what it prints
     room("tests/sim", &["hostler-core", "hostler-store", "hostler-ledger"]),
     room("tests/tidy", &[]),
     room("tests/e2e", &[]),
+    // the same binary on a machine of its own, with real engines
+    room("tests/engines", &["hostler-e2e"]),
     // measures the keeper alone too, over its socket
     room("tests/bench", &["hostler-keeper", "hostler-wasm"]),
     // drives the same binary, in a yard of the end-to-end tests
     room("tests/torture", &["hostler-e2e"]),
     // kills that binary at each of its points, with the torture's services and its witness
-    room("tests/sweep", &["hostler-failpoint", "hostler-e2e", "hostler-torture"]),
+    room("tests/sweep", &["hostler-failpoint", "hostler-e2e", "hostler-torture", "hostler-engines"]),
     // and this one needs the engine itself, on a disk that it holds in its hand
     room("tests/disk", &["hostler-store"]),
     // whatever others wrote goes through the room that reads it
-    room("tests/fuzz", &["hostler", "hostler-api", "hostler-core", "hostler-keeper", "hostler-server", "hostler-stories", "hostler-wasm"]),
+    room(
+        "tests/fuzz",
+        &["hostler", "hostler-api", "hostler-compose", "hostler-core", "hostler-keeper", "hostler-server", "hostler-stories", "hostler-wasm"],
+    ),
     // what the core decides, told as text
     room("tests/stories", &["hostler-core"]),
 ];
 
 /// Folders of guests: each crate in them is made from the contract and the SDK alone, as anybody else's would be.
-const GUESTS: [&str; 2] = ["plugins", "tests/fixtures"];
-const GUESTS_KNOW: &[&str] = &["hostler-sdk"];
+const GUESTS: [&str; 3] = ["plugins", "tests/fixtures", "examples/plugins"];
+/// Beside the SDK, what several of them share (`plugins/remote`) and the format of packages, which anybody may read.
+const GUESTS_KNOW: &[&str] = &["hostler-sdk", "hostler-remote", "hostler-package"];
 
 /// Outside crates that only some rooms may name, and why.
 const KEPT_IN: &[(&str, &[&str], &str)] = &[
@@ -61,7 +93,11 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("axum", &["host/server"], "routes are served in one place"),
     ("clap", &["host/cli"], "one place talks with people"),
     ("miette", &["host/cli"], "one place talks with people"),
-    ("tokio", &["host/wasm", "host/server", "host/cli", "tests/bench"], "core, store, keeper and api work under any executor, or none"),
+    (
+        "tokio",
+        &["host/wasm", "host/server", "host/cli", "sdk/conformance", "tests/bench"],
+        "core, store, keeper and api work under any executor, or none",
+    ),
     ("rand", &[], "core is handed its seed, and nobody else decides"),
 ];
 

@@ -31,23 +31,30 @@ pub fn expected_files(tree: &Tree) -> Vec<Problem> {
 
 /// Examples without a story or a spec, and examples that nothing plays.
 pub fn examples(tree: &Tree) -> Vec<Problem> {
-    let mut names: Vec<&str> = tree.files().filter_map(|file| file.path.strip_prefix("examples/")?.split_once('/')).map(|(name, _)| name).collect();
-    names.dedup();
+    let mut folders: Vec<&str> = tree.files().filter_map(|file| example(&file.path)).collect();
+    folders.dedup();
     let mut problems = Vec::new();
-    for name in names {
-        let folder = format!("examples/{name}");
+    for folder in folders {
+        let name = folder.rsplit('/').next().unwrap_or(folder);
         if tree.file(&format!("{folder}/README.md")).is_none() {
-            problems.push(Problem::of(&folder, "has no README.md that tells its story"));
+            problems.push(Problem::of(folder, "has no README.md that tells its story"));
         }
         if !["toml", "yaml"].iter().any(|end| tree.file(&format!("{folder}/hostler.{end}")).is_some()) {
-            problems.push(Problem::of(&folder, "has no hostler.toml or hostler.yaml"));
+            problems.push(Problem::of(folder, "has no hostler.toml or hostler.yaml"));
         }
         let played = tree.files().any(|file| (file.is_in("scripts") || file.is_in("tests/e2e")) && file.text.contains(name));
         if !played {
-            problems.push(Problem::of(&folder, "no script and no end-to-end test plays it"));
+            problems.push(Problem::of(folder, "no script and no end-to-end test plays it"));
         }
     }
     problems
+}
+
+/// The folder of the example that a file is part of: below `examples`, and those of plugins below `examples/plugins`.
+fn example(path: &str) -> Option<&str> {
+    let above = if path.starts_with("examples/plugins/") { "examples/plugins/" } else { "examples/" };
+    let (name, _) = path.strip_prefix(above)?.split_once('/')?;
+    Some(&path[..above.len() + name.len()])
 }
 
 /// Programs that a text names and that are not shell scripts with `set -e`: a step that fails must not be passed over.
@@ -99,7 +106,7 @@ fn targets(line: &str) -> Vec<String> {
 }
 
 /// A path from the root, of a target seen from a folder; nothing when it leaves the project.
-fn resolve(folder: &str, target: &str) -> Option<String> {
+pub(crate) fn resolve(folder: &str, target: &str) -> Option<String> {
     let mut parts: Vec<&str> = if target.starts_with('/') { Vec::new() } else { folder.split('/').filter(|part| !part.is_empty()).collect() };
     for part in target.split('/') {
         match part {

@@ -88,7 +88,8 @@ const PLANTED: &[(&str, &str)] = &[
 /// Manifests that ask for the faults that are planted for the simulator: one of them in a build of the product would be in all of it.
 pub fn planted(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (file, _) in tree.manifests() {
+    // a guest can ask nothing of the host's rooms
+    for (file, _) in tree.manifests().filter(|(file, _)| !file.is_in("tests/fixtures")) {
         for (at, line) in file.text.lines().enumerate() {
             let code = line.split('#').next().unwrap_or(line).trim();
             if code.contains("planted") && !PLANTED.contains(&(file.path.as_str(), code)) {

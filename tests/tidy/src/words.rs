@@ -7,6 +7,7 @@ use crate::{File, Problem, Tree};
 const PRINTERS: &[(&str, &str)] = &[
     ("host/cli", "the one place that talks with people"),
     ("host/keeper", "a process of its own, started with its standard error in a file; it has no other way to say what it lost"),
+    ("sdk/componentize/build.rs", "cargo reads what a build script prints"),
     ("sdk/componentize/src/main.rs", "a tool of the build with a command line of its own"),
     ("tests", "tests say what they found"),
 ];

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::Spec;
+use hostler_core::{Replicas, Spec};
 use serde_json::{Map, Value, json};
 
 /// So many differences of one service are named; the rest is counted.
@@ -81,7 +81,12 @@ fn words(spec: &Spec) -> Value {
     let dependencies: BTreeMap<&str, Value> = spec
         .dependencies
         .iter()
-        .map(|edge| (edge.service.as_str(), json!({ "condition": edge.condition, "optional": edge.optional, "restart": edge.restart })))
+        .map(|edge| {
+            (
+                edge.service.as_str(),
+                json!({ "condition": edge.condition, "optional": edge.optional, "restart": edge.restart, "healthy": edge.healthy }),
+            )
+        })
         .collect();
     let checks: BTreeMap<&str, Value> = spec
         .checks
@@ -128,11 +133,25 @@ fn words(spec: &Spec) -> Value {
             "memory": spec.resources.memory_bytes,
             "storage": spec.resources.storage_bytes,
         },
-        "replicas": spec.replicas,
+        "replicas": replicas(&spec.replicas),
         "env": spec.env,
         "secrets": spec.secrets,
         "network": spec.network,
     })
+}
+
+fn replicas(replicas: &Replicas) -> Value {
+    let percent = |permille: Option<u32>| permille.map(|permille| format!("{}%", permille / 10));
+    let autoscale = replicas.autoscale.map(|policy| {
+        json!({
+            "cpu": percent(policy.cpu_permille),
+            "memory": percent(policy.memory_permille),
+            "cooldown_up": policy.cooldown_up.to_string(),
+            "cooldown_down": policy.cooldown_down.to_string(),
+            "interval": policy.interval.to_string(),
+        })
+    });
+    json!({ "min": replicas.min, "max": replicas.max, "count": replicas.count, "autoscale": autoscale })
 }
 
 /// A plugin's settings stand beside what the host says itself.
@@ -193,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_new_order_is_a_difference_and_many_are_counted() {
-        let edge = |name: &str| Dependency { service: ServiceName::new(name).expect("a name"), optional: false, condition: None, restart: false };
+        let edge = |name: &str| Dependency::on(ServiceName::new(name).expect("a name"));
         let (mut before, mut after) = (service("{}"), service("{}"));
         before.dependencies = vec![edge("a"), edge("b")];
         after.dependencies = vec![edge("b"), edge("a")];

@@ -1,6 +1,6 @@
 //! Restart, stop, resources and replicas: the parts of a service that are numbers and little words.
 
-use hostler_core::{Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, StopSpec};
+use hostler_core::{Autoscale, Kind, MAX_REPLICAS, Replicas, Resources, RestartMode, RestartPolicy, Span, StopSpec};
 use serde_json::Value;
 
 use super::place::{Place, Report, Table};
@@ -116,7 +116,7 @@ pub(crate) fn read_replicas(service: &mut Table<'_>, report: &mut Report) -> Rep
     let Some(place) = service.take("replicas") else { return Replicas::default() };
     let Value::Object(_) = place.value else {
         return match place.whole_number(0..=MAX_REPLICAS, report) {
-            Some(count) => Replicas { min: count.min(1), max: count.max(1), count },
+            Some(count) => Replicas { min: count.min(1), max: count.max(1), count, autoscale: None },
             None => Replicas::default(),
         };
     };
@@ -125,9 +125,35 @@ pub(crate) fn read_replicas(service: &mut Table<'_>, report: &mut Report) -> Rep
     };
     let mut number = |key| table.take(key).and_then(|place| place.whole_number(0..=MAX_REPLICAS, report));
     let (min, max, count) = (number("min"), number("max"), number("count"));
+    let autoscale = table.take("autoscale").and_then(|place| read_autoscale(&place, report));
     table.finish(&[], report);
     // What is not said is what fits: at least one, no more than wanted, and as few as allowed.
     let min = min.unwrap_or_else(|| 1.min(count.unwrap_or(1)).min(max.unwrap_or(1)));
     let count = count.unwrap_or(min);
-    Replicas { min, max: max.unwrap_or_else(|| count.max(1)), count }
+    Replicas { min, max: max.unwrap_or_else(|| count.max(1)), count, autoscale }
+}
+
+/// `autoscale`: targets, and how long to wait between changes.
+fn read_autoscale(place: &Place<'_>, report: &mut Report) -> Option<Autoscale> {
+    let mut table = place.table("`autoscale`", "write autoscale = { cpu = \"70%\" }", report)?;
+    let mut policy = Autoscale {
+        cpu_permille: table.take("cpu").and_then(|place| values::percent(&place, report)),
+        memory_permille: table.take("memory").and_then(|place| values::percent(&place, report)),
+        ..Autoscale::default()
+    };
+    for (key, span) in [("cooldown_up", &mut policy.cooldown_up), ("cooldown_down", &mut policy.cooldown_down)] {
+        if let Some(written) = table.take(key).and_then(|place| values::span(&place, report)) {
+            *span = written;
+        }
+    }
+    if let Some(place) = table.take("interval")
+        && let Some(written) = values::span(&place, report)
+    {
+        policy.interval = written;
+        if written < Span::secs(1) {
+            report.add(place.complain(format_args!("is {written}, and must be at least 1s")).hint("write interval = \"10s\""));
+        }
+    }
+    table.finish(&[("up_after", "write `cooldown_up`"), ("down_after", "write `cooldown_down`")], report);
+    Some(policy)
 }

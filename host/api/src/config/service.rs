@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::{BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, Problem, ServiceName, Span, Spec, closest};
+use hostler_core::{BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Problem, Quorum, ServiceName, Span, Spec, closest};
 use serde_json::Value;
 
 use super::check::read_checks;
@@ -133,9 +133,8 @@ fn read_dependencies(table: &mut Table<'_>, around: &Surroundings<'_>, report: &
 }
 
 fn read_dependency(place: &Place<'_>, around: &Surroundings<'_>, report: &mut Report) -> Option<Dependency> {
-    let plain = |service| Dependency { service, optional: false, condition: None, restart: false };
     match place.value {
-        Value::String(name) => dependency_name(name, place, around, report).map(plain),
+        Value::String(name) => dependency_name(name, place, around, report).map(Dependency::on),
         Value::Object(_) => {
             let mut table = place.table("the dependency", DEPENDENCIES_HINT, report)?;
             let named = table.take("service");
@@ -146,13 +145,26 @@ fn read_dependency(place: &Place<'_>, around: &Surroundings<'_>, report: &mut Re
             let conditions = [("started", Condition::Started), ("healthy", Condition::Healthy), ("completed", Condition::Completed)];
             let condition = table.take("condition").and_then(|place| place.choice(&conditions, report));
             let restart = table.take("restart").and_then(|place| place.flag(report)).unwrap_or(false);
+            let healthy = table.take("healthy").and_then(|place| read_quorum(&place, report)).unwrap_or_default();
             table.finish(&[("name", "write `service`"), ("required", "write `optional`")], report);
             let named = named?;
             let service = dependency_name(named.text(report)?, &named, around, report)?;
-            Some(Dependency { service, optional, condition, restart })
+            Some(Dependency { service, optional, condition, restart, healthy })
         }
         _ => {
             report.add(place.wrong("a service's name or a table").hint(DEPENDENCIES_HINT));
+            None
+        }
+    }
+}
+
+/// `healthy`: of how many replicas the condition must hold.
+fn read_quorum(place: &Place<'_>, report: &mut Report) -> Option<Quorum> {
+    match place.value {
+        Value::String(text) if !text.bytes().all(|b| b.is_ascii_digit()) => place.choice(&[("all", Quorum::All), ("any", Quorum::Any)], report),
+        Value::String(_) | Value::Number(_) => place.whole_number(1..=MAX_REPLICAS, report).map(Quorum::Some),
+        _ => {
+            report.add(place.wrong("`all`, `any` or a number of replicas").hint("write healthy = \"any\", or healthy = 2"));
             None
         }
     }

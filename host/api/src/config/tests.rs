@@ -96,7 +96,7 @@ fn numbers_are_read_as_people_write_them() {
         (json!({ "count": 2 }), (1, 2, 2)),
         (json!({}), (1, 1, 1)),
     ] {
-        assert_eq!(web(json!({ "replicas": written })).expect("good").replicas, Replicas { min, max, count }, "{written}");
+        assert_eq!(web(json!({ "replicas": written })).expect("good").replicas, Replicas { min, max, count, autoscale: None }, "{written}");
     }
     let policy = web(json!({ "restart": { "max_attempts": "unlimited", "backoff": { "initial": "90s", "factor": 1.5, "jitter": 0 } } }))
         .expect("good")
@@ -268,6 +268,35 @@ fn the_digest_follows_what_a_task_is_made_from_and_nothing_else() {
     let mut spec = web(json!({})).expect("good");
     spec.backend.settings = canonical(&json!({ "binary": "/srv/web" }));
     assert_ne!(plain, task_digest(&spec));
+}
+
+#[test]
+fn secrets_are_files_and_grants_name_them() {
+    let config = good(json!({ "secrets": { "registry-token": { "file": "secrets/token" } },
+        "plugins": { "p": { "source": "p.wasm", "grants": { "secrets": ["registry-token"] } } } }));
+    assert_eq!(config.secrets["registry-token"], "secrets/token");
+    let found = problems(&json!({
+        "secrets": { "a": {}, "b": { "file": "x", "value": "hunter2" }, "C": { "file": "x" }, "token": { "file": 5 } },
+        "plugins": { "p": { "source": "p.wasm", "grants": {
+            "secrets": ["tokn"], "secrets-reveal": ["token", "nowhere"],
+            "http": { "endpoints": { "hub": { "url": "https://hub", "token": "lost", "headers": { "x": { "secret": "gone" }, "y": "plain" } } } },
+        } } },
+    }));
+    let expected = [
+        "/secrets/C: bad name",
+        "/secrets/a: secret `a` has no `file`",
+        "/secrets/b/value: unknown key `value`",
+        "/secrets/token/file: `file` is the number 5",
+        "/plugins/p/grants/secrets/0: there is no secret of this name",
+        "/plugins/p/grants/secrets-reveal/1: there is no secret",
+        "/plugins/p/grants/http/endpoints/hub/token: there is no secret",
+        "/plugins/p/grants/http/endpoints/hub/headers/x/secret: there is no secret",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for words in expected {
+        assert!(found.iter().any(|problem| problem.starts_with(words)), "{words}: {found:#?}");
+    }
+    assert!(found.iter().all(|problem| !problem.contains("hunter2")), "{found:#?}");
 }
 
 #[test]

@@ -95,6 +95,16 @@ fn read_cpu(text: &str) -> Option<f64> {
     }
 }
 
+/// `70%`, in thousandths.
+pub(crate) fn percent(place: &Place<'_>, report: &mut Report) -> Option<u32> {
+    let number = place.value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.trim().parse::<u32>().ok());
+    let permille = number.filter(|percent| (1..=1_000).contains(percent)).map(|percent| percent * 10);
+    if permille.is_none() {
+        report.add(place.wrong("a share between `1%` and `1000%`"));
+    }
+    permille
+}
+
 /// A number within bounds, in thousandths.
 pub(crate) fn permille(place: &Place<'_>, range: std::ops::RangeInclusive<f64>, report: &mut Report) -> Option<u32> {
     match place.value.as_f64().filter(|number| range.contains(number)) {

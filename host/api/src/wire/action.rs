@@ -1,5 +1,7 @@
 //! Asking for something to be done. An answer says that it is wanted, durably; that it is done is seen in the services.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -46,6 +48,18 @@ pub struct RestartRequest {
     /// Also what has failed. Without it a service that is named and has failed is refused.
     #[serde(default)]
     pub force: bool,
+    /// Answer only once they are settled, or after this long; at once when absent.
+    #[serde(default)]
+    pub wait_ms: Option<u64>,
+}
+
+/// `POST /services/scale`: so many replicas of each are wanted, until somebody asks for another number or the configuration says another
+/// one. All of them or, where one number is beyond the bounds of its service, none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleRequest {
+    /// How many of which.
+    pub services: BTreeMap<String, u32>,
     /// Answer only once they are settled, or after this long; at once when absent.
     #[serde(default)]
     pub wait_ms: Option<u64>,

@@ -85,7 +85,7 @@ mod tests {
 
     fn spec(text: &str, dependencies: &[(&str, bool)]) -> Spec {
         let name = |text: &str| ServiceName::new(text).expect("a name");
-        let edge = |(service, optional): &(&str, bool)| Dependency { service: name(service), optional: *optional, condition: None, restart: false };
+        let edge = |(service, optional): &(&str, bool)| Dependency { optional: *optional, ..Dependency::on(name(service)) };
         Spec { dependencies: dependencies.iter().map(edge).collect(), ..Spec::new(name(text), "process", "{}") }
     }
 

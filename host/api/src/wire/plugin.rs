@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Shape;
+use super::{Shape, Upgraded};
+use crate::stamp::Timestamp;
 
 /// What a plugin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,10 @@ pub enum PluginState {
     Missing,
     /// There, and not loaded; `reason` says why.
     Refused,
+    /// Loaded, and not called for a while, because it breaks whatever it is asked; `reason` says how.
+    Quarantined,
+    /// The configuration has it no longer: it stays until its last task is gone.
+    Leaving,
 }
 
 impl PluginState {
@@ -46,6 +51,8 @@ impl PluginState {
             PluginState::Ok => "ok",
             PluginState::Missing => "missing",
             PluginState::Refused => "refused",
+            PluginState::Quarantined => "quarantined",
+            PluginState::Leaving => "leaving",
         }
     }
 }
@@ -59,6 +66,21 @@ pub struct Need {
     pub why: String,
 }
 
+/// What a backend says of the engine behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    /// May new tasks be started?
+    pub ready: bool,
+    /// Can running tasks be looked at?
+    pub reachable: bool,
+    /// In its own words.
+    pub message: String,
+    /// Version, place and the like.
+    pub attributes: BTreeMap<String, String>,
+    /// When it was asked; that is every 30 s.
+    pub at: Timestamp,
+}
+
 /// Since it was loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
@@ -70,6 +92,30 @@ pub struct Counters {
     pub timeouts: u64,
     /// Capability calls that no grant covers.
     pub denied: u64,
+}
+
+/// A service whose calls broke the plugin, and none of them worked since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutAside {
+    /// Nothing when the calls were about no service in particular.
+    pub service: Option<String>,
+    /// How many, in a row.
+    pub strikes: u32,
+    /// How the last one went.
+    pub last_failure: String,
+    /// When it is tried again; nothing when it is called as before.
+    pub next_try_in_ms: Option<u64>,
+}
+
+/// How well a plugin stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PluginHealth {
+    /// Those with strikes.
+    pub struck: Vec<PutAside>,
+    /// Since when nothing of it is called.
+    pub quarantined_since: Option<crate::Timestamp>,
+    /// When a call is tried.
+    pub next_try_in_ms: Option<u64>,
 }
 
 /// One plugin. What is not known of one that is missing or refused is empty.
@@ -105,12 +151,21 @@ pub struct Plugin {
     pub grants: BTreeMap<String, Value>,
     /// Are these the grants that come with a built-in, untouched by the file?
     pub default_grants: bool,
+    /// How its engine is; of a backend, once it was asked.
+    #[serde(default)]
+    pub engine: Option<Engine>,
     /// In force, by their names in the file; `memory` and `transfer` in bytes.
     pub limits: BTreeMap<String, u64>,
     /// Since it was loaded.
     pub counters: Counters,
     /// The services that use it.
     pub used_by: Vec<String>,
+    /// Calls that broke it, and what follows.
+    pub health: PluginHealth,
+    /// What it was upgraded to; nothing when it is what the configuration leads to.
+    pub upgraded: Option<Upgraded>,
+    /// How its last upgrade went, when that went wrong.
+    pub note: Option<String>,
 }
 
 /// `GET /plugins`.
@@ -120,6 +175,18 @@ pub struct PluginList {
     pub version: Shape,
     /// By name.
     pub plugins: Vec<Plugin>,
+}
+
+/// A component in a file, as `hostler plugin inspect FILE --json` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examined {
+    /// As of a plugin of a host, as far as that is known of a file.
+    #[serde(flatten)]
+    pub detail: PluginDetail,
+    /// `sha256:…` of it.
+    pub sha256: String,
+    /// The grants to paste; empty when it needs none.
+    pub stanza: String,
 }
 
 /// `GET /plugins/{name}`.

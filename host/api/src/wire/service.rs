@@ -223,6 +223,9 @@ pub struct Replica {
     pub uptime_ms: Option<u64>,
     /// Restarts that count against the budget now.
     pub restart_attempts: u32,
+    /// Restarts since it has this index.
+    #[serde(default)]
+    pub restart_count: u64,
     /// How the latest run that ended did so.
     pub last_exit: Option<Exit>,
     /// Where it listens.
@@ -271,6 +274,9 @@ pub struct Explanation {
     pub because: Vec<String>,
     /// What happens next by itself; absent when nothing does.
     pub next: Option<NextStep>,
+    /// How its load scales it; absent where none does.
+    #[serde(default)]
+    pub scaling: Option<String>,
     /// What a person can do, as a command, when nothing happens by itself.
     pub hint: Option<String>,
 }

@@ -137,5 +137,15 @@ async fn a_path_too_long_for_a_socket_is_no_obstacle() {
     let handle = std::fs::File::open(&long).expect("it is there");
     let short = format!("/proc/self/fd/{}/{}", handle.as_raw_fd(), routes::SOCKET);
     let _listener = UnixListener::bind(short).expect("a fresh path");
-    assert!(Client::new(&long).is_there().await);
+    // It says nothing, and is there.
+    assert!(Client { patience: Duration::from_millis(20), ..Client::new(&long) }.is_there().await);
+}
+
+#[tokio::test]
+async fn a_host_that_dies_while_it_is_asked_is_not_there() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let listener = UnixListener::bind(directory.path().join(routes::SOCKET)).expect("a fresh path");
+    let dying = tokio::spawn(async move { drop(listener.accept().await) });
+    assert!(!Client::new(directory.path()).is_there().await);
+    dying.await.expect("it took the connection");
 }

@@ -30,6 +30,9 @@ fn text(explanation: &Explanation, paint: Paint) -> String {
     }
     text.push_str(&chain(&explanation.because));
     text.push_str(&format!("\n  next: {}", explanation.next.as_ref().map_or_else(|| "nothing by itself".to_owned(), next_text)));
+    if let Some(scaling) = &explanation.scaling {
+        text.push_str(&format!("\n  scaling: {}", visible(scaling)));
+    }
     if let Some(hint) = &explanation.hint {
         text.push_str(&format!("\n  {} {}", paint.of(Colour::Cyan, "hint:"), visible(hint)));
     }
@@ -64,6 +67,7 @@ mod tests {
             health: Health::Unknown,
             because: vec!["it waits for db".to_owned(), "db restarts after exit 1".to_owned()],
             next: Some(NextStep { what: "restart of db".to_owned(), at: None, in_ms: Some(3_400) }),
+            scaling: None,
             hint: None,
         };
         let expected = "api is pending\n  because it waits for db\n    because db restarts after exit 1\n  next: restart of db in 3.4s";

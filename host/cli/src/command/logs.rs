@@ -5,7 +5,7 @@ mod page;
 
 use std::path::PathBuf;
 
-use hostler_api::{LogItem, LogsQuery, ServicesQuery, Timestamp};
+use hostler_api::{Code, LogItem, LogsQuery, ServicesQuery, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::client::{Client, Lines};
@@ -52,7 +52,8 @@ type Item = (LogItem, bytes::Bytes);
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let since_ms = args.since.as_deref().map(|text| since(text, now_ms())).transpose()?;
     let client = context.client()?;
-    let names = if args.services.is_empty() { every_service(&client).await? } else { args.services };
+    let everybody = args.services.is_empty();
+    let names = if everybody { every_service(&client).await? } else { args.services };
     if args.follow && names.len() > AT_A_TIME {
         return Err(usage(format!("{} services are too many to follow at a time", names.len()))
             .hint(format!("name at most {AT_A_TIME}: `hostler logs -f SERVICE …`; `hostler events -f` follows what happens to all of them"))
@@ -60,16 +61,27 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     let query = LogsQuery { tail: args.tail, since_ms, cursor: None, replica: args.replica, follow: args.follow };
     let mut page = Page::new(context.out, &names, args.timestamps);
+    // a backend that keeps no logs leaves nothing out, one that is away does
+    let mut left_out = None;
     for some in names.chunks(AT_A_TIME) {
         let mut streams = Vec::with_capacity(some.len());
         for name in some {
-            streams.push(client.stream(&query.path(name)).await?);
+            match client.stream(&query.path(name)).await {
+                Ok(stream) => streams.push(stream),
+                // Who asks for everything that is there is not helped by nothing: the others are told.
+                Err(failure) if everybody && matches!(failure.code, Code::Invalid | Code::Unavailable) => {
+                    note(&visible(&failure.message));
+                    left_out = left_out.or((failure.code == Code::Unavailable).then_some(failure));
+                }
+                Err(failure) => return Err(failure.into()),
+            }
         }
         let told = if args.follow { follow(streams, &mut page).await } else { print_merged(streams, &mut page).await };
         // What came before it is worth reading.
         told.or_else(|error| page.end().and(Err(error)))?;
     }
-    page.end()
+    page.end()?;
+    left_out.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 async fn every_service(client: &Client) -> Result<Vec<String>, Error> {

@@ -52,7 +52,11 @@ fn row(service: &Service) -> Vec<Cell> {
 
 fn status_text(service: &Service) -> String {
     let status = service.status.as_str();
-    if service.replicas.wanted > 1 { format!("{status} {}/{}", service.replicas.running, service.replicas.wanted) } else { status.to_owned() }
+    if service.replicas.wanted > 1 || service.replicas.running > 1 {
+        format!("{status} {}/{}", service.replicas.running, service.replicas.wanted)
+    } else {
+        status.to_owned()
+    }
 }
 
 /// Of what nobody judges, a dash.

@@ -90,6 +90,10 @@ fn replace(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, M
 }
 
 fn one(written: &str, inside: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Mistake> {
+    // The host fills it in when something is started: no variable's name has a dot.
+    if inside.starts_with("services.") {
+        return Ok(written.to_owned());
+    }
     let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inside.len());
     let (name, rest) = inside.split_at(end);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {

@@ -4,59 +4,19 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use hostler_core::{Problem, pointer_key};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::problems::Finding;
 
+pub(crate) use hostler_yaml::{Data, Key, MOST_VALUES, Node};
+
 /// Tables and lists within each other, as the API's own limit.
 pub(crate) const MAX_DEPTH: usize = hostler_api::config::MAX_DEPTH;
-
-/// Values one document may have: each one costs its place in memory too.
-pub(crate) const MOST_VALUES: usize = 2_000_000;
+const _: () = assert!(MAX_DEPTH == hostler_yaml::MAX_DEPTH, "a document in YAML may be as deep as any other");
 
 /// Complains about more than [`MOST_VALUES`].
 pub(crate) fn too_many_values(span: Range<usize>) -> Finding {
     Finding::at(span, Problem::new("", format!("the document has more than {MOST_VALUES} values")))
-}
-
-/// One value and the bytes it was written in.
-#[derive(Debug, Clone)]
-pub(crate) struct Node {
-    pub(crate) span: Range<usize>,
-    pub(crate) data: Data,
-}
-
-/// What a value is.
-#[derive(Debug, Clone)]
-pub(crate) enum Data {
-    Null,
-    Flag(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Node>),
-    Table(Vec<(Key, Node)>),
-}
-
-/// One key and the bytes it was written in.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) span: Range<usize>,
-    pub(crate) text: String,
-}
-
-impl Node {
-    /// The member of a table.
-    pub(crate) fn member_mut(&mut self, key: &str) -> Option<&mut Node> {
-        self.members_mut().iter_mut().find(|(found, _)| found.text == key).map(|(_, node)| node)
-    }
-
-    /// The members of a table; none of anything else.
-    pub(crate) fn members_mut(&mut self) -> &mut [(Key, Node)] {
-        match &mut self.data {
-            Data::Table(members) => members,
-            Data::Null | Data::Flag(_) | Data::Number(_) | Data::Text(_) | Data::List(_) => &mut [],
-        }
-    }
 }
 
 /// Where each value of a document was written, by JSON pointer.

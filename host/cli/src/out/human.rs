@@ -15,6 +15,13 @@ pub(crate) fn elapsed(ms: u64) -> String {
     }
 }
 
+/// How long ago that was, by this machine's clock.
+pub(crate) fn age(at: Timestamp) -> String {
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    elapsed(now.saturating_sub(at.0))
+}
+
 /// A size in binary units: `512 B`, `12.0 MiB`.
 pub(crate) fn bytes(count: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

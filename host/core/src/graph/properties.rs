@@ -40,7 +40,7 @@ fn number(name: &ServiceName) -> usize {
 
 fn spec(node: usize, edges: &BTreeSet<usize>) -> Spec {
     let mut spec = Spec::new(name(node), "process", "{}");
-    let edge = |to: &usize| Dependency { service: name(*to), optional: (node + to).is_multiple_of(2), condition: None, restart: false };
+    let edge = |to: &usize| Dependency { optional: (node + to).is_multiple_of(2), ..Dependency::on(name(*to)) };
     spec.dependencies = edges.iter().map(edge).collect();
     spec
 }
@@ -220,7 +220,7 @@ proptest! {
             .map(|node| {
                 let mut spec = Spec::new(ServiceName::new(&format!("n{node:04}")).expect("a name"), "p", "{}");
                 let service = ServiceName::new(&format!("n{:04}", (node + 1) % length)).expect("a name");
-                spec.dependencies.push(Dependency { service, optional: false, condition: None, restart: false });
+                spec.dependencies.push(Dependency::on(service));
                 spec
             })
             .collect();

@@ -187,7 +187,7 @@ fn a_dependency_that_gets_its_first_check_is_waited_for_until_it_is_healthy() {
 fn a_service_scales_up_and_down() {
     let mut world = World::of("web; front <- web!");
     world.moves();
-    world.edit("web", |spec| spec.replicas = Replicas { min: 1, max: 5, count: 3 });
+    world.edit("web", |spec| spec.replicas = Replicas { min: 1, max: 5, count: 3, autoscale: None });
     assert_eq!((world.moves().as_str(), world.status("web")), ("start web.1, start web.2", "running"));
     world.next("stop web.2", Fate::Held);
     world.edit("web", |spec| spec.replicas.count = 1);
@@ -204,7 +204,7 @@ fn a_service_scales_up_and_down() {
 fn a_scaled_service_is_started_only_when_all_of_it_is() {
     let mut world = World::new();
     let mut changed = specs("web; front <- web");
-    changed[0].replicas = Replicas { min: 1, max: 2, count: 2 };
+    changed[0].replicas = Replicas { min: 1, max: 2, count: 2, autoscale: None };
     world.next("start web.1", Fate::Held);
     world.apply_specs(changed);
     assert_eq!((world.moves().as_str(), world.status("web")), ("start web, start web.1", "scaling"));
@@ -216,7 +216,7 @@ fn a_scaled_service_is_started_only_when_all_of_it_is() {
 fn one_replica_that_crashes_takes_nobody_along() {
     let mut world = World::new();
     let mut changed = specs("web; front <- web!");
-    changed[0].replicas = Replicas { min: 1, max: 2, count: 2 };
+    changed[0].replicas = Replicas { min: 1, max: 2, count: 2, autoscale: None };
     world.apply_specs(changed);
     world.moves();
     world.exit("web.1", 1);

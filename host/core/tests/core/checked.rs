@@ -153,7 +153,7 @@ fn a_replica_that_is_done_hides_no_health_of_the_others() {
     let mut world = World::new();
     let mut changed = crate::world::specs("web+");
     changed[0].restart.mode = hostler_core::RestartMode::OnFailure;
-    changed[0].replicas = hostler_core::Replicas { min: 1, max: 2, count: 2 };
+    changed[0].replicas = hostler_core::Replicas { min: 1, max: 2, count: 2, autoscale: None };
     world.apply_specs(changed);
     world.exit("web.1", 0);
     assert_eq!((world.status("web"), world.health("web")), ("running", "healthy"));
@@ -179,7 +179,7 @@ fn a_start_under_way_over_a_host_restart_begins_without_a_verdict() {
     let mut world = World::of("db+");
     world.next("start db", Fate::Held);
     world.restart("db");
-    world.engine("process").start(2).expect("it is there");
+    world.engine("process").start(2, "").expect("it is there");
     world.says("db", Verdict::Unknown);
     world.restart_host(true);
     assert_eq!((world.run_of("db"), world.health("db"), world.status("db")), (Some(2), "unknown", "starting"));

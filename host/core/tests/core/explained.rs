@@ -124,7 +124,7 @@ fn a_chain_of_ten_thousand_is_told_from_its_end_and_costs_no_stack() {
 fn nothing_more_happens_by_itself_to_what_is_done_or_held() {
     let mut world = World::new();
     let mut changed = crate::world::specs("db; jobs* <- db; late");
-    changed[1].replicas = hostler_core::Replicas { min: 1, max: 2, count: 2 };
+    changed[1].replicas = hostler_core::Replicas { min: 1, max: 2, count: 2, autoscale: None };
     world.next("start late", Fate::Held);
     world.apply_specs(changed);
     world.pass(hostler_core::Span::millis(299));

@@ -107,7 +107,7 @@ fn a_start_that_was_under_way_and_worked_is_adopted() {
     let mut world = World::new();
     world.next("start db", Fate::Held);
     world.apply("db");
-    world.engine("process").start(1).expect("it is there");
+    world.engine("process").start(1, "").expect("it is there");
     world.restart_host(true);
     assert_eq!((world.status("db"), world.run_of("db"), world.moves().as_str()), ("running", Some(1), "start db"));
     assert_eq!(world.store.tasks[&1].stage, Stage::Started);
@@ -124,7 +124,7 @@ fn a_start_that_was_under_way_and_did_not_happen_is_made_anew() {
     // What may still turn up is kept in mind over another restart, and destroyed when it does.
     world.restart_host(true);
     assert!(world.core.is_abandoned(1));
-    world.engine("process").start(1).expect("it is there");
+    world.engine("process").start(1, "").expect("it is there");
     world.pass(Span::secs(31));
     assert_eq!((world.alive(), world.core.is_abandoned(1)), (vec![2], false));
 }
@@ -254,7 +254,7 @@ fn of_two_lives_in_one_slot_the_newer_goes_on() {
     let mut record = world.store.tasks[&1].clone();
     record.stage = Stage::Intent;
     world.store.tasks.insert(5, record);
-    world.engine("process").start(5).expect("it is there");
+    world.engine("process").start(5, "").expect("it is there");
     let forgotten = world.core.owner_of(1).map(|(name, replica)| (name.clone(), replica)).expect("it is known");
     world.owners.clear();
     world.restart_host(true);
@@ -277,7 +277,7 @@ fn a_kept_life_is_known_again_and_freed_in_its_time() {
 #[test]
 fn a_listing_says_what_runs_and_strangers_are_left_alone() {
     let mut world = World::of("db");
-    world.engine("process").start(77).expect("it is there");
+    world.engine("process").start(77, "").expect("it is there");
     world.restart_host(true);
     world.pass(Span::secs(1_000));
     assert_eq!(world.alive(), [1, 77]);

@@ -27,7 +27,7 @@ fn graph() -> impl Strategy<Value = Vec<BTreeSet<usize>>> {
 fn specs(edges: &[BTreeSet<usize>]) -> Vec<Spec> {
     let spec = |(node, edges): (usize, &BTreeSet<usize>)| {
         let mut spec = Spec::new(name(node), "p", "{}");
-        let edge = |to: &usize| Dependency { service: name(*to), optional: false, condition: None, restart: false };
+        let edge = |to: &usize| Dependency::on(name(*to));
         spec.dependencies = edges.iter().map(edge).collect();
         spec
     };

@@ -288,7 +288,7 @@ fn an_interrupted_start_that_turns_up_late_is_destroyed() {
     world.apply("db");
     world.pass(Span::secs(10));
     assert_eq!(world.run_of("db"), Some(2));
-    world.engine("process").start(1).expect("it is there");
+    world.engine("process").start(1, "").expect("it is there");
     world.pass(Span::secs(40));
     assert_eq!(world.alive(), [2]);
     assert!(world.store.tasks.keys().eq([&2]));

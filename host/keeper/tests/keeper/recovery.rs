@@ -251,6 +251,8 @@ fn ensure_starts_one_keeper_however_many_ask() {
     hostler_keeper::client::ensure(&dir, exe, LONG).expect("finds it");
     assert_eq!(Client::connect(&dir, "test", false).expect("connects").greeting().pid, pid);
     client.shutdown(true).expect("shuts down");
+    // it answers before it is gone
+    until("nobody answers", || Client::connect(&dir, "test", false).is_err().then_some(()));
     let failed = hostler_keeper::client::ensure(&dir, std::path::Path::new("/bin/false"), LONG).expect_err("no keeper");
     assert!(failed.to_string().contains("did not start"), "{failed}");
 }

@@ -22,7 +22,10 @@ impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.memory {
-            wasmtime::bail!("forcing trap when growing memory to {used} bytes in all");
+            wasmtime::bail!(
+                "forcing trap when growing memory to {used} bytes in all, which is more than `limits.memory` allows ({} bytes); an interpreter needs 32Mi and more",
+                self.memory
+            );
         }
         let allowed = self.others.memory_growing(current, desired, maximum)?;
         self.used = used;
@@ -66,20 +69,37 @@ mod tests {
         \x01\x0e\0asm\x01\0\0\0\x05\x04\x01\0\x80\x05\
         \x02\x07\x02\0\0\0\0\0\0";
 
-    fn instantiated(memory: u64) -> Result<(), String> {
+    /// A component whose one core module lets its table grow by 10,000 elements, again and again, as soon as it begins.
+    const ENDLESS_TABLE: &[u8] = b"\0asm\x0d\0\x01\0\
+        \x01\x30\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x04\x04\x01\x70\0\x01\x08\x01\0\
+        \x0a\x13\x01\x11\0\x03\x40\xd0\x70\x41\x90\xce\0\xfc\x0f\0\x1a\x0c\0\x0b\x0b\
+        \x02\x04\x01\0\0\0";
+
+    fn instantiated(bytes: &[u8], memory: u64) -> Result<(), String> {
         let engine = Engine::new(crate::PoolOptions { instances: 4, ..Default::default() }).expect("an engine").wasmtime;
-        let component = Component::new(&engine, TWICE_40_MIB).expect("a component");
-        assert_eq!(crate::load::memories(&component), 2);
+        let component = Component::new(&engine, bytes).expect("a component");
         let mut store = Store::new(&engine, Budget::new(memory));
         store.limiter(|budget| budget);
-        store.set_epoch_deadline(1);
+        store.set_epoch_deadline(1_000);
         Linker::new(&engine).instantiate(&mut store, &component).map(drop).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
     fn the_limit_is_for_all_memories_together() {
-        assert_eq!(instantiated(80 << 20), Ok(()));
-        let error = instantiated(64 << 20).expect_err("40 MiB twice");
+        assert_eq!(instantiated(TWICE_40_MIB, 80 << 20), Ok(()));
+        let error = instantiated(TWICE_40_MIB, 64 << 20).expect_err("40 MiB twice");
         assert!(error.contains("growing memory"), "{error}");
+    }
+
+    #[test]
+    fn memories_of_every_instance_are_counted() {
+        let engine = Engine::new(crate::PoolOptions { instances: 4, ..Default::default() }).expect("an engine").wasmtime;
+        assert_eq!(crate::load::memories(&Component::new(&engine, TWICE_40_MIB).expect("a component")), 2);
+    }
+
+    #[test]
+    fn a_table_grows_only_so_far() {
+        let error = instantiated(ENDLESS_TABLE, 64 << 20).expect_err("it would never end");
+        assert!(error.contains("table"), "{error}");
     }
 }

@@ -62,7 +62,7 @@ fn frames(error: &wasmtime::Error) -> Option<String> {
         .frames()
         .iter()
         .filter_map(|frame| frame.func_name())
-        .map(|name| name.chars().take(120).collect::<String>())
+        .map(|name| format!("{:#}", rustc_demangle::demangle(name)).chars().take(120).collect::<String>())
         .filter(|name| !is_plumbing(name))
         .take(2)
         .collect();

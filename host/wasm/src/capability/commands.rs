@@ -9,16 +9,18 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::process::{Child, Command as Process};
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 use super::CallState;
 use super::processes::{check_directory, check_env};
 use crate::bindings::hostler::host::commands::{self, Command, Output};
 use crate::bindings::hostler::host::errors::Error;
 use crate::grant::CommandsGrant;
+use crate::grant::environment::Environment;
 use crate::grant::program::{Programs, Refused};
 use crate::limits::MAX_OUTPUT_BYTES;
 use crate::scope::Scope;
+use crate::tap::{Tapped, Through};
 
 /// What a command finds programs in, when neither it nor the host has a search path.
 const FALLBACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,6 +30,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// The grant, read.
 pub(super) struct Settled {
     programs: Programs,
+    environment: Environment,
     path: String,
 }
 
@@ -38,12 +41,18 @@ pub(super) struct Commands {
 }
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    commands::add_to_linker::<_, HasSelf<Commands>>(linker, |call| call.commands.as_mut().expect("linked only where granted"))
+    commands::add_to_linker::<_, Through<Commands>>(linker, |call| {
+        Tapped::new(call.commands.as_mut().expect("linked only where granted"), &call.scope)
+    })
 }
 
 pub(super) fn settle(grant: &CommandsGrant) -> Result<Settled, String> {
     let path = std::env::var("PATH").unwrap_or_else(|_| FALLBACK_PATH.to_owned());
-    Ok(Settled { programs: Programs::settle(&grant.programs, Some(path.as_ref()))?, path })
+    Ok(Settled {
+        programs: Programs::settle(&grant.programs, Some(path.as_ref()))?,
+        environment: Environment::settle(grant.env.as_deref(), &grant.programs, Some(path.as_ref()))?,
+        path,
+    })
 }
 
 pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> Commands {
@@ -53,20 +62,38 @@ pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> Commands {
 impl commands::Host for Commands {
     async fn run(&mut self, command: Command) -> Result<Output, Error> {
         self.scope.permit("commands").map_err(Error::Denied)?;
-        let mut process = self.admit(&command)?;
+        let admitted = self.admit(&command);
+        // whoever answers instead needs no program on this machine
+        if let Some(tap) = self.scope.tap()
+            && !matches!(admitted, Err(Error::Denied(_)))
+            && let Some(answer) = tap.instead(&tap.granted("hostler:host/commands", "run", &(&command,))).await
+        {
+            return answer;
+        }
+        let mut process = admitted?;
+        process.envs(self.scope.fill_env(command.env).await.map_err(Error::Unavailable)?);
+        let stdin = self.scope.fill_bytes(command.stdin).await.map_err(Error::Unavailable)?;
         let child = process.spawn().map_err(|error| spawn_error(&command.program, &error))?;
         let most = usize::try_from(command.max_output).unwrap_or(usize::MAX).min(MAX_OUTPUT_BYTES);
         let group = Group::of(&child)?;
-        match tokio::time::timeout_at(self.scope.until(), finish(child, group, command.stdin, most)).await {
-            Ok(output) => output,
+        match tokio::time::timeout_at(self.scope.until(), finish(child, group, stdin, most)).await {
+            Ok(output) => Ok(self.hide(output?).await),
             Err(_) => Err(Error::Timeout),
         }
     }
 }
 
 impl Commands {
+    async fn hide(&self, output: Output) -> Output {
+        let cut = output.truncated;
+        Output { out: self.scope.hide(output.out, cut).await, err: self.scope.hide(output.err, cut).await, ..output }
+    }
+
     fn admit(&self, command: &Command) -> Result<Process, Error> {
         let program = self.settled.programs.admit(&command.program, &command.args).map_err(|refused| self.refuse(refused))?;
+        if let Some(what) = self.settled.environment.refused(&command.env) {
+            return Err(Error::Denied(self.scope.denied("commands", &what)));
+        }
         let mut process = Process::new(program);
         process.args(&command.args).env_clear().env("PATH", &self.settled.path);
         for (name, value) in &command.env {

@@ -1,16 +1,17 @@
 //! `hostler:host/context`: who is asking, with what settings, and how long there is. Always granted.
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 use super::CallState;
 use crate::bindings::hostler::host::context;
 use crate::scope::Scope;
+use crate::tap::{Tapped, Through};
 
 /// One call's context.
 pub(super) struct Context(Scope);
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    context::add_to_linker::<_, HasSelf<Context>>(linker, |call| &mut call.context)
+    context::add_to_linker::<_, Through<Context>>(linker, |call| Tapped::new(&mut call.context, &call.scope))
 }
 
 pub(super) fn build(scope: &Scope) -> Context {

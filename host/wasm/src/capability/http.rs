@@ -3,7 +3,11 @@
 //! A request is judged by method and URL; then its host is resolved once, every address found is judged, and the connection
 //! goes to one of exactly those. Redirects are never followed, answers are cut off at the granted size, and connections are
 //! kept per plugin, target and subject, because a new one costs three times as much.
+//!
+//! The name of an endpoint stands where other requests have a host; the host knows where it is, and adds what it asks for.
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,23 +18,29 @@ use wasmtime::component::Linker;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::CallState;
-use crate::grant::HttpGrant;
 use crate::grant::host::Host;
-use crate::grant::url::{Admission, Destination, Urls};
+use crate::grant::url::{Destination, Urls};
+use crate::grant::{EndpointGrant, HttpGrant};
+use crate::resolve::Resolver;
 use crate::runtime::Shared;
 use crate::scope::Scope;
 
 mod answer;
+mod endpoint;
 mod transport;
 
+use endpoint::Endpoint;
+pub(super) use endpoint::trust;
 pub(crate) use transport::Transport;
-use transport::{Key, Target};
+use transport::{Key, Target, Tls};
 
 const CAPABILITY: &str = "http";
 
 /// The grant, read.
 pub(super) struct Settled {
     urls: Urls,
+    endpoints: BTreeMap<String, Endpoint>,
+    resolver: Resolver,
     transport: Arc<Transport>,
 }
 
@@ -45,7 +55,15 @@ pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
 }
 
 pub(super) fn settle(grant: &HttpGrant, shared: &Shared) -> Result<Settled, String> {
-    Ok(Settled { urls: Urls::settle(grant)?, transport: Arc::clone(&shared.transport) })
+    if grant.endpoints.values().any(EndpointGrant::needs_secrets) {
+        shared.secret_store()?;
+    }
+    let endpoint = |(name, grant): (&String, &EndpointGrant)| {
+        let endpoint = Endpoint::settle(name, grant).map_err(|why| format!("endpoint `{name}`: {why}"))?;
+        Ok::<_, String>((name.clone(), endpoint))
+    };
+    let endpoints = grant.endpoints.iter().map(endpoint).collect::<Result<_, _>>()?;
+    Ok(Settled { urls: Urls::settle(grant)?, endpoints, resolver: Resolver::default(), transport: Arc::clone(&shared.transport) })
 }
 
 pub(super) fn build(settled: Option<&Arc<Settled>>, scope: &Scope) -> Http {
@@ -62,7 +80,11 @@ impl WasiHttpHooks for Http {
         let scope = self.scope.clone();
         Box::new(async move {
             let settled = settled.ok_or(Error::HttpRequestDenied)?;
-            let response = settled.send(&scope, request, options.unwrap_or_default()).await?;
+            let send = |request| settled.send(&scope, request, options.unwrap_or_default());
+            let response = match scope.tap() {
+                Some(tap) => crate::tap::http::through(Arc::clone(tap), request, send).await?,
+                None => send(request).await?,
+            };
             Ok((response, Box::new(async { Ok(()) }) as Io))
         })
     }
@@ -72,42 +94,77 @@ impl Settled {
     async fn send(&self, scope: &Scope, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
         scope.permit(CAPABILITY).map_err(|_| Error::HttpRequestDenied)?;
         let uri = request.uri().clone();
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?.as_str();
+        match self.endpoints.get(authority) {
+            Some(endpoint) => self.send_to(endpoint, scope, request, options).await,
+            None => self.send_anywhere(scope, request, options).await,
+        }
+    }
+
+    /// To an endpoint that the operator named.
+    async fn send_to(
+        &self,
+        endpoint: &Endpoint,
+        scope: &Scope,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<Response<WasiBody>, Error> {
+        let request = endpoint.admit(scope, request).await?;
+        let connecting = async {
+            match endpoint.destination() {
+                Err(socket) => Ok(Target::Socket(socket.to_owned())),
+                Ok(to) => Ok(Target::Addresses(self.resolve(scope, to, |address| endpoint.admits(address)).await?, endpoint.tls()?)),
+            }
+        };
+        self.exchange(scope, format!("endpoint {}", endpoint.name), connecting, request, options, endpoint.max_response_bytes).await
+    }
+
+    /// To a URL of the plugin's own choice.
+    async fn send_anywhere(&self, scope: &Scope, request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
+        let uri = request.uri().clone();
         let to = destination(&uri)?;
-        let method = request.method().as_str().to_owned();
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let admission = self.urls.admit(&method, &to, &path).map_err(|what| {
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let admission = self.urls.admit(request.method().as_str(), &to, path).map_err(|what| {
             scope.denied(CAPABILITY, &what);
             Error::HttpRequestDenied
         })?;
-        let key = Key {
-            plugin: scope.plugin().to_owned(),
-            revision: scope.revision().to_owned(),
-            subject: scope.subject().to_owned(),
-            target: to.to_string(),
-        };
-        let until = scope.until();
-        let answer_by = earlier(until, options.first_byte_timeout);
-        let request = strip(request, &path)?;
+        let request = strip(request, path)?;
         let connecting = async {
-            let addresses = self.resolve(scope, &to, &admission).await?;
-            Ok(Target { destination: to.clone(), addresses })
+            let addresses = self.resolve(scope, &to, |address| admission.admits(address)).await?;
+            Ok(Target::Addresses(addresses, Tls::of(&to, None)?))
         };
-        let exchange = self.transport.exchange(key, connecting, earlier(until, options.connect_timeout), request);
-        let (response, lease) = tokio::time::timeout_at(answer_by, exchange).await.map_err(|_| Error::HttpResponseTimeout)??;
-        Ok(response.map(|body| answer::guard(body, lease, self.urls.max_response_bytes, until).boxed_unsync()))
+        self.exchange(scope, to.to_string(), connecting, request, options, self.urls.max_response_bytes).await
     }
 
-    /// Every address of the host, if each of them may be connected to.
-    async fn resolve(&self, scope: &Scope, to: &Destination, admission: &Admission<'_>) -> Result<Vec<std::net::SocketAddr>, Error> {
-        let found: Vec<std::net::SocketAddr> = match &to.host {
+    async fn exchange(
+        &self,
+        scope: &Scope,
+        target: String,
+        connecting: impl Future<Output = Result<Target, Error>>,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+        most: u64,
+    ) -> Result<Response<WasiBody>, Error> {
+        let (plugin, revision) = (scope.plugin().to_owned(), scope.revision().to_owned());
+        let key = Key { plugin, revision, subject: scope.subject().to_owned(), target };
+        let until = scope.until();
+        let answer_by = earlier(until, options.first_byte_timeout);
+        let exchange = self.transport.exchange(key, connecting, earlier(until, options.connect_timeout), request);
+        let (response, lease) = tokio::time::timeout_at(answer_by, exchange).await.map_err(|_| Error::HttpResponseTimeout)??;
+        Ok(response.map(|body| answer::guard(body, lease, most, until).boxed_unsync()))
+    }
+
+    /// Every address of a host, if each of them may be connected to. It is looked up once: the connection goes to one of these.
+    async fn resolve(&self, scope: &Scope, to: &Destination, admits: impl Fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, Error> {
+        let found: Vec<SocketAddr> = match &to.host {
             Host::Address(address) => vec![(*address, to.port).into()],
-            Host::Name(name) => match tokio::net::lookup_host((name.as_str(), to.port)).await {
-                Ok(found) => found.collect(),
+            Host::Name(name) => match self.resolver.addresses(name, to.port).await {
+                Ok(found) => found,
                 Err(error) => return Err(Error::DnsError { rcode: Some(error.to_string()), info_code: None }),
             },
         };
         for address in &found {
-            if !admission.admits(address.ip()) {
+            if !admits(address.ip()) {
                 scope.denied(CAPABILITY, &format!("{to} at the address {}", address.ip()));
                 return Err(Error::DestinationIpProhibited);
             }

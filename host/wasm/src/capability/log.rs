@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 use super::CallState;
 use crate::bindings::hostler::host::log;
 use crate::hooks::Level;
 use crate::scope::Scope;
+use crate::tap::{Tapped, Through};
 use crate::text::escape;
 
 const MAX_MESSAGE_BYTES: usize = 8 << 10;
@@ -18,7 +19,7 @@ const MAX_FIELD_BYTES: usize = 1 << 10;
 pub(super) struct Log(Scope);
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    log::add_to_linker::<_, HasSelf<Log>>(linker, |call| &mut call.log)
+    log::add_to_linker::<_, Through<Log>>(linker, |call| Tapped::new(&mut call.log, &call.scope))
 }
 
 pub(super) fn build(scope: &Scope) -> Log {

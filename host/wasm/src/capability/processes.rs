@@ -5,21 +5,23 @@
 use std::sync::Arc;
 
 use hostler_keeper::protocol::{self, ErrorKind, Request, Response};
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 use super::CallState;
 use crate::bindings::hostler::host::errors::Error;
 use crate::bindings::hostler::host::processes;
 use crate::grant::ProcessesGrant;
+use crate::grant::environment::Environment;
 use crate::grant::program::{Programs, Refused, check_no_nul};
 use crate::runtime::Shared;
 use crate::scope::Scope;
+use crate::tap::{Tapped, Through};
 
 mod connection;
 mod convert;
 mod link;
 
-pub use link::{ExitNews, KeeperError, KeeperLink, RestartHook};
+pub use link::{ExitNews, KeeperError, KeeperLink, KeeperRole, RestartHook};
 
 const CAPABILITY: &str = "processes";
 const MAX_KEY_BYTES: usize = 63;
@@ -30,6 +32,7 @@ const MAX_LOG_READ_BYTES: u32 = 16 << 20;
 /// The grant, read.
 pub(super) struct Settled {
     programs: Programs,
+    environment: Environment,
     users: Vec<String>,
     keeper: Arc<KeeperLink>,
 }
@@ -41,12 +44,16 @@ pub(super) struct Processes {
 }
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    processes::add_to_linker::<_, HasSelf<Processes>>(linker, |call| call.processes.as_mut().expect("linked only where granted"))
+    processes::add_to_linker::<_, Through<Processes>>(linker, |call| {
+        Tapped::new(call.processes.as_mut().expect("linked only where granted"), &call.scope)
+    })
 }
 
 pub(super) fn settle(grant: &ProcessesGrant, shared: &Shared) -> Result<Settled, String> {
+    let path = std::env::var_os("PATH");
     Ok(Settled {
-        programs: Programs::settle(&grant.programs, std::env::var_os("PATH").as_deref())?,
+        programs: Programs::settle(&grant.programs, path.as_deref())?,
+        environment: Environment::settle(grant.env.as_deref(), &grant.programs, path.as_deref())?,
         users: grant.users.clone(),
         keeper: shared.keeper.clone().ok_or_else(|| "this host has no keeper".to_owned())?,
     })
@@ -69,7 +76,7 @@ impl Processes {
             KeeperError::Refused(refusal) => refused(refusal),
             KeeperError::Unavailable(text) => Error::Unavailable(text),
             // it may have happened, which is what `timeout` says
-            KeeperError::Lost if changes => Error::Timeout,
+            KeeperError::Lost | KeeperError::Protocol(_) if changes => Error::Timeout,
             KeeperError::Lost => Error::Unavailable("the keeper went away".to_owned()),
             KeeperError::Protocol(text) => Error::Other(text),
         })
@@ -103,9 +110,10 @@ impl Processes {
     /// The command as the keeper runs it, if this plugin may.
     fn admit(&self, key: &str, command: processes::Command) -> Result<protocol::Command, Error> {
         let program = self.settled.programs.admit(&command.program, &command.args).map_err(|refused| self.refuse(refused))?;
-        for (name, value) in &command.env {
-            check_env(name, value)?;
+        if let Some(what) = self.settled.environment.refused(&command.env) {
+            return Err(Error::Denied(self.scope.denied(CAPABILITY, &what)));
         }
+        check_values(&command.env)?;
         if let Some(directory) = &command.directory {
             check_directory(directory)?;
         }
@@ -145,11 +153,13 @@ impl Processes {
 impl processes::Host for Processes {
     async fn spawn(&mut self, key: String, command: processes::Command) -> Result<processes::Process, Error> {
         let owned = self.key(&key)?;
-        let command = self.admit(&key, command)?;
+        let mut command = self.admit(&key, command)?;
+        command.env = self.scope.fill_env(command.env).await.map_err(Error::Unavailable)?;
+        check_values(&command.env)?;
         let owner = self.scope.plugin().to_owned();
         match self.ask(Request::Spawn { key: owned, owner, command }).await? {
             (Response::Process(process), _) => Ok(convert::process(process, self.scope.plugin())),
-            (other, _) => Err(unexpected(&other)),
+            (other, _) => Err(unclear(&other)),
         }
     }
 
@@ -169,7 +179,7 @@ impl processes::Host for Processes {
         let key = self.key(&key)?;
         match self.ask(Request::Stop { key, signal, grace_ms: grace }).await? {
             (Response::Exit(exit), _) => Ok(convert::exit(exit)),
-            (other, _) => Err(unexpected(&other)),
+            (other, _) => Err(unclear(&other)),
         }
     }
 
@@ -220,7 +230,7 @@ impl Processes {
     async fn done(&self, request: Request) -> Result<(), Error> {
         match self.ask(request).await? {
             (Response::Done, _) => Ok(()),
-            (other, _) => Err(unexpected(&other)),
+            (other, _) => Err(unclear(&other)),
         }
     }
 }
@@ -240,6 +250,12 @@ fn refused(refusal: protocol::Refusal) -> Error {
     }
 }
 
+/// What was asked for may have happened, whatever the answer was meant for: that is what `timeout` says.
+fn unclear(response: &Response) -> Error {
+    unexpected(response);
+    Error::Timeout
+}
+
 fn unexpected(response: &Response) -> Error {
     tracing::error!(?response, "the keeper answered another question");
     Error::Other("the keeper answered another question".to_owned())
@@ -254,6 +270,11 @@ pub(super) fn check_env(name: &str, value: &str) -> Result<(), Error> {
         return Err(Error::Invalid(format!("the value of environment variable `{name}` contains a NUL byte")));
     }
     Ok(())
+}
+
+/// What the plugin sets, and what secrets bring in.
+fn check_values(env: &[(String, String)]) -> Result<(), Error> {
+    env.iter().try_for_each(|(name, value)| check_env(name, value))
 }
 
 pub(super) fn check_directory(directory: &str) -> Result<(), Error> {

@@ -14,6 +14,7 @@ use super::CallState;
 use crate::grant::TcpGrant;
 use crate::grant::address::{Place, place};
 use crate::grant::host::{Host, HostPattern, PortPattern, split};
+use crate::resolve::Resolver;
 use crate::scope::Scope;
 
 const CAPABILITY: &str = "tcp";
@@ -21,6 +22,7 @@ const CAPABILITY: &str = "tcp";
 /// The grant, read.
 pub(super) struct Settled {
     rules: Vec<(HostPattern, PortPattern)>,
+    resolver: Resolver,
 }
 
 /// Takes the place of WASI's own lookup, which knows no names: to ask for a name is to send it to whoever answers for its
@@ -46,7 +48,7 @@ pub(super) fn settle(grant: &TcpGrant) -> Result<Settled, String> {
         }
         Ok::<_, String>((host, PortPattern::parse(port)?))
     };
-    Ok(Settled { rules: grant.connect.iter().map(rule).collect::<Result<_, _>>()? })
+    Ok(Settled { rules: grant.connect.iter().map(rule).collect::<Result<_, _>>()?, resolver: Resolver::default() })
 }
 
 pub(super) fn build(wasi: &mut WasiCtxBuilder, settled: Option<&Arc<Settled>>, scope: &Scope) {
@@ -84,11 +86,25 @@ impl Settled {
 
     async fn admits(&self, address: SocketAddr) -> bool {
         for (host, port) in &self.rules {
-            if port.matches(address.port()) && admits_host(host, address).await {
+            if port.matches(address.port()) && self.admits_host(host, address).await {
                 return true;
             }
         }
         false
+    }
+
+    /// A rule with a name is about what the name resolves to now.
+    async fn admits_host(&self, host: &HostPattern, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        match host {
+            HostPattern::Address(_) => host.vouches_for(ip),
+            HostPattern::Any => place(ip) != Place::Forbidden,
+            HostPattern::Name(name) => {
+                let Ok(found) = self.resolver.addresses(name, 0).await else { return false };
+                place(ip) != Place::Forbidden && found.iter().any(|found| found.ip().to_canonical() == ip)
+            }
+            HostPattern::Below(_) => false,
+        }
     }
 }
 
@@ -158,20 +174,6 @@ impl HostResolveAddressStream for Lookup<'_> {
 
     fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
         HostResolveAddressStream::drop(&mut self.inner, stream)
-    }
-}
-
-/// A rule with a name is about what the name resolves to now.
-async fn admits_host(host: &HostPattern, address: SocketAddr) -> bool {
-    let ip = address.ip().to_canonical();
-    match host {
-        HostPattern::Address(_) => host.vouches_for(ip),
-        HostPattern::Any => place(ip) != Place::Forbidden,
-        HostPattern::Name(name) => {
-            let Ok(mut found) = tokio::net::lookup_host((name.as_str(), 0)).await else { return false };
-            place(ip) != Place::Forbidden && found.any(|found| found.ip().to_canonical() == ip)
-        }
-        HostPattern::Below(_) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 use super::CallState;
 use crate::bindings::hostler::host::errors::Error;
@@ -11,6 +11,7 @@ use crate::grant::StateGrant;
 use crate::hooks::{Quota, StateError, StateStore};
 use crate::runtime::Shared;
 use crate::scope::Scope;
+use crate::tap::{Tapped, Through};
 
 const CAPABILITY: &str = "state";
 const MAX_KEY_BYTES: usize = 255;
@@ -29,7 +30,7 @@ pub(super) struct State {
 }
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    state::add_to_linker::<_, HasSelf<State>>(linker, |call| call.state.as_mut().expect("linked only where granted"))
+    state::add_to_linker::<_, Through<State>>(linker, |call| Tapped::new(call.state.as_mut().expect("linked only where granted"), &call.scope))
 }
 
 pub(super) fn settle(grant: StateGrant, shared: &Shared) -> Result<Settled, String> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::Linker;
 
 use super::CallState;
 use super::commands::cut;
@@ -13,6 +13,7 @@ use crate::error::{CallError, Failure, FaultText};
 use crate::hooks::TaskExec;
 use crate::limits::MAX_OUTPUT_BYTES;
 use crate::scope::Scope;
+use crate::tap::{Tapped, Through};
 use crate::words::{ExecCommand, Fault};
 
 /// One call's way into the task.
@@ -22,7 +23,9 @@ pub(super) struct TaskExecutor {
 }
 
 pub(super) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
-    task_exec::add_to_linker::<_, HasSelf<TaskExecutor>>(linker, |call| call.task_exec.as_mut().expect("linked only where granted"))
+    task_exec::add_to_linker::<_, Through<TaskExecutor>>(linker, |call| {
+        Tapped::new(call.task_exec.as_mut().expect("linked only where granted"), &call.scope)
+    })
 }
 
 pub(super) fn build(hook: Option<Arc<dyn TaskExec>>, scope: &Scope) -> TaskExecutor {

@@ -1,5 +1,5 @@
-//! The WASI baseline: always there and inert. Clocks and random work; the environment is empty, stdin closed, there is no
-//! directory, and what is written to stdout and stderr goes to the plugin's log.
+//! The WASI baseline: always there and inert. Clocks and random work; the environment is empty, stdin closed, and what is
+//! written to stdout and stderr goes to the plugin's log. Directories are there when they are granted.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 use super::{CallState, sockets};
 use crate::hooks::Level;
 use crate::scope::Scope;
+use crate::tap::clocks;
 use crate::text::escape;
 
 const MAX_LINE_BYTES: usize = 8 << 10;
@@ -31,6 +32,9 @@ pub(super) fn build(scope: &Scope, sockets: Option<&Arc<sockets::Settled>>) -> W
     let mut wasi = WasiCtxBuilder::new();
     wasi.stdout(Captured::new(scope, Level::Info)).stderr(Captured::new(scope, Level::Warn)).max_random_size(MAX_RANDOM_BYTES);
     sockets::build(&mut wasi, sockets, scope);
+    if let Some(tap) = scope.tap() {
+        clocks::build(&mut wasi, tap);
+    }
     wasi.build()
 }
 

@@ -69,9 +69,73 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
+/// A range of addresses, `10.0.0.0/8`, or one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Range {
+    base: IpAddr,
+    bits: u8,
+}
+
+impl Range {
+    pub(crate) fn parse(text: &str) -> Result<Range, String> {
+        let wrong = || format!("`{text}` is no range of addresses; write `10.0.0.0/8`, or one address");
+        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let base: IpAddr = base.parse().map_err(|_| wrong())?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), str::parse).map_err(|_| wrong())?;
+        if bits > most || (base.to_canonical() != base) {
+            return Err(wrong());
+        }
+        Ok(Range { base, bits })
+    }
+
+    /// Is this address in it? Addresses where nobody has business by accident are only in narrow ranges: who writes
+    /// `0.0.0.0/0` did not think of them.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let narrow = if self.base.is_ipv4() { 16 } else { 32 };
+        (self.bits >= narrow || place(address) != Place::Forbidden) && self.covers(address.to_canonical())
+    }
+
+    fn covers(&self, address: IpAddr) -> bool {
+        match (self.base, address) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => same_start(base.to_bits().into(), address.to_bits().into(), 32 - self.bits),
+            (IpAddr::V6(base), IpAddr::V6(address)) => same_start(base.to_bits(), address.to_bits(), 128 - self.bits),
+            _ => false,
+        }
+    }
+}
+
+/// Are two addresses the same but for the last `free` bits?
+fn same_start(one: u128, other: u128, free: u8) -> bool {
+    (one ^ other).checked_shr(free.into()).unwrap_or(0) == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_what_it_covers_and_nothing_odd_by_accident() {
+        let check = |range: &str, address: &str, expected: bool| {
+            let range = Range::parse(range).expect("a range");
+            assert_eq!(range.contains(address.parse().expect("an address")), expected, "{range:?} {address}");
+        };
+        check("10.0.0.0/8", "10.255.0.1", true);
+        check("10.0.0.0/8", "11.0.0.1", false);
+        check("10.0.0.0/8", "::ffff:10.0.0.1", true);
+        check("10.0.0.1", "10.0.0.1", true);
+        check("10.0.0.1", "10.0.0.2", false);
+        check("0.0.0.0/0", "8.8.8.8", true);
+        check("0.0.0.0/0", "169.254.169.254", false);
+        check("0.0.0.0/0", "::1", false);
+        check("169.254.0.0/16", "169.254.169.254", true);
+        check("::/0", "2606:4700::1", true);
+        check("::/0", "64:ff9b::a9fe:a9fe", false);
+        check("fd00::/8", "fd12::1", true);
+        for text in ["10.0.0.0/33", "10.0.0", "10.0.0.0/x", "example.com", "::/129", "::ffff:10.0.0.0/104", ""] {
+            assert!(Range::parse(text).is_err_and(|why| why.contains("range")), "{text}");
+        }
+    }
 
     #[test]
     fn addresses_are_seen_through_their_disguises() {

@@ -49,25 +49,22 @@ impl Programs {
     /// The absolute path to run for what the plugin asked, if it may.
     pub(crate) fn admit(&self, program: &str, args: &[String]) -> Result<PathBuf, Refused> {
         check_text("program", program)?;
-        for arg in args {
-            check_no_nul("argument", arg)?;
+        if let Some(at) = args.iter().position(|arg| arg.contains('\0')) {
+            return Err(Refused::Invalid(format!("argument {} contains a NUL byte", at + 1)));
         }
         if program.starts_with('/') {
             check_path(program)?;
         } else if !is_bare(program) {
             return Err(Refused::Invalid(format!("program `{program}` is neither an absolute path nor a bare name")));
         }
-        let mut named = false;
-        for rule in &self.rules {
-            if !self.names(rule, program) {
-                continue;
-            }
-            named = true;
-            if rule.allows(args) {
-                return self.locate(program);
+        let mut misfit = None;
+        for rule in self.rules.iter().filter(|rule| self.names(rule, program)) {
+            match rule.misfit(args) {
+                None => return self.locate(program),
+                Some(why) => misfit = Some(why),
             }
         }
-        Err(Refused::Denied(if named { format!("program `{program}` with the arguments {args:?}") } else { format!("program `{program}`") }))
+        Err(Refused::Denied(misfit.map_or_else(|| format!("program `{program}`"), |why| format!("program `{program}` with {why}"))))
     }
 
     fn names(&self, rule: &Rule, program: &str) -> bool {
@@ -93,14 +90,19 @@ impl Rule {
         }
     }
 
-    fn allows(&self, args: &[String]) -> bool {
-        let Some(patterns) = &self.args else { return true };
+    /// What of these arguments is not allowed, without what they say: they may hold what nobody should read.
+    fn misfit(&self, args: &[String]) -> Option<String> {
+        let patterns = self.args.as_ref()?;
         let (patterns, open) = match patterns.split_last() {
             Some((last, rest)) if last == "..." => (rest, true),
             _ => (patterns.as_slice(), false),
         };
-        let enough = if open { args.len() >= patterns.len() } else { args.len() == patterns.len() };
-        enough && patterns.iter().zip(args).all(|(pattern, arg)| pattern::matches(pattern, arg))
+        if args.len() < patterns.len() || (args.len() > patterns.len() && !open) {
+            let most = if open { " or more" } else { "" };
+            return Some(format!("another number of arguments: {}, and {}{most} are granted", args.len(), patterns.len()));
+        }
+        let wrong = patterns.iter().zip(args).position(|(pattern, arg)| !pattern::matches(pattern, arg))?;
+        Some(format!("an argument {} that does not fit `{}`", wrong + 1, patterns[wrong]))
     }
 }
 
@@ -175,6 +177,19 @@ mod tests {
         assert!(matches!(admit(&programs, "/bin/pg", &["-h"]), Err(Refused::Denied(_))));
         assert!(matches!(admit(&programs, "/bin/one", &["--ok", "--rm"]), Err(Refused::Denied(_))));
         assert!(matches!(admit(&programs, "/bin/one", &[]), Err(Refused::Denied(_))));
+    }
+
+    #[test]
+    fn what_an_argument_says_is_not_repeated() {
+        let programs = settle(r#"[{"program": "/bin/pg", "args": ["--password", "x*"]}, {"program": "/bin/some", "args": ["-a", "..."]}]"#);
+        let check = |program: &str, args: &[&str], expected: &str| {
+            assert_eq!(admit(&programs, program, args), Err(Refused::Denied(expected.to_owned())), "{args:?}");
+        };
+        check("/bin/pg", &["--password", "hunter2"], "program `/bin/pg` with an argument 2 that does not fit `x*`");
+        check("/bin/pg", &["hunter2"], "program `/bin/pg` with another number of arguments: 1, and 2 are granted");
+        check("/bin/some", &[], "program `/bin/some` with another number of arguments: 0, and 1 or more are granted");
+        let nul = admit(&programs, "/bin/pg", &["hunter2\0"]);
+        assert_eq!(nul, Err(Refused::Invalid("argument 1 contains a NUL byte".to_owned())));
     }
 
     #[test]

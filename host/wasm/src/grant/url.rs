@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::address::{Place, place};
+use super::address::{Place, Range, place};
 use super::host::{Host, HostPattern, PortPattern, split};
 use super::{HttpGrant, Private};
 
@@ -12,6 +12,7 @@ pub(crate) struct Urls {
     patterns: Vec<UrlPattern>,
     methods: Vec<String>,
     private: Private,
+    ranges: Vec<Range>,
     pub(crate) max_response_bytes: u64,
 }
 
@@ -39,37 +40,44 @@ pub(crate) struct Destination {
 pub(crate) struct Admission<'a> {
     hosts: Vec<&'a HostPattern>,
     private: Private,
+    ranges: &'a [Range],
 }
 
-const DEFAULT_MAX_RESPONSE_BYTES: u64 = 4 << 20;
+pub(crate) const DEFAULT_MAX_RESPONSE_BYTES: u64 = 4 << 20;
 
 impl Urls {
     pub(crate) fn settle(grant: &HttpGrant) -> Result<Urls, String> {
-        let methods = grant.methods.clone().unwrap_or_else(|| vec!["GET".to_owned(), "HEAD".to_owned()]);
+        if grant.hosts.is_empty() && grant.endpoints.is_empty() {
+            return Err("it names neither `hosts` nor `endpoints`".to_owned());
+        }
         Ok(Urls {
             patterns: grant.hosts.iter().map(|text| UrlPattern::parse(text)).collect::<Result<_, _>>()?,
-            methods: methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
+            methods: methods(grant.methods.as_deref()),
             private: grant.private,
+            ranges: grant.addresses.iter().map(|text| Range::parse(text)).collect::<Result<_, _>>()?,
             max_response_bytes: grant.max_response_bytes.unwrap_or(DEFAULT_MAX_RESPONSE_BYTES),
         })
     }
 
     /// Decides by method and URL, before anything is resolved. The error is what was refused.
     pub(crate) fn admit(&self, method: &str, to: &Destination, path: &str) -> Result<Admission<'_>, String> {
-        if !self.methods.iter().any(|granted| granted == "*" || granted == method) {
+        if !admits_method(&self.methods, method) {
             return Err(format!("method {method}"));
         }
         let hosts: Vec<&HostPattern> = self.patterns.iter().filter(|pattern| pattern.matches(to, path)).map(|pattern| &pattern.host).collect();
         if hosts.is_empty() {
             return Err(format!("{method} {to}{}", path.split('?').next().unwrap_or_default()));
         }
-        Ok(Admission { hosts, private: self.private })
+        Ok(Admission { hosts, private: self.private, ranges: &self.ranges })
     }
 }
 
 impl Admission<'_> {
     /// Decides by address, after the name was resolved.
     pub(crate) fn admits(&self, address: IpAddr) -> bool {
+        if !self.ranges.is_empty() {
+            return self.ranges.iter().any(|range| range.contains(address));
+        }
         match place(address) {
             Place::Public => true,
             Place::Private => self.private == Private::Allow || self.is_named(address),
@@ -121,15 +129,26 @@ impl UrlPattern {
     }
 
     fn admits_path(&self, path: &str) -> bool {
-        if self.prefix.is_empty() {
-            return true;
-        }
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        if walks(path) {
-            return false;
-        }
-        path.strip_prefix(self.prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.prefix.is_empty() || is_below(path, &self.prefix)
     }
+}
+
+/// The methods of a grant; looking, where it names none.
+pub(crate) fn methods(granted: Option<&[String]>) -> Vec<String> {
+    match granted {
+        Some(methods) => methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
+        None => vec!["GET".to_owned(), "HEAD".to_owned()],
+    }
+}
+
+pub(crate) fn admits_method(methods: &[String], method: &str) -> bool {
+    methods.iter().any(|granted| granted == "*" || granted == method)
+}
+
+/// Is a path the prefix or below it, however a server may read it?
+pub(crate) fn is_below(path: &str, prefix: &str) -> bool {
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    !walks(path) && path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Could a server read this path as leaving its prefix?
@@ -138,7 +157,8 @@ fn walks(path: &str) -> bool {
     lower.contains('\\')
         || lower.contains("%2f")
         || lower.contains("%5c")
-        || lower.replace("%2e", ".").split('/').any(|part| part == ".." || part == ".")
+        // what follows a `;` is a parameter to some servers, and no part of the name
+        || lower.replace("%2e", ".").replace("%3b", ";").split('/').any(|part| matches!(part.split(';').next(), Some(".." | ".")))
 }
 
 pub(crate) fn default_port(https: bool) -> u16 {
@@ -190,6 +210,7 @@ mod tests {
         assert!(admitted(&urls, "http://127.0.0.1:8080/x?y"));
         assert!(admitted(&urls, "https://a.example.com/health"));
         assert!(admitted(&urls, "https://a.example.com/health/deep?q=../x"));
+        assert!(admitted(&urls, "https://a.example.com/health/deep;v=1/x..y"));
         for url in [
             "https://127.0.0.1:8080/",
             "http://127.0.0.1.evil.com/",
@@ -199,6 +220,8 @@ mod tests {
             "https://a.example.com/health/../admin",
             "https://a.example.com/health/%2e%2E/admin",
             "https://a.example.com/health/..%2fadmin",
+            "https://a.example.com/health/..;/admin",
+            "https://a.example.com/health/%2e%2e%3bx=1/admin",
             "https://a.example.com:8443/health",
             "https://example.com/health",
             "http://localhost:8080/",

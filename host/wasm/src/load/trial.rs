@@ -18,14 +18,15 @@ use crate::words::{Ability, Description, Role};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(plugin: &mut Plugin, config: &Value) -> Result<(), LoadError> {
+/// Without a configuration, none is checked.
+pub(super) async fn run(plugin: &mut Plugin, config: Option<&Value>) -> Result<(), LoadError> {
     check_shapes(plugin).await?;
     let described = describe(plugin).await?;
     let name = plugin.name().to_owned();
     let config_schema = read_schema(&name, "config-schema", &described.config)?;
     let which = if plugin.role() == Role::Backend { "task-schema" } else { "check-schema" };
     let settings_schema = read_schema(&name, which, &described.settings)?;
-    let problems = config_schema.problems(config);
+    let problems = config.map(|config| config_schema.problems(config)).unwrap_or_default();
     if !problems.is_empty() {
         return Err(LoadError::Config { name, problems });
     }
@@ -46,7 +47,7 @@ pub(super) async fn run(plugin: &mut Plugin, config: &Value) -> Result<(), LoadE
 async fn check_shapes(plugin: &Plugin) -> Result<(), LoadError> {
     let trial = |why: String| LoadError::Trial { name: plugin.name().to_owned(), why };
     let until = Instant::now() + DEADLINE;
-    let scope = Scope::new(&plugin.identity, describing(plugin.role()), "", until, plugin.limits.log_lines);
+    let scope = Scope::new(&plugin.identity, describing(plugin.role()), "", until, plugin.limits.log_lines, plugin.tap());
     let _slots = plugin.slots(until).await.map_err(|why| trial(why.to_string()))?;
     let checking = async {
         let _running = plugin.runtime.engine.running();
@@ -66,6 +67,7 @@ async fn check_shapes(plugin: &Plugin) -> Result<(), LoadError> {
                 Ability::Scale => export::scale::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
                 Ability::Update => export::update::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
                 Ability::Handles => export::handles::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
+                Ability::Discovery => export::discovery::GuestIndices::new(pre)?.load(&mut store, &instance).map(|_| ())?,
             }
         }
         Ok::<(), wasmtime::Error>(())

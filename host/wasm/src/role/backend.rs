@@ -9,7 +9,7 @@ use crate::error::{CallError, Failure};
 use crate::function::Function;
 use crate::limits::{MAX_LIST_BYTES, MAX_PAGES};
 use crate::plugin::Plugin;
-use crate::words::{Chunk, Engine, ExecCommand, ExecOutput, Fault, Found, Handle, Page, Problem, Status, Task, UpdateOutcome, Usage};
+use crate::words::{Candidate, Chunk, Engine, ExecCommand, ExecOutput, Fault, Found, Handle, Page, Problem, Status, Task, UpdateOutcome, Usage};
 
 /// A plugin as a backend. Every call runs in a fresh instance; different calls run in parallel.
 ///
@@ -155,6 +155,22 @@ impl<'p> Backend<'p> {
         self.honest(Function::Migrate, call, handle, honest::handle)
     }
 
+    /// Ability `discovery`: everything on the engine that this host does not own.
+    pub async fn survey(&self, call: Call<'_>) -> Result<Vec<Candidate>, CallError> {
+        let candidates: Vec<Candidate> = self.ask(Function::Survey, call, ()).await?;
+        self.honest(Function::Survey, call, candidates, |candidates| honest::candidates(candidates))
+    }
+
+    /// Ability `discovery`: lets go of a task that was taken over.
+    pub async fn release(&self, call: Call<'_>, handle: &Handle) -> Result<(), CallError> {
+        self.ask(Function::Release, call, (handle,)).await
+    }
+
+    /// Ability `discovery`: ends and removes a candidate, by its key.
+    pub async fn kill(&self, call: Call<'_>, key: &str) -> Result<(), CallError> {
+        self.ask(Function::Kill, call, (key,)).await
+    }
+
     /// The host mints ids; what carries another kind of text is a stranger's, and no reason to lose sight of the rest.
     fn is_ours(&self, item: &Found, call: Call<'_>) -> bool {
         let ours = honest::is_task_id(&item.id);
@@ -167,8 +183,8 @@ impl<'p> Backend<'p> {
     /// A call whose answer may be a fault.
     async fn ask<P, R>(&self, function: Function, call: Call<'_>, params: P) -> Result<R, CallError>
     where
-        P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower + Send + Sync,
-        R: wasmtime::component::Lift + Send + Sync + 'static,
+        P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower + serde::Serialize + Send + Sync,
+        R: wasmtime::component::Lift + serde::Serialize + Send + Sync + 'static,
     {
         let (answer,): (Result<R, Fault>,) = self.plugin.call(function, call, Extras::default(), params).await?;
         answer.map_err(|fault| self.plugin.broken(function, call.subject(), Failure::Fault(honest::shorten_fault(fault))))

@@ -1,7 +1,7 @@
 //! What an answer must look like before the host believes it.
 
 use crate::limits::{MAX_ENTRIES, MAX_HANDLE_BYTES, MAX_JSON_BYTES, MAX_LINE_BYTES, MAX_OUTPUT_BYTES, MAX_PAGE, MAX_STATUS_BYTES, MAX_TEXT_BYTES};
-use crate::words::{Chunk, Endpoint, Engine, ExecOutput, Exit, Fault, Found, Handle, Page, Phase, Problem, Report, Status};
+use crate::words::{Candidate, Chunk, Endpoint, Engine, ExecOutput, Exit, Fault, Found, Handle, Page, Phase, Problem, Report, Status};
 
 /// Most handle versions that a plugin can say it reads.
 const MAX_VERSIONS: usize = 1_024;
@@ -44,6 +44,18 @@ pub(super) fn page(page: &Page) -> Result<(), Lie> {
         item.spec_digest.iter().try_for_each(|digest| text("a digest", digest))?;
         handle(&item.handle)?;
         status(&item.status)
+    })
+}
+
+pub(super) fn candidates(candidates: &[Candidate]) -> Result<(), Lie> {
+    count("candidates", candidates.len(), MAX_PAGE)?;
+    candidates.iter().try_for_each(|candidate| {
+        text("a candidate's key", &candidate.key)?;
+        text("a candidate's name", &candidate.name)?;
+        json(&candidate.settings)?;
+        status(&candidate.status)?;
+        pairs("facts", &candidate.facts)?;
+        candidate.tag.iter().try_for_each(|(owner, id)| text("a tag", owner).and_then(|()| text("a tag", id)))
     })
 }
 

@@ -128,6 +128,18 @@ async fn a_flood_is_counted_and_dropped() {
 }
 
 #[tokio::test]
+async fn a_flood_on_standard_output_is_one_of_the_log() {
+    let host = Host::new();
+    let plugin = naughty(&host).await;
+    let handle = start(&plugin, json!({"at": "inspect", "do": "print"})).await.expect("started");
+    plugin.backend().expect("a backend").inspect(call(), &[handle]).await.expect("a flood is no failure");
+    let said = host.heard.said();
+    assert_eq!(said.len(), 257, "256 lines and the word about the rest");
+    assert!(said.iter().all(|line| line.len() <= (8 << 10) + 4), "lines are cut");
+    assert!(plugin.counts().dropped_lines >= 20_000 - 256, "{}", plugin.counts().dropped_lines);
+}
+
+#[tokio::test]
 async fn lies_about_shapes_are_found_out() {
     let host = Host::new();
     let plugin = naughty(&host).await;
@@ -219,6 +231,7 @@ async fn every_call_may_break() {
     trapped(backend.read_logs(soon(), &handle("read").await, None, None, 1).await.expect_err("read"));
     trapped(backend.measure(soon(), &[handle("measure").await]).await.expect_err("measure"));
     trapped(backend.send_signal(soon(), &handle("send").await, "SIGHUP").await.expect_err("send"));
+    trapped(naughty_at(&host, "list", "panic").await.backend().expect("a backend").list(soon()).await.expect_err("list"));
     trapped(naughty_at(&host, "fingerprint", "panic").await.backend().expect("a backend").fingerprint(soon()).await.expect_err("fingerprint"));
 }
 

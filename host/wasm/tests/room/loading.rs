@@ -150,3 +150,84 @@ async fn without_a_fitting_compiler_the_host_compiles_itself() {
     let error = dying.try_load("always", fixture("always"), "{}").await.expect_err("ended");
     assert!(error.to_string().contains("signal 9"), "{error}");
 }
+
+/// A component that imports this many functions and is nothing else.
+fn importing(count: u32) -> Vec<u8> {
+    let mut imports = leb(count);
+    for number in 0..count {
+        let name = format!("f{number}");
+        imports.push(0);
+        imports.extend(leb(u32::try_from(name.len()).expect("a short name")));
+        imports.extend(name.as_bytes());
+        // a function of the first type
+        imports.extend([1, 0]);
+    }
+    // that type: no parameters, no result
+    let mut bytes = [EMPTY_COMPONENT, &[7, 5, 1, 0x40, 0, 1, 0, 10]].concat();
+    bytes.extend(leb(u32::try_from(imports.len()).expect("a small section")));
+    bytes.extend(imports);
+    bytes
+}
+
+fn leb(mut number: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).expect("seven bits");
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+/// Names are matched when a component is linked, and shapes only with an instance at hand: loading has one.
+#[tokio::test]
+async fn another_shape_is_found_before_anybody_calls_it() {
+    let host = Host::new();
+    let mut bytes = fixture("always");
+    let (ours, theirs) = (b"check-schema", b"check-scheme");
+    let found: Vec<usize> = (0..bytes.len() - ours.len()).filter(|at| bytes[*at..].starts_with(ours)).collect();
+    assert!(!found.is_empty(), "the fixture has its description");
+    for at in found {
+        bytes[at..at + theirs.len()].copy_from_slice(theirs);
+    }
+    let error = host.try_load("odd", bytes, "{}").await.expect_err("its description is another record");
+    assert!(matches!(error, LoadError::Trial { .. }) && error.to_string().contains("check-sche"), "{error}");
+}
+
+#[tokio::test]
+async fn ten_thousand_imports_are_refused_in_a_few_words() {
+    let host = Host::new();
+    let begun = std::time::Instant::now();
+    let error = host.try_load("odd", importing(10_000), "{}").await.expect_err("it is nothing to this host");
+    assert!(matches!(error, LoadError::WrongWorld { .. } | LoadError::UnknownImports { .. }), "{error}");
+    assert!(error.to_string().len() < 4_096, "nobody reads ten thousand names");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_file_far_too_large_is_not_even_looked_into() {
+    let host = Host::new();
+    let mut bytes = EMPTY_COMPONENT.to_vec();
+    bytes.resize(usize::try_from(hostler_wasm::MAX_COMPONENT_BYTES).expect("it fits") + 1, 0);
+    let error = host.try_load("odd", bytes, "{}").await.expect_err("it is too large");
+    assert!(matches!(error, LoadError::TooLarge { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_component_is_examined_without_any_grant() {
+    let host = Host::new();
+    let plugin = host.runtime.examine(source("looked-at", built_in("process"), "{}")).await.expect("looking at it grants nothing");
+    assert_eq!(plugin.description().name, "process");
+    assert!(plugin.permissions().iter().any(|import| import.starts_with("hostler:host/processes@")));
+    let error = plugin.backend().expect("a backend").fingerprint(hostler_wasm::Call::within(std::time::Duration::from_secs(5))).await;
+    assert!(error.is_err_and(|error| error.to_string().contains("processes")), "what it imports is not there");
+    // every built-in, and one with a clock: what it imports of WASI takes resources from elsewhere
+    for name in ["command", "http", "package", "script", "ssh", "ssh-command", "systemd", "systemd-unit", "tcp"] {
+        let plugin = host.runtime.examine(source("looked-at", built_in(name), "{}")).await.expect(name);
+        assert_eq!(plugin.description().name, name);
+    }
+    host.runtime.examine(source("looked-at", fixture("always"), "{}")).await.expect("it waits for a clock");
+}

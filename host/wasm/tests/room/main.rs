@@ -2,9 +2,16 @@
 
 mod backend;
 mod checks;
+mod containers;
+mod corpus;
+mod denials;
 mod deny;
+mod endpoints;
+mod filesystem;
 mod hostile;
 mod keeper;
 mod loading;
+mod secrets;
 mod steady;
 mod support;
+mod tap;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostler_wasm::words::{Target, Task, TaskId};
 use hostler_wasm::{
     Call, CallError, Compiler, Denial, Grants, KeeperLink, Limits, LoadError, Plugin, PluginLine, PluginSink, PluginSource, PoolOptions, Quota,
-    Runtime, RuntimeOptions, StateError, StateStore, Wait,
+    Reveal, Runtime, RuntimeOptions, SecretError, SecretStore, StateError, StateStore, Wait,
 };
 
 /// A built-in plugin.
@@ -51,6 +51,16 @@ pub(crate) struct Heard {
     pub(crate) lines: Mutex<Vec<PluginLine>>,
     pub(crate) denials: Mutex<Vec<Denial>>,
     pub(crate) failures: Mutex<Vec<CallError>>,
+    pub(crate) reveals: Mutex<Vec<Reveal>>,
+}
+
+/// Secrets of files, as the server keeps them.
+struct Secrets(PathBuf);
+
+impl SecretStore for Secrets {
+    fn read<'a>(&'a self, name: &'a str) -> Wait<'a, Result<String, SecretError>> {
+        Box::pin(async move { std::fs::read_to_string(self.0.join(name)).map_err(|error| SecretError::Unavailable(error.to_string())) })
+    }
 }
 
 impl PluginSink for Heard {
@@ -60,6 +70,11 @@ impl PluginSink for Heard {
 
     fn denied(&self, denial: Denial) {
         self.denials.lock().expect("lock").push(denial);
+    }
+
+    fn revealed(&self, reveal: Reveal) -> bool {
+        self.reveals.lock().expect("lock").push(reveal);
+        true
     }
 
     fn failed(&self, _: &str, _: &str, _: &str, error: &CallError) {
@@ -98,7 +113,16 @@ impl Host {
             pool,
             compiler,
         };
-        Host { runtime: Runtime::new(options).expect("a runtime"), heard, dir }
+        let runtime = Runtime::new(options).expect("a runtime");
+        let secrets = dir.path().join("secrets");
+        std::fs::create_dir(&secrets).expect("ours");
+        runtime.keep_secrets(Arc::new(Secrets(secrets)));
+        Host { runtime, heard, dir }
+    }
+
+    /// Writes the file of a secret.
+    pub(crate) fn keep_secret(&self, name: &str, value: &str) {
+        std::fs::write(self.dir.path().join("secrets").join(name), value).expect("ours");
     }
 
     pub(crate) async fn load(&self, name: &str, bytes: Vec<u8>, grants: &str) -> Arc<Plugin> {
@@ -195,14 +219,15 @@ impl StateStore for MemoryState {
 pub(crate) mod web {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{SocketAddr, TcpListener, TcpStream};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     pub(crate) struct Web {
         pub(crate) address: SocketAddr,
         connections: Arc<AtomicUsize>,
         requests: Arc<AtomicUsize>,
+        heads: Arc<Mutex<String>>,
     }
 
     impl Web {
@@ -210,12 +235,13 @@ pub(crate) mod web {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
             let address = listener.local_addr().expect("an address");
             let (connections, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-            let web = Web { address, connections: Arc::clone(&connections), requests: Arc::clone(&requests) };
+            let heads: Arc<Mutex<String>> = Arc::default();
+            let web = Web { address, connections: Arc::clone(&connections), requests: Arc::clone(&requests), heads: Arc::clone(&heads) };
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     connections.fetch_add(1, Ordering::SeqCst);
-                    let requests = Arc::clone(&requests);
-                    std::thread::spawn(move || drop(serve(stream, address, &requests)));
+                    let (requests, heads) = (Arc::clone(&requests), Arc::clone(&heads));
+                    std::thread::spawn(move || drop(serve(stream, address, &requests, &heads)));
                 }
             });
             web
@@ -229,12 +255,17 @@ pub(crate) mod web {
             self.connections.load(Ordering::SeqCst)
         }
 
+        /// The headers of all requests, in small letters.
+        pub(crate) fn heads(&self) -> String {
+            self.heads.lock().expect("lock").clone()
+        }
+
         pub(crate) fn requests(&self) -> usize {
             self.requests.load(Ordering::SeqCst)
         }
     }
 
-    fn serve(stream: TcpStream, own: SocketAddr, requests: &AtomicUsize) -> std::io::Result<()> {
+    fn serve(stream: TcpStream, own: SocketAddr, requests: &AtomicUsize, heads: &Mutex<String>) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut stream = stream;
         loop {
@@ -246,6 +277,7 @@ pub(crate) mod web {
             loop {
                 let mut line = String::new();
                 reader.read_line(&mut line)?;
+                heads.lock().expect("lock").push_str(&line.to_ascii_lowercase());
                 if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
                     length = value.trim().parse().unwrap_or(0);
                 }

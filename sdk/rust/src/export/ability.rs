@@ -1,7 +1,7 @@
 use super::{Export, backend::readable};
-use crate::backend::{Chunk, Exec, ExecCommand, Handles, Logs, Outcome, Output, Scale, Signals, Stats, Update, Usage};
+use crate::backend::{Candidate, Chunk, Discovery, Exec, ExecCommand, Handles, Logs, Outcome, Output, Scale, Signals, Stats, Update, Usage};
 use crate::bindings::imports::hostler::plugin::types;
-use crate::bindings::{exec, handles, logs, scale, signals, stats, update};
+use crate::bindings::{discovery, exec, handles, logs, scale, signals, stats, update};
 use crate::{Backend, Fault, Status, handle, panic};
 use std::time::Duration;
 
@@ -75,5 +75,22 @@ impl<T: Handles> handles::exports::hostler::plugin::handles::Guest for Export<T>
     fn migrate(handle: types::Handle) -> Result<types::Handle, Fault> {
         panic::report();
         handle::write(&handle::read::<<T as Backend>::Handle>(&handle)?)
+    }
+}
+
+impl<T: Discovery> discovery::exports::hostler::plugin::discovery::Guest for Export<T> {
+    fn survey() -> Result<Vec<Candidate>, Fault> {
+        panic::report();
+        T::survey()
+    }
+
+    fn release(handle: types::Handle) -> Result<(), Fault> {
+        panic::report();
+        T::release(handle::read(&handle)?)
+    }
+
+    fn kill(key: String) -> Result<(), Fault> {
+        panic::report();
+        T::kill(&key)
     }
 }

@@ -1,7 +1,7 @@
 //! Short-lived commands on the host's machine: argv only, no shell.
 
 use super::Result;
-use crate::bindings::imports::hostler::host::commands;
+use crate::imports::commands;
 
 pub use commands::{Command, Output};
 

@@ -1,6 +1,6 @@
 //! Who is asking, with what configuration, and how long there is.
 
-use crate::{Problem, bindings::imports::hostler::host::context, settings};
+use crate::{Problem, imports::context, settings};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 

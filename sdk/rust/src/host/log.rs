@@ -4,7 +4,7 @@
 //! hostler_sdk::host::log::info("started", &[("pid", &4711), ("program", &"/usr/bin/redis-server")]);
 //! ```
 
-use crate::bindings::imports::hostler::host::log;
+use crate::imports::log;
 use std::fmt::Display;
 
 /// For the plugin's author.

@@ -1,7 +1,7 @@
 //! Long-lived processes on the host's machine, held by the keeper: they outlive plugin and host.
 
 use super::{Result, millis};
-use crate::bindings::imports::hostler::host::processes;
+use crate::imports::processes;
 use std::time::Duration;
 
 pub use processes::{Command, Exit, Line, Lines, Origin, Process, State, Usage};

@@ -3,7 +3,7 @@
 //! Keys are `[a-z0-9._/-]`, at most 255 bytes. A plugin that keeps nothing here is simpler: a fresh instance serves every call.
 
 use super::Result;
-use crate::bindings::imports::hostler::host::state;
+use crate::imports::state;
 
 /// The value, or nothing when the key was never set.
 pub fn get(key: &str) -> Result<Option<Vec<u8>>> {

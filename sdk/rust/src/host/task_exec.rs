@@ -1,7 +1,7 @@
 //! Commands inside the task that is being checked, through whichever backend runs it. For health checks only.
 
 use super::{Result, commands};
-use crate::bindings::imports::hostler::host::task_exec;
+use crate::imports::task_exec;
 
 /// Has the backend of this task the `exec` ability?
 pub fn available() -> bool {

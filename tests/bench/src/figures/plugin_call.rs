@@ -54,15 +54,7 @@ async fn calls(bytes: Vec<u8>) -> Fallible<(f64, f64)> {
     let plugin = Runtime::new(options)?.load(source).await?;
     let backend = plugin.backend().ok_or("the fixture is no backend")?;
     let within = || Call::within(Duration::from_secs(5)).about("t-1");
-    let task = Task {
-        id: TaskId { id: "t-1".to_owned(), workspace: "default".to_owned(), service: "t".to_owned(), replica: 0, run: 1 },
-        spec_digest: "d".to_owned(),
-        settings: "{}".to_owned(),
-        env: Vec::new(),
-        resources: Resources { cpu_millis: None, memory_bytes: None, storage_bytes: None },
-        labels: Vec::new(),
-    };
-    let handles = [backend.start(within(), &task).await?];
+    let handles = [backend.start(within(), &task("{}")).await?];
     let key = state.keys().into_iter().next().ok_or("the fixture keeps nothing in `state`")?;
     let (mut call, mut native) = (Samples::default(), Samples::default());
     for round in 0..2 * ROUNDS {
@@ -76,6 +68,18 @@ async fn calls(bytes: Vec<u8>) -> Fallible<(f64, f64)> {
         }
     }
     Ok((call.median(), native.median()))
+}
+
+/// A task with these settings.
+pub(super) fn task(settings: &str) -> Task {
+    Task {
+        id: TaskId { id: "t-1".to_owned(), workspace: "default".to_owned(), service: "t".to_owned(), replica: 0, run: 1 },
+        spec_digest: "d".to_owned(),
+        settings: settings.to_owned(),
+        env: Vec::new(),
+        resources: Resources { cpu_millis: None, memory_bytes: None, storage_bytes: None },
+        labels: Vec::new(),
+    }
 }
 
 /// A state that answers at once.
@@ -115,7 +119,7 @@ impl StateStore for State {
 }
 
 /// Nobody listens.
-struct Silence;
+pub(super) struct Silence;
 
 impl PluginSink for Silence {
     fn line(&self, _: PluginLine) {}

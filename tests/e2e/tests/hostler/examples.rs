@@ -8,21 +8,18 @@ use hostler_e2e::{Page, Ran, Yard, can, free_port, root, until};
 #[test]
 fn a_file_for_plugins_that_are_not_there_names_them_and_where_to_put_them() {
     let yard = Yard::new();
-    let file = root().join("tests/good-input/seed.yaml");
-    assert!(yard.run(&format!("validate {}", file.display())).ok().contains("3 services"), "it loads as it stands");
+    let seed = root().join("tests/good-input/seed.yaml");
+    assert!(yard.run(&format!("validate {}", seed.display())).ok().contains("3 services"), "it loads as it stands");
+    let text = std::fs::read_to_string(seed).expect("it is there").replace("type: docker", "type: yard");
+    let file = yard.file("seed.yaml");
+    std::fs::write(&file, text).expect("the yard is ours");
     for line in ["up", "up --detach"] {
         let ran = Ran::of(&mut yard.command(&format!("{line} {}", file.display())));
         let text = ran.fails(3);
-        for part in [
-            "there is no backend plugin `docker`",
-            "[plugins.docker] source = \"./docker.wasm\"",
-            "there is no backend plugin `ssh`",
-            "[plugins.ssh] source = \"./ssh.wasm\"",
-            "seed.yaml:",
-        ] {
+        for part in ["there is no backend plugin `yard`", "[plugins.yard] source = \"./yard.wasm\"", "seed.yaml:"] {
             assert!(text.contains(part), "{line}: `{part}` is missing:\n{text}");
         }
-        assert!(!text.contains("plugin `process`"), "{text}");
+        assert!(!text.contains("plugin `process`") && !text.contains("plugin `ssh`"), "{text}");
     }
     until("nothing was started", || yard.processes().is_empty());
 }

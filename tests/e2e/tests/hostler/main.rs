@@ -1,21 +1,36 @@
 //! `hostler`, from the outside. Each file is one side of it, and each test's name is a fact.
 
 mod bad_luck;
+mod bombs;
 mod changes;
 mod checks;
 mod commands;
+mod conformance;
 mod dependencies;
+mod dev;
+mod doctor;
 mod examples;
 mod first_path;
 mod foreground;
 mod host_killed;
 mod hostile;
+mod imported;
 mod keeper_killed;
 mod on_disk;
+mod pins;
+mod plugin_examples;
 mod plugins;
+mod quarantine;
+mod reaching_in;
+mod recordings;
+mod replicas;
 mod restarts;
+mod secrets;
 mod state;
 mod tasks;
+mod templates;
+mod tutorial;
+mod upgrades;
 mod wire;
 
 use hostler_e2e::Yard;

@@ -47,6 +47,22 @@ fn a_file_of_a_third_party_works_like_a_built_in() {
 }
 
 #[test]
+fn a_backend_without_logs_does_not_hide_the_logs_of_others() {
+    let yard = Yard::new();
+    let grants = "grants = { state = { bytes = \"64Ki\", keys = 1 } }";
+    let silent =
+        format!("[plugins.notes]\nsource = \"{}\"\n{grants}\n[services.silent]\nbackend = {{ type = \"notes\" }}\n", fixture("ledger").display());
+    yard.script("talk.sh", "echo something; while :; do sleep 0.05; done");
+    yard.up(&(silent + "[services.talker]\nbackend = { type = \"process\", binary = \"./talk.sh\" }\n"));
+    hostler_e2e::until("it has said something", || !yard.log("talker").is_empty());
+    let all = yard.run("logs");
+    assert!(all.out.contains("something"), "{all:?}");
+    assert!(all.err.contains("does not keep logs"), "{all:?}");
+    assert_eq!(all.code, 0, "{all:?}");
+    assert_ne!(yard.run("logs silent").code, 0, "who asks for this one is told that there is none");
+}
+
+#[test]
 fn a_plugin_that_is_removed_leaves_nothing_to_the_next_of_its_name() {
     let yard = Yard::new();
     let plugin = |file: &str| {
@@ -57,17 +73,17 @@ fn a_plugin_that_is_removed_leaves_nothing_to_the_next_of_its_name() {
         yard.config(&(sleeper("web", "") + config));
         yard.run("apply --no-wait").ok();
     };
-    let task = "[services.task]\nbackend = { type = \"notes\" }\ntimeout = \"100ms\"\nrestart = \"never\"\n";
+    let task = |settings: &str| format!("[services.task]\nbackend = {{ type = \"notes\"{settings} }}\n");
     yard.up(&sleeper("web", ""));
-    // It writes something down, and does not come up.
-    apply(&(plugin("ungranted") + task));
-    yard.until_status("task", "failed");
+    // It writes something down.
+    apply(&(plugin("ungranted") + &task(", program = \"/bin/true\"")));
+    yard.until_status("task", "running");
     apply(&plugin("ungranted"));
     hostler_e2e::until("its service is gone", || yard.get("/services/task").is_none());
     apply("");
     assert!(yard.get("/plugins/notes").is_none());
 
-    apply(&(plugin("ledger") + task));
+    apply(&(plugin("ledger") + &task("")));
     yard.until_status("task", "running");
     apply(&plugin("ledger"));
     hostler_e2e::until("its service is gone", || yard.get("/services/task").is_none());
@@ -75,6 +91,39 @@ fn a_plugin_that_is_removed_leaves_nothing_to_the_next_of_its_name() {
     yard.kill_host();
     yard.serve();
     assert!(yard.get("/plugins/notes").is_none(), "it does not come back");
+}
+
+/// `process`, as a file of somebody's.
+fn runner() -> String {
+    let file = hostler_e2e::root().join("target/plugins/process.wasm");
+    format!("[plugins.runner]\nsource = \"{}\"\ngrants = {{ processes = {{ programs = [\"*\"] }} }}\n", file.display())
+}
+
+#[test]
+fn a_plugin_that_is_removed_together_with_its_services_ends_them_first() {
+    let yard = Yard::new();
+    let service = |name: &str| {
+        format!(
+            "[services.{name}]\nbackend = {{ type = \"runner\", binary = \"/bin/sh\", args = [\"-c\", \"trap '' TERM; while :; do sleep 0.1; done\"] }}\nstop = {{ grace = \"2s\" }}\n"
+        )
+    };
+    let with = sleeper("web", "") + &runner();
+    yard.up(&(with + &service("one") + &service("two")));
+    let pids = ["one", "two"].map(|name| yard.pid(name));
+    yard.config(&sleeper("web", ""));
+    yard.run("apply --no-wait").ok();
+    assert_eq!(yard.plugin("runner")["state"], "leaving");
+    // The next host goes on with it.
+    yard.kill_host();
+    yard.serve();
+    hostler_e2e::until("its services are gone", || yard.get("/services/one").is_none() && yard.get("/services/two").is_none());
+    hostler_e2e::until("it is gone", || yard.get("/plugins/runner").is_none());
+    assert!(pids.iter().all(|pid| !hostler_e2e::alive(*pid)));
+    assert!(yard.events().iter().any(|event| event["kind"] == "plugin-removed"));
+    yard.kill_host();
+    yard.serve();
+    assert!(yard.get("/plugins/runner").is_none(), "and it does not come back");
+    yard.until_status("web", "running");
 }
 
 #[test]
@@ -149,6 +198,10 @@ fn files_that_are_no_plugins_are_refused_with_their_reason() {
     assert!(text.contains("not-there.wasm cannot be read") && text.contains("put the component there"), "{text}");
     yard.config(&format!("{}[plugins.odd]\nsource = \".\"\n", sleeper("db", "")));
     assert!(yard.run("apply").fails(3).contains("it is not a file"));
+    let huge = fs::File::create(yard.file("huge.wasm")).expect("the yard is ours");
+    huge.set_len(200 << 20).expect("a hole takes no space");
+    yard.config(&format!("{}[plugins.odd]\nsource = \"./huge.wasm\"\n", sleeper("db", "")));
+    assert!(yard.run("apply").fails(3).contains("209715200 bytes are too many"));
     assert_eq!((yard.status("db").as_str(), yard.pid("db")), ("running", db), "services keep running");
 }
 
@@ -179,7 +232,9 @@ fn built_ins_show_their_grants_and_give_them_up() {
     yard.up(&sleeper("db", ""));
     let list = yard.run("plugin list --json").json();
     let names: Vec<&str> = list["plugins"].as_array().into_iter().flatten().filter_map(|plugin| plugin["name"].as_str()).collect();
-    assert_eq!(names, ["command", "http", "process", "script", "tcp"]);
+    for built_in in ["command", "http", "package", "process", "script", "ssh", "ssh-command", "systemd", "systemd-unit", "tcp"] {
+        assert!(names.contains(&built_in), "{names:?}");
+    }
     let process = plugin(&yard, "process");
     assert_eq!([&process["origin"], &process["state"], &process["default_grants"]], [&json!("built-in"), &json!("ok"), &json!(true)]);
     assert_eq!(process["grants"]["processes"]["programs"], json!(["*"]));
@@ -191,7 +246,8 @@ fn built_ins_show_their_grants_and_give_them_up() {
     assert_eq!(process["abilities"], json!(["logs", "stats", "signals"]));
     let text = yard.run("plugin list --verbose").ok();
     assert!(text.contains("grants:") && text.contains("processes = ") && text.contains("(default)") && text.contains("limits:"), "{text}");
-    assert!(yard.run("plugin list").ok().contains("process  backend"));
+    let list = yard.run("plugin list").ok();
+    assert!(list.lines().any(|line| line.starts_with("process ") && line.contains(" backend ")), "{list}");
     let detail = yard.run("plugin inspect process").ok();
     assert!(detail.contains("schema of its settings") && detail.contains("\"binary\""), "{detail}");
 

@@ -106,6 +106,31 @@ fn limits_are_in_force_where_the_machine_lets_us() {
     assert_eq!(yard.detail("task")["replicas"][0]["usage"]["memory_limit_bytes"], 96 << 20, "{:#}", yard.detail("task"));
 }
 
+#[test]
+fn every_byte_of_an_argument_arrives_and_none_is_a_shells() {
+    let yard = Yard::new();
+    yard.script("say.sh", "{ for arg; do printf '<%s>' \"$arg\"; done; printf '<%s>' \"$EVIL\"; } > said; exec sleep 1000");
+    let odd = ["; touch hurt", "$(touch hurt)", "`touch hurt`", "-rf", "--", "a\nb", "it's", "\"", "\\", "*", "~", "&& touch hurt #", "", "ü"];
+    let config = |args: &[&str], evil: &str| {
+        let told = |text: hostler_e2e::Value| text.to_string().replace('$', "$$");
+        let env = format!("env = {{ EVIL = {} }}", told(evil.into()));
+        format!("[services.task]\nbackend = {{ type = \"process\", binary = \"./say.sh\", args = {}, {env} }}\n", told(hostler_e2e::json!(args)))
+    };
+    let said = |args: &[&str], evil: &str| args.iter().chain([&evil]).map(|arg| format!("<{arg}>")).collect::<String>();
+    yard.up(&config(&odd, "x'; touch hurt; '"));
+    until("it has said so", || yard.read("said") == said(&odd, "x'; touch hurt; '"));
+    let backwards: Vec<&str> = odd.iter().rev().copied().collect();
+    yard.config(&config(&backwards, "$(touch hurt)\n"));
+    yard.run("apply").ok();
+    until("it has said so again", || yard.read("said") == said(&backwards, "$(touch hurt)\n"));
+    yard.config(&config(&["a\0b"], ""));
+    assert!(yard.run("apply").fails(3).contains("NUL"));
+    yard.config(&config(&[], "a\0b"));
+    assert!(yard.run("apply").fails(3).contains("NUL"));
+    yard.run("down").ok();
+    assert!(!yard.file("hurt").exists());
+}
+
 /// Every regular file below a directory.
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());

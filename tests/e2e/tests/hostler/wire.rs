@@ -29,7 +29,7 @@ fn every_unknown_route_is_404() {
         "/api/v1",
         "/api/v1/",
         "/api/v2/services",
-        "/api/v1/services/db/exec",
+        "/api/v1/services/db/shell",
         "/api/v1/services/db/../../host",
         "/metrics",
         "/api/v1/hosts",
@@ -42,6 +42,9 @@ fn every_unknown_route_is_404() {
         for route in ["", "/explain", "/logs"] {
             refuses(&yard, "GET", &format!("/api/v1/services/{name}{route}"), b"", 404, "not-found");
         }
+        for (route, body) in [("signal", &br#"{"signal": "HUP"}"#[..]), ("exec", br#"{"command": ["true"]}"#)] {
+            refuses(&yard, "POST", &format!("/api/v1/services/{name}/{route}"), body, 404, "not-found");
+        }
         refuses(&yard, "GET", &format!("/api/v1/plugins/{name}"), b"", 404, "not-found");
     }
 }
@@ -53,6 +56,7 @@ fn a_route_takes_its_own_method_only() {
         ("POST", "/api/v1/host"),
         ("DELETE", "/api/v1/services/db"),
         ("GET", "/api/v1/apply"),
+        ("GET", "/api/v1/services/db/exec"),
         ("PUT", "/api/v1/services/stop"),
         ("GET", "/api/v1/shutdown"),
     ] {

@@ -160,7 +160,7 @@ impl Liar {
                 let generation = before.as_ref().map_or(1, |before| before.generation + 1);
                 let starts = before.as_ref().map_or(1, |before| before.starts);
                 let restarts = before.as_ref().map_or(0, |before| before.restarts);
-                Wanted { spec: Arc::new(spec(name.clone(), at, from)?), generation, desired: Desired::Running, starts, restarts }
+                Wanted { spec: Arc::new(spec(name.clone(), at, from)?), generation, desired: Desired::Running, starts, restarts, scaled: None }
             }
         };
         let changes = vec![(name, Some(wanted))];
@@ -191,6 +191,7 @@ impl Liar {
                 }
                 Action::Save(Saved::NextRun(_) | Saved::Reserve(_) | Saved::Slot(..) | Saved::Task(..))
                 | Action::Tell(_)
+                | Action::Update { .. }
                 | Action::Look { .. }
                 | Action::List { .. } => {}
             }
@@ -255,7 +256,8 @@ fn spec(name: ServiceName, at: usize, from: &mut Unstructured<'_>) -> Result<Spe
         if from.int_in_range(0..=2)? == 0 {
             let condition = *from.choose(&[None, Some(Condition::Started), Some(Condition::Healthy), Some(Condition::Completed)])?;
             let service = ServiceName::new(before).expect("a name");
-            spec.dependencies.push(Dependency { service, optional: bool::arbitrary(from)?, restart: bool::arbitrary(from)?, condition });
+            let (optional, restart) = (bool::arbitrary(from)?, bool::arbitrary(from)?);
+            spec.dependencies.push(Dependency { optional, restart, condition, ..Dependency::on(service) });
         }
     }
     for name in ["one", "two"].into_iter().take(from.int_in_range(0..=2)?) {

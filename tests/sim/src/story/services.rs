@@ -1,6 +1,6 @@
 //! Services by chance: every kind of edge, policy, check and count.
 
-use hostler_core::{CheckSpec, Condition, Dependency, Kind, Replicas, RestartMode, RestartPolicy, ServiceName, Span, Spec};
+use hostler_core::{Autoscale, CheckSpec, Condition, Dependency, Kind, Quorum, Replicas, RestartMode, RestartPolicy, ServiceName, Span, Spec};
 
 use super::ENGINES;
 use crate::dice::Dice;
@@ -16,8 +16,12 @@ pub(super) fn draw(count: usize, dice: &mut Dice) -> Vec<Spec> {
         spec.restart = policy(dice);
         spec.stop.grace = Span(*dice.pick(&[100, 1_000, 10_000]));
         spec.replicas = count_of(dice);
+        if spec.kind == Kind::Oneshot {
+            spec.replicas = Replicas { min: 0, autoscale: None, ..spec.replicas };
+        }
         spec.dependencies = edges(n, &specs, dice);
         spec.checks = checks(dice);
+        spec.fixed_digest = Some(spec.task_digest.clone());
         specs.push(spec);
     }
     specs
@@ -28,7 +32,15 @@ pub(super) fn edges(n: usize, specs: &[Spec], dice: &mut Dice) -> Vec<Dependency
     for _ in 0..dice.below(4).min(n as u64) {
         let on = &specs[dice.index(n)];
         let condition = *dice.pick(&[None, None, Some(Condition::Started), Some(Condition::Healthy), Some(Condition::Completed)]);
-        let edge = Dependency { service: on.name.clone(), optional: dice.percent(30), restart: dice.percent(30), condition: can_hold(condition, on) };
+        let mut edge = Dependency {
+            optional: dice.percent(30),
+            restart: dice.percent(30),
+            condition: can_hold(condition, on),
+            ..Dependency::on(on.name.clone())
+        };
+        if on.kind == Kind::Service && edge.condition != Some(Condition::Completed) {
+            edge.healthy = *dice.pick(&[Quorum::All, Quorum::All, Quorum::All, Quorum::Any, Quorum::Some(2)]);
+        }
         if edges.iter().all(|other| other.service != edge.service) {
             edges.push(edge);
         }
@@ -65,7 +77,14 @@ fn check(name: &str, dice: &mut Dice) -> CheckSpec {
 }
 
 pub(super) fn count_of(dice: &mut Dice) -> Replicas {
-    Replicas { min: 0, max: 3, count: *dice.pick(&[1, 1, 1, 2, 3]) }
+    let autoscale = Autoscale {
+        cpu_permille: Some(*dice.pick(&[300, 700])),
+        cooldown_up: Span(*dice.pick(&[0, 5_000, 30_000])),
+        cooldown_down: Span(*dice.pick(&[0, 20_000, 300_000])),
+        ..Autoscale::default()
+    };
+    let autoscale = dice.percent(30).then_some(autoscale);
+    Replicas { min: u32::from(autoscale.is_some()), max: 3, count: *dice.pick(&[1, 1, 1, 2, 3]), autoscale }
 }
 
 pub(super) fn policy(dice: &mut Dice) -> RestartPolicy {

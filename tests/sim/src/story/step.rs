@@ -27,6 +27,8 @@ pub(crate) enum Temper {
 #[derive(Debug, Clone)]
 pub(crate) enum Edit {
     Digest(u64),
+    /// What its backend changes while it runs.
+    Limits(u64),
     Edges(Vec<Dependency>),
     Checks(Vec<CheckSpec>),
     Enabled,
@@ -46,6 +48,8 @@ pub(crate) enum Step {
     Start { services: Vec<usize> },
     Stop { services: Vec<usize>, force: bool },
     Restart { services: Vec<usize> },
+    Scale { service: usize, count: u32 },
+    Load { service: usize, permille: u64, measured: u32 },
     Force { service: usize },
     Edit { service: usize, edit: Edit },
     Remove { service: usize },
@@ -103,10 +107,12 @@ pub(super) fn draw(kind: Kind, specs: &[Option<Spec>], dice: &mut Dice) -> Step 
             let verdict = *dice.pick(&[Verdict::Pass, Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Fail, Verdict::Unknown]);
             Step::Mood { service, check: dice.index(2), verdict }
         }
-        Kind::Requests => match dice.below(6) {
+        Kind::Requests => match dice.below(8) {
             0..2 => Step::Start { services: some(specs.len(), dice) },
             2..5 => Step::Stop { services: some(specs.len(), dice), force: dice.percent(10) },
-            _ => Step::Restart { services: some(specs.len(), dice) },
+            5 => Step::Restart { services: some(specs.len(), dice) },
+            6 => Step::Scale { service, count: dice.small(4) },
+            _ => Step::Load { service, permille: *dice.pick(&[0, 200, 500, 700, 1_000, 3_000]), measured: dice.small(4) },
         },
         Kind::Force => Step::Force { service },
         Kind::Edits => Step::Edit { service, edit: edit(service, specs, dice) },
@@ -151,7 +157,8 @@ fn temper(dice: &mut Dice) -> Temper {
 
 fn edit(service: usize, specs: &[Option<Spec>], dice: &mut Dice) -> Edit {
     match dice.below(10) {
-        0 | 1 => Edit::Digest(dice.below(4)),
+        0 => Edit::Digest(dice.below(4)),
+        1 => Edit::Limits(dice.below(4)),
         2 | 3 => {
             let known: Vec<Spec> = specs.iter().flatten().cloned().collect();
             Edit::Edges(edges(service, &known, dice))

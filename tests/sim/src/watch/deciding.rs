@@ -49,7 +49,12 @@ impl Watch {
                     let name = spec.checks.get(*check).map(|check| check.name.clone()).unwrap_or_default();
                     self.tickets.insert((*run, name), *ticket);
                 }
-                Action::Stop { .. } | Action::Tell(_) | Action::Destroy { .. } | Action::Look { .. } | Action::List { .. } => {}
+                Action::Update { .. }
+                | Action::Stop { .. }
+                | Action::Tell(_)
+                | Action::Destroy { .. }
+                | Action::Look { .. }
+                | Action::List { .. } => {}
             }
         }
         match heard {

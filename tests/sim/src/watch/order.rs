@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hostler_core::{Condition, Core, Dependency, Desired, Kind, Run, Spec, Stage, Status, Verdict};
+use hostler_core::{Condition, Core, Dependency, Desired, Kind, Replicas, Run, Spec, Stage, Status, Verdict, Wanted};
 
 use super::{Acked, Judged, Watch, broken};
 
@@ -18,8 +18,12 @@ impl Watch {
         if wanted.desired == Desired::Stopped || !wanted.spec.enabled || self.closing {
             return broken("I4", format!("{name}.{replica} is started against its will"));
         }
-        if replica >= wanted.spec.replicas.count {
-            return broken("I4", format!("replica {replica} of {name} is started, and {} are wanted", wanted.spec.replicas.count));
+        let Replicas { min, max, .. } = wanted.spec.replicas;
+        let replicas = core.replicas(name.as_str());
+        let chosen = replicas.iter().filter(|part| !part.surplus).count();
+        let surplus = replicas.iter().any(|part| part.replica == replica && part.surplus);
+        if surplus || chosen > wanted.count() as usize || replica >= max.max(wanted.count()) || !(min..=max).contains(&wanted.count()) {
+            return broken("I4", format!("replica {replica} of {name} is started, {chosen} are chosen, and {} are wanted", wanted.count()));
         }
         match acked[self.numbers[name]] {
             Some(acked) if acked != Acked::Wanted(Desired::Running) => {
@@ -38,8 +42,12 @@ impl Watch {
         Ok(())
     }
 
-    /// An optional edge orders: whoever is being brought up for the first time is waited for.
+    /// An optional edge orders: whoever is being brought up for the first time is waited for, unless there are fewer than it takes.
     fn is_ordered(&self, core: &Core, spec: &Spec, edge: &Dependency) -> Judged {
+        let count = core.wanted(edge.service.as_str()).map_or(0, Wanted::count);
+        if edge.healthy.of(count) > count {
+            return Ok(());
+        }
         let replicas = core.replicas(edge.service.as_str());
         let intent = |run: Option<Run>| run.and_then(|run| self.decided.tasks.get(&run)).is_some_and(|record| record.stage == Stage::Intent);
         let begins = !replicas.is_empty() && replicas.iter().all(|replica| replica.status == Status::Starting && intent(replica.run));
@@ -57,19 +65,19 @@ impl Watch {
             (Kind::Service, false) => Condition::Healthy,
         });
         let replicas = core.replicas(edge.service.as_str());
-        let wanted: Vec<_> = replicas.iter().filter(|replica| replica.replica < spec.replicas.count).collect();
-        wanted.len() == spec.replicas.count as usize
-            && wanted.iter().all(|replica| {
-                let run = replica.run.filter(|run| self.decided.tasks.get(run).is_some_and(|record| record.stage == Stage::Started));
-                let up = run.filter(|_| !matches!(replica.status, Status::Stopping | Status::Unknown));
-                let passes = |run: Run| spec.checks.iter().all(|check| self.decided.said.get(&(run, check.name.clone())) == Some(&Verdict::Pass));
-                replica.status == Status::Completed
-                    || match condition {
-                        Condition::Started => up.is_some(),
-                        Condition::Healthy => up.is_some_and(passes),
-                        Condition::Completed => false,
-                    }
-            })
+        let holding = replicas.iter().filter(|replica| !replica.surplus).filter(|replica| {
+            let run = replica.run.filter(|run| self.decided.tasks.get(run).is_some_and(|record| record.stage == Stage::Started));
+            let up = run.filter(|_| !matches!(replica.status, Status::Stopping | Status::Unknown));
+            let passes = |run: Run| spec.checks.iter().all(|check| self.decided.said.get(&(run, check.name.clone())) == Some(&Verdict::Pass));
+            replica.status == Status::Completed
+                || match condition {
+                    Condition::Started => up.is_some(),
+                    Condition::Healthy => up.is_some_and(passes),
+                    Condition::Completed => false,
+                }
+        });
+        let count = core.wanted(edge.service.as_str()).map_or(0, Wanted::count);
+        completed(core, edge.service.as_str()) || holding.count() >= edge.healthy.of(count) as usize
     }
 
     /// I3: a dependent that goes down too is down first.
@@ -110,8 +118,7 @@ impl Watch {
 
 /// Have all replicas that are wanted run to their end?
 fn completed(core: &Core, name: &str) -> bool {
-    let count = core.wanted(name).map_or(0, |wanted| wanted.spec.replicas.count);
     let replicas = core.replicas(name);
-    let mut wanted = replicas.iter().filter(|replica| replica.replica < count).peekable();
+    let mut wanted = replicas.iter().filter(|replica| !replica.surplus).peekable();
     wanted.peek().is_some() && wanted.all(|replica| replica.status == Status::Completed)
 }

@@ -79,7 +79,10 @@ impl Watch {
             | NoticeKind::Known
             | NoticeKind::Abandoned
             | NoticeKind::Trouble
-            | NoticeKind::Removed => {}
+            | NoticeKind::Removed
+            | NoticeKind::Scaled
+            | NoticeKind::Updated
+            | NoticeKind::UpdateFailed => {}
         }
         Ok(())
     }

@@ -23,6 +23,13 @@ pub(super) enum Call {
         service: usize,
         replica: u32,
         engine: usize,
+        digest: String,
+    },
+    Update {
+        run: Run,
+        engine: usize,
+        ticket: u64,
+        digest: String,
     },
     /// Without a handle nothing was ever started.
     Stop {
@@ -87,6 +94,7 @@ pub(super) struct Course {
 pub(super) enum News {
     Started { run: Run, phase: Phase },
     StartFailed { run: Run, fault: Fault },
+    Updated { run: Run, ticket: u64, fault: Option<Fault> },
     Stopped { run: Run, exit: Option<Exit> },
     StopFailed { run: Run, fault: Fault },
     Destroyed { run: Run, fault: Option<Fault> },
@@ -104,7 +112,11 @@ impl World<'_> {
         let handle = |world: &World, run: Run| world.host.as_ref().is_some_and(|host| host.handles.contains(&run));
         let call = match action {
             Action::Start { run, replica, spec } => {
-                Call::Start { run, service: self.numbers[&spec.name], replica, engine: engine_of(&spec.backend.plugin) }
+                let (service, engine, digest) = (self.numbers[&spec.name], engine_of(&spec.backend.plugin), spec.task_digest.clone());
+                Call::Start { run, service, replica, engine, digest }
+            }
+            Action::Update { run, ticket, spec, .. } => {
+                Call::Update { run, engine: engine_of(&spec.backend.plugin), ticket, digest: spec.task_digest.clone() }
             }
             Action::Stop { run, backend, grace, .. } => Call::Stop { run, engine: engine_of(&backend), grace, handle: handle(self, run) },
             Action::Destroy { run, backend, force } => Call::Destroy { run, engine: engine_of(&backend), force, handle: handle(self, run) },
@@ -127,6 +139,7 @@ impl World<'_> {
     pub(super) fn call(&mut self, call: Call) {
         let (kind, service, replica) = match &call {
             Call::Start { service, replica, .. } => (10, *service, *replica),
+            Call::Update { run, .. } => self.slot_of(17, *run),
             Call::Stop { run, .. } => self.slot_of(11, *run),
             Call::Destroy { run, .. } => self.slot_of(12, *run),
             Call::Look { engine, .. } => (13, *engine, 0),
@@ -167,7 +180,10 @@ impl World<'_> {
             let late = Fate::Late(dice.below(LATEST_MS));
             return match call {
                 Call::Start { .. } | Call::Stop { .. } | Call::Destroy { .. } if dice.percent(50) => late,
+                // Whoever asks again must not be overtaken by what was asked before: an engine hears one after the other, or not at all.
+                Call::Update { .. } if dice.percent(50) => Fate::Refused(Fault::Interrupted(text())),
                 Call::Start { .. }
+                | Call::Update { .. }
                 | Call::Stop { .. }
                 | Call::Destroy { .. }
                 | Call::Look { .. }
@@ -185,6 +201,11 @@ impl World<'_> {
                 0..4 => Fault::Failed(text()),
                 4..7 => Fault::Unavailable { message: text(), after },
                 _ => [Fault::Invalid(text()), Fault::Denied(text()), Fault::Unsupported(text())][dice.index(3)].clone(),
+            },
+            Call::Update { .. } => match dice.below(4) {
+                0 => Fault::Unavailable { message: text(), after },
+                1 => Fault::Failed(text()),
+                _ => Fault::Unsupported(text()),
             },
             Call::Stop { .. } | Call::Destroy { .. } if dice.percent(50) => Fault::Unavailable { message: text(), after },
             Call::Stop { .. } | Call::Destroy { .. } | Call::Look { .. } | Call::Inspect { .. } | Call::List { .. } | Call::Check { .. } => {
@@ -231,10 +252,13 @@ impl World<'_> {
     fn carry(&mut self, call: &Call, course: &Course) -> News {
         let at = self.at;
         match call {
-            Call::Start { run, service, replica, engine } => match self.start_task(*engine, *run, *service, *replica) {
+            Call::Start { run, service, replica, engine, digest } => match self.start_task(*engine, *run, (*service, *replica), digest) {
                 Ok(()) => News::Started { run: *run, phase: self.engines[*engine].look(*run) },
                 Err(fault) => News::StartFailed { run: *run, fault },
             },
+            Call::Update { run, engine, ticket, digest } => {
+                News::Updated { run: *run, ticket: *ticket, fault: self.engines[*engine].change(*run, digest, at).err() }
+            }
             Call::Stop { run, handle: false, .. } => News::Stopped { run: *run, exit: None },
             Call::Stop { run, engine, grace, handle: true } => match self.stop_task(*engine, *run, *grace) {
                 Ok(exit) => News::Stopped { run: *run, exit },
@@ -282,7 +306,7 @@ impl World<'_> {
         }
     }
 
-    fn start_task(&mut self, engine: usize, run: Run, service: usize, replica: u32) -> Result<(), Fault> {
+    fn start_task(&mut self, engine: usize, run: Run, (service, replica): (usize, u32), digest: &str) -> Result<(), Fault> {
         if let Some(message) = self.engines[engine].trouble(self.at) {
             let after = (self.at < self.engines[engine].missing_until).then_some(Span::secs(5));
             return Err(Fault::Unavailable { message, after });
@@ -299,7 +323,7 @@ impl World<'_> {
         for other in others {
             self.fail("I1", format!("runs {other} and {run} of {}.{replica} are both alive", self.names[service]));
         }
-        self.engines[engine].tasks.insert(run, Task { service, replica, ended: None });
+        self.engines[engine].tasks.insert(run, Task { service, replica, digest: digest.to_owned(), ended: None });
         let mut dice = self.dice(20, service, replica);
         let one_shot = self.watch.is_one_shot(run);
         let end = match temper {
@@ -364,6 +388,7 @@ fn failed(call: &Call, fault: Fault) -> News {
     let text = fault.message().to_owned();
     match call {
         Call::Start { run, .. } => News::StartFailed { run: *run, fault },
+        Call::Update { run, ticket, .. } => News::Updated { run: *run, ticket: *ticket, fault: Some(fault) },
         Call::Stop { run, .. } => News::StopFailed { run: *run, fault },
         Call::Destroy { run, .. } => News::Destroyed { run: *run, fault: Some(fault) },
         Call::Look { engine, .. } => News::Looked { engine: *engine, seen: Err(text) },

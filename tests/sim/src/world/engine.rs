@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::{Exit, Phase, Run};
+use hostler_core::{Exit, Fault, Phase, Run};
 
 /// The engine whose tasks fall with the machine; the other one's it starts, or remembers, by itself.
 pub(super) const FALLS: usize = 0;
@@ -12,6 +12,8 @@ pub(super) const FALLS: usize = 0;
 pub(super) struct Task {
     pub(super) service: usize,
     pub(super) replica: u32,
+    /// What it is made of now.
+    pub(super) digest: String,
     /// How it ended.
     pub(super) ended: Option<Exit>,
 }
@@ -59,6 +61,20 @@ impl Engine {
                 true
             }
             None => false,
+        }
+    }
+
+    /// Changes a task while it runs.
+    pub(super) fn change(&mut self, run: Run, digest: &str, at: u64) -> Result<(), Fault> {
+        if let Some(message) = self.trouble(at) {
+            return Err(Fault::Unavailable { message, after: None });
+        }
+        match self.tasks.get_mut(&run).filter(|task| task.ended.is_none()) {
+            Some(task) => {
+                digest.clone_into(&mut task.digest);
+                Ok(())
+            }
+            None => Err(Fault::Failed("it does not run".to_owned())),
         }
     }
 

@@ -140,6 +140,17 @@ impl World<'_> {
         }
         self.life += 1;
         let (seed, life) = (self.story.seed, self.life);
+        // A change that was on its way is made now, or never.
+        let changes = self.queue.iter().filter_map(|((at, sequence), due)| match due {
+            Due::Effect { call: Call::Update { run, engine, digest, .. }, .. } if Dice::of(&[seed, 36, *at, *sequence]).percent(50) => {
+                Some((*run, *engine, digest.clone()))
+            }
+            _ => None,
+        });
+        for (run, engine, digest) in changes.collect::<Vec<_>>() {
+            // Of an engine that is away nothing is heard.
+            self.engines[engine].change(run, &digest, self.at).ok();
+        }
         self.queue.retain(|(at, sequence), due| match due {
             Due::Effect { call: Call::Start { .. } | Call::Stop { .. } | Call::Destroy { .. }, life, .. } => {
                 *life == u64::MAX || Dice::of(&[seed, 30, *at, *sequence]).percent(50)
@@ -208,6 +219,7 @@ impl World<'_> {
                 self.seen(run, phase);
             }
             News::StartFailed { run, fault } => self.handle(Event::StartFailed { run, fault }, &Heard::Other),
+            News::Updated { run, ticket, fault } => self.handle(Event::Updated { run, ticket, fault }, &Heard::Other),
             News::Stopped { run, exit } => self.handle(Event::Stopped { run, exit }, &Heard::Other),
             News::StopFailed { run, fault } => self.handle(Event::StopFailed { run, fault }, &Heard::Other),
             News::Destroyed { run, fault } => self.handle(Event::Destroyed { run, fault }, &Heard::Other),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_core::{Desired, Event, Graph, Remembered, ServiceName, Spec, Starting, Status, Wanted, doubt};
+use hostler_core::{Desired, Event, Graph, Load, Loads, Remembered, ServiceName, Spec, Starting, Status, Wanted, doubt};
 use hostler_ledger::{self as ledger, WantedRecord};
 use hostler_store::Txn;
 
@@ -79,6 +79,28 @@ impl World<'_> {
         }
     }
 
+    /// What is beyond the bounds is refused, and so changes nothing.
+    pub(super) fn people_scale(&mut self, service: usize, count: u32) {
+        let named = self.known(&[service]);
+        if self.may_start() && !named.is_empty() {
+            self.want(&named, |_, _, wanted| *wanted = wanted.scaled_to(count).unwrap_or_else(|_| wanted.clone()));
+        }
+    }
+
+    /// What the replicas use is measured; what the host decides from it is committed and heard as if somebody had asked for it.
+    pub(super) fn weigh(&mut self, service: usize, permille: u64, measured: u32) {
+        let now = self.now();
+        let name = self.names[service].clone();
+        let Some(host) = self.host.as_mut().filter(|host| host.waiting.is_none() && !host.closing) else { return };
+        let load = Load { sum_permille: permille * u64::from(measured), measured };
+        let Some(wanted) = host.core.weigh(now, name.as_str(), &Loads { cpu: Some(load), memory: None }) else { return };
+        let judged = self.watch.may_scale(now, &name, &wanted, measured);
+        self.judge(judged);
+        if self.at >= self.disk.full_until {
+            self.request(vec![(name, Some(wanted))], Txn::new());
+        }
+    }
+
     pub(super) fn people_force(&mut self, named: &BTreeSet<ServiceName>) {
         if self.host.as_ref().is_some_and(|host| host.waiting.is_none()) {
             self.watch.forced(named.iter());
@@ -145,7 +167,7 @@ impl World<'_> {
         for (name, wanted) in &changes {
             txn = match wanted {
                 Some(wanted) => {
-                    let record = WantedRecord { wanted: wanted.clone(), written: Default::default() };
+                    let record = WantedRecord { wanted: wanted.clone(), written: Default::default(), origin: None };
                     txn.put(ledger::wanted_key(name), ledger::to_json(&record))
                 }
                 None => txn.delete(ledger::wanted_key(name)),
@@ -162,6 +184,7 @@ impl World<'_> {
             self.people.acked[*number] = Some(wanted.as_ref().map_or(Acked::Removed, |wanted| Acked::Wanted(wanted.desired)));
         }
         self.note(|| changes.iter().map(said).collect());
+        self.watch.scales(self.now(), &changes);
         self.watch.wants(&changes);
         self.handle(Event::Wanted(changes), &Heard::Wanted);
         self.carry_out();
@@ -215,7 +238,8 @@ fn said((name, wanted): &(ServiceName, Option<Wanted>)) -> String {
         .iter()
         .map(|edge| {
             let marks = format!("{}{}", if edge.optional { "?" } else { "" }, if edge.restart { "!" } else { "" });
-            edge.condition.map_or(format!("{}{marks}", edge.service), |condition| format!("{}{marks}:{condition:?}", edge.service))
+            let quorum = if edge.healthy.is_all() { String::new() } else { format!("={:?}", edge.healthy) };
+            edge.condition.map_or(format!("{}{marks}{quorum}", edge.service), |condition| format!("{}{marks}:{condition:?}{quorum}", edge.service))
         })
         .collect();
     format!(
@@ -224,7 +248,7 @@ fn said((name, wanted): &(ServiceName, Option<Wanted>)) -> String {
         spec.kind,
         if spec.enabled { "" } else { " disabled" },
         spec.task_digest,
-        spec.replicas.count,
+        wanted.count(),
         wanted.starts,
         wanted.restarts,
         spec.restart.mode,

@@ -1,8 +1,8 @@
 //! The faults stop, and everything must come to rest where it is wanted; then the host is killed once more, and everything goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::{Desired, Exit, Health, Kind, Run, ServiceName, Stage, Starting, Status};
+use hostler_core::{Desired, Exit, Health, Kind, Run, ServiceName, Stage, Starting, Status, Wanted};
 
 use super::{Due, World};
 use crate::Violation;
@@ -90,14 +90,14 @@ impl World<'_> {
             if let Some(run) = live.iter().find(|run| !self.engines.iter().any(|engine| engine.is_alive(**run))) {
                 return rest(format!("{name} is {status}, and its run {run} is not there"));
             }
+            let made_of = |run: &Run| self.engines.iter().find_map(|engine| engine.tasks.get(run)).map(|task| &task.digest);
+            if let Some(run) = live.iter().find(|run| made_of(run) != Some(&wanted.spec.task_digest)) {
+                let message = format!("run {run} of {name} is {:?}, and {} is wanted", made_of(run), wanted.spec.task_digest);
+                return Err(Violation { rule: "I13", message });
+            }
             match view.status {
-                Status::Running if !up || live.len() + done != wanted.spec.replicas.count as usize => {
-                    return rest(format!(
-                        "{name} runs {} times and is wanted {:?} {}: {why}",
-                        live.len(),
-                        wanted.desired,
-                        wanted.spec.replicas.count
-                    ));
+                Status::Running if !up || live.len() + done != wanted.count() as usize => {
+                    return rest(format!("{name} runs {} times and is wanted {:?} {}: {why}", live.len(), wanted.desired, wanted.count()));
                 }
                 Status::Running if !wanted.spec.checks.is_empty() && view.health != Health::Healthy => {
                     return rest(format!("{name} runs, and is {}", view.health.as_str()));
@@ -105,7 +105,7 @@ impl World<'_> {
                 Status::Failed | Status::Pending | Status::Scaling if !up || why.is_empty() => {
                     return rest(format!("{name} is {status}, wanted {:?}: {why}", wanted.desired));
                 }
-                Status::Stopped | Status::Disabled if up || !live.is_empty() => {
+                Status::Stopped | Status::Disabled if (up && wanted.count() > 0) || !live.is_empty() => {
                     return rest(format!("{name} is {status}, wanted {:?}", wanted.desired));
                 }
                 Status::Unhealthy | Status::Starting | Status::Stopping | Status::Unknown | Status::NotFound => {
@@ -133,12 +133,16 @@ impl World<'_> {
         if let Some(run) = kept.into_iter().find(|run| !tasks.contains_key(run)) {
             return rest(format!("run {run} is left over in its engine, and nobody knows it"));
         }
-        let counts =
-            |name: &ServiceName| self.host.as_ref().and_then(|host| host.core.wanted(name.as_str())).map_or(0, |wanted| wanted.spec.replicas.count);
-        match self.watch.slots().keys().find(|(name, replica)| *replica >= counts(name)) {
-            Some((name, replica)) => rest(format!("the record of {name}.{replica} is left over")),
-            None => Ok(()),
+        let counts = |name: &ServiceName| self.host.as_ref().and_then(|host| host.core.wanted(name.as_str())).map_or(0, Wanted::count);
+        let mut kept: BTreeMap<&ServiceName, u32> = BTreeMap::new();
+        for ((name, replica), record) in self.watch.slots() {
+            let kept = kept.entry(name).or_default();
+            *kept += 1;
+            if record.surplus || *kept > counts(name) {
+                return rest(format!("the record of {name}.{replica} is left over: {} are wanted", counts(name)));
+            }
         }
+        Ok(())
     }
 
     fn alive(&self) -> BTreeSet<Run> {

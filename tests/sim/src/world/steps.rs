@@ -22,6 +22,8 @@ impl World<'_> {
             Step::Start { services } => self.people_start(&services),
             Step::Stop { services, force } => self.people_stop(&services, force),
             Step::Restart { services } => self.people_restart(&services),
+            Step::Load { service, permille, measured } => self.weigh(service, permille, measured),
+            Step::Scale { service, count } => self.people_scale(service, count),
             Step::Force { service } => {
                 let named: BTreeSet<ServiceName> = [self.names[service].clone()].into();
                 self.people_force(&named);
@@ -77,7 +79,14 @@ impl World<'_> {
             let names: BTreeSet<ServiceName> = file.keys().cloned().collect();
             let Some(spec) = file.get_mut(&name) else { return };
             match edit {
-                Edit::Digest(number) => spec.task_digest = format!("{} {number}", spec.backend.plugin),
+                Edit::Digest(number) => {
+                    spec.task_digest = format!("{} {number}", spec.backend.plugin);
+                    spec.fixed_digest = Some(spec.task_digest.clone());
+                }
+                Edit::Limits(number) => {
+                    let fixed = spec.fixed_digest.clone().unwrap_or_default();
+                    spec.task_digest = format!("{fixed} limits {number}");
+                }
                 Edit::Edges(mut edges) => {
                     edges.retain(|edge| names.contains(&edge.service));
                     spec.dependencies = edges;
@@ -88,6 +97,7 @@ impl World<'_> {
                 Edit::Engine(engine) => {
                     spec.backend.plugin = ENGINES[engine].to_owned();
                     spec.task_digest = format!("{} moved", ENGINES[engine]);
+                    spec.fixed_digest = Some(spec.task_digest.clone());
                 }
                 Edit::Restart(policy) => spec.restart = policy,
                 Edit::Kind => spec.kind = if spec.kind == Kind::Oneshot { Kind::Service } else { Kind::Oneshot },

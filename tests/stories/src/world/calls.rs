@@ -16,7 +16,7 @@ impl World {
         if self.shown && !matches!(action, Action::Look { .. }) {
             println!("{:>10}     {call}", self.now.0);
         }
-        if matches!(action, Action::Start { .. } | Action::Stop { .. } | Action::Destroy { .. }) {
+        if matches!(action, Action::Start { .. } | Action::Update { .. } | Action::Stop { .. } | Action::Destroy { .. }) {
             self.log.push(call.clone());
         }
         let scripted = self.scripted.iter().position(|(name, _)| *name == call);
@@ -55,10 +55,13 @@ impl World {
 
     fn carry_out(&mut self, action: &Action) -> Event {
         match action {
-            Action::Start { run, spec, .. } => match self.engine(&spec.backend.plugin).start(*run) {
+            Action::Start { run, spec, .. } => match self.engine(&spec.backend.plugin).start(*run, &spec.task_digest) {
                 Ok(()) => Event::Started { run: *run },
                 Err(fault) => Event::StartFailed { run: *run, fault },
             },
+            Action::Update { run, ticket, spec, .. } => {
+                Event::Updated { run: *run, ticket: *ticket, fault: self.engine(&spec.backend.plugin).change(*run, &spec.task_digest).err() }
+            }
             Action::Stop { run, backend, .. } => match self.engine(backend).stop(*run) {
                 Ok(exit) => Event::Stopped { run: *run, exit },
                 Err(fault) => Event::StopFailed { run: *run, fault },
@@ -83,6 +86,7 @@ impl World {
 fn failed(action: &Action, fault: Fault) -> Event {
     match action {
         Action::Start { run, .. } => Event::StartFailed { run: *run, fault },
+        Action::Update { run, ticket, .. } => Event::Updated { run: *run, ticket: *ticket, fault: Some(fault) },
         Action::Stop { run, .. } => Event::StopFailed { run: *run, fault },
         Action::Destroy { run, .. } => Event::Destroyed { run: *run, fault: Some(fault) },
         Action::Look { backend, .. } => Event::Looked { backend: backend.clone(), seen: Err(fault.message().to_owned()) },

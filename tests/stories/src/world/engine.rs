@@ -13,6 +13,8 @@ pub struct Engine {
     pub tasks: BTreeMap<Run, Phase>,
     /// Every run it ever started.
     pub started: BTreeSet<Run>,
+    /// The digest of each task that it has.
+    pub digests: BTreeMap<Run, String>,
 }
 
 impl Engine {
@@ -20,11 +22,25 @@ impl Engine {
     ///
     /// # Errors
     /// It cannot be asked.
-    pub fn start(&mut self, run: Run) -> Result<(), Fault> {
+    pub fn start(&mut self, run: Run, digest: &str) -> Result<(), Fault> {
         self.reach()?;
         assert!(!self.started.contains(&run), "run {run} was started twice");
         self.started.insert(run);
         self.tasks.insert(run, Phase::Running);
+        self.digests.insert(run, digest.to_owned());
+        Ok(())
+    }
+
+    /// Changes a task while it runs.
+    ///
+    /// # Errors
+    /// It cannot be asked, or the task does not run.
+    pub fn change(&mut self, run: Run, digest: &str) -> Result<(), Fault> {
+        self.reach()?;
+        if self.tasks.get(&run) != Some(&Phase::Running) {
+            return Err(Fault::Failed("it does not run".to_owned()));
+        }
+        self.digests.insert(run, digest.to_owned());
         Ok(())
     }
 
@@ -52,6 +68,7 @@ impl Engine {
         self.reach()?;
         assert!(force || self.tasks.get(&run) != Some(&Phase::Running), "run {run} was to be destroyed alive");
         self.tasks.remove(&run);
+        self.digests.remove(&run);
         Ok(())
     }
 

@@ -118,6 +118,10 @@ pub(crate) fn before_doing(world: &World, action: &Action) {
             may_start(world, spec, *replica);
         }
         Action::Stop { run, .. } if !world.stopping.contains(run) => may_stop(world, *run),
+        Action::Update { run, spec, .. } => {
+            let record = world.store.tasks.get(run).unwrap_or_else(|| panic!("I5: run {run} is changed and has no record"));
+            assert_eq!(record.changing.as_ref(), Some(&spec.task_digest), "I5: run {run} is changed without an intent");
+        }
         Action::Stop { .. }
         | Action::Destroy { .. }
         | Action::Look { .. }
@@ -132,7 +136,10 @@ fn may_start(world: &World, spec: &Spec, replica: u32) {
     let name = &spec.name;
     let wanted = world.store.wanted.get(name).unwrap_or_else(|| panic!("I4: {name} is started and not wanted"));
     assert!(wanted.desired == Desired::Running && wanted.spec.enabled && !world.closing, "I4: {name} is started against its will");
-    assert!(replica < wanted.spec.replicas.count, "I4: replica {replica} of {name} is not wanted");
+    let replicas = world.core.replicas(name.as_str());
+    let chosen = replicas.iter().filter(|part| !part.surplus).count();
+    let surplus = replicas.iter().any(|part| part.replica == replica && part.surplus);
+    assert!(!surplus && chosen <= wanted.count() as usize, "I4: replica {replica} of {name} is not wanted");
     for edge in spec.dependencies.iter().filter(|edge| !edge.optional) {
         assert!(holds(world, edge), "I2: {name} is started against {edge:?}; {}", world.statuses());
     }
@@ -145,18 +152,17 @@ fn holds(world: &World, edge: &Dependency) -> bool {
         (Kind::Service, true) => Condition::Started,
         (Kind::Service, false) => Condition::Healthy,
     });
-    let wanted: Vec<_> = view.replicas.iter().filter(|replica| replica.replica < view.spec.replicas.count).collect();
-    wanted.len() == view.spec.replicas.count as usize
-        && wanted.iter().all(|replica| {
-            let up = replica.run.is_some_and(|run| world.store.tasks.get(&run).is_some_and(|record| record.stage == Stage::Started));
-            let up = up && !matches!(replica.status, Status::Stopping | Status::Unknown);
-            replica.status == Status::Completed
-                || match condition {
-                    Condition::Started => up,
-                    Condition::Healthy => up && (view.spec.checks.is_empty() || replica.health == Health::Healthy),
-                    Condition::Completed => false,
-                }
-        })
+    let holding = view.replicas.iter().filter(|replica| !replica.surplus).filter(|replica| {
+        let up = replica.run.is_some_and(|run| world.store.tasks.get(&run).is_some_and(|record| record.stage == Stage::Started));
+        let up = up && !matches!(replica.status, Status::Stopping | Status::Unknown);
+        replica.status == Status::Completed
+            || match condition {
+                Condition::Started => up,
+                Condition::Healthy => up && (view.spec.checks.is_empty() || replica.health == Health::Healthy),
+                Condition::Completed => false,
+            }
+    });
+    completed(world, edge.service.as_str()) || holding.count() >= edge.healthy.of(view.count) as usize
 }
 
 /// I3: a dependent that goes down too is down first.
@@ -198,8 +204,7 @@ fn is_down(world: &World, name: &str) -> bool {
 
 /// Have all replicas that are wanted run to their end?
 fn completed(world: &World, name: &str) -> bool {
-    let count = world.store.wanted.get(name).map_or(0, |wanted| wanted.spec.replicas.count);
     let replicas = world.core.replicas(name);
-    let mut wanted = replicas.iter().filter(|replica| replica.replica < count).peekable();
+    let mut wanted = replicas.iter().filter(|replica| !replica.surplus).peekable();
     wanted.peek().is_some() && wanted.all(|replica| replica.status == Status::Completed)
 }

@@ -18,6 +18,7 @@ impl World {
     pub(super) fn name_of(&self, action: &Action) -> String {
         match action {
             Action::Start { replica, spec, .. } => format!("start {}", label(&spec.name, *replica)),
+            Action::Update { replica, spec, .. } => format!("update {}", label(&spec.name, *replica)),
             Action::Stop { run, grace, .. } => format!("{} {}", if *grace == Span::ZERO { "kill" } else { "stop" }, self.label_of(*run)),
             Action::Destroy { run, .. } => format!("destroy {}", self.label_of(*run)),
             Action::Look { backend, .. } => format!("look {backend}"),

@@ -1,9 +1,9 @@
 //! Services in a line of text: `db+@docker; migrate* <- db; app <- db:started cache? queue!`.
 //!
 //! After a name: `+` it has a check, `*` it is a one-shot, `@x` its backend, `xN` nothing else. After an edge: `?` optional, `!` restart,
-//! `:started`, `:healthy`, `:completed` its condition. Restarts have no jitter, so that times can be said exactly.
+//! `:started`, `:healthy`, `:completed` its condition, `=any`, `=2` of how many replicas. Restarts have no jitter, so that times can be said exactly.
 
-use hostler_core::{CheckSpec, Condition, Dependency, Kind, ServiceName, Spec};
+use hostler_core::{CheckSpec, Condition, Dependency, Kind, Quorum, ServiceName, Spec};
 
 /// Reads services.
 ///
@@ -30,6 +30,7 @@ fn spec(text: &str) -> Spec {
 }
 
 fn edge(text: &str) -> Dependency {
+    let (text, quorum) = text.split_once('=').map_or((text, None), |(text, quorum)| (text, Some(quorum)));
     let (name, condition) = text.split_once(':').map_or((text, None), |(name, condition)| (name, Some(condition)));
     let name = name.trim_end_matches(['?', '!']);
     Dependency {
@@ -42,5 +43,10 @@ fn edge(text: &str) -> Dependency {
             "completed" => Condition::Completed,
             other => panic!("{other} is no condition"),
         }),
+        healthy: match quorum {
+            None => Quorum::All,
+            Some("any") => Quorum::Any,
+            Some(number) => Quorum::Some(number.parse().expect("a number of replicas")),
+        },
     }
 }

@@ -1,7 +1,7 @@
 //! One service, for people.
 
 use hostler_api::{CheckState, Exit, Replica, Service, ServiceDetail, Usage};
-use hostler_core::{Condition, Dependency};
+use hostler_core::{Condition, Dependency, Quorum};
 use jiff::tz::TimeZone;
 
 use super::Lines;
@@ -36,6 +36,7 @@ fn head(detail: &ServiceDetail, paint: Paint, zone: &TimeZone) -> String {
     let up = service.uptime_ms.map(|ms| format!("{} (since {})", elapsed(ms), service.started_at.map_or_else(String::new, |at| stamp(at, zone))));
     lines.maybe("up", up);
     lines.maybe("startup", service.startup_time_ms.map(elapsed));
+    lines.maybe("replicas", counted(service));
     lines.add("restarts", restarts(service, zone));
     lines.maybe("last error", service.last_error.as_deref().map(visible));
     lines.maybe("needs", list(detail.dependencies.iter().map(edge)));
@@ -60,6 +61,13 @@ fn add_replica(lines: &mut Lines, replica: &Replica, zone: &TimeZone) {
     }
 }
 
+/// Of a service that has but one, and can have no more, nothing.
+fn counted(service: &Service) -> Option<String> {
+    let counts = service.replicas;
+    let varies = counts.wanted != 1 || counts.max > 1;
+    varies.then(|| format!("{} wanted ({} to {}), {} running, {} healthy", counts.wanted, counts.min, counts.max, counts.running, counts.healthy))
+}
+
 fn restarts(service: &Service, zone: &TimeZone) -> String {
     let last = service.last_restart_at.map_or_else(String::new, |at| format!(", the last one {}", stamp(at, zone)));
     let budget = service.max_restart_attempts.map_or_else(String::new, |max| format!(", {} of {max} attempts used", service.restart_attempts));
@@ -72,8 +80,13 @@ fn edge(edge: &Dependency) -> String {
         Condition::Healthy => "healthy",
         Condition::Completed => "completed",
     });
-    let notes: Vec<&str> =
-        [edge.optional.then_some("optional"), condition, edge.restart.then_some("restarts with it")].into_iter().flatten().collect();
+    let quorum = match edge.healthy {
+        Quorum::All => None,
+        Quorum::Any => Some("one replica is enough".to_owned()),
+        Quorum::Some(number) => Some(format!("{number} replicas are enough")),
+    };
+    let words = [edge.optional.then_some("optional"), condition, edge.restart.then_some("restarts with it")];
+    let notes: Vec<String> = words.into_iter().flatten().map(str::to_owned).chain(quorum).collect();
     if notes.is_empty() { edge.service.to_string() } else { format!("{} ({})", edge.service, notes.join(", ")) }
 }
 
@@ -104,13 +117,14 @@ pub(crate) fn exit_text(exit: &Exit, zone: &TimeZone) -> String {
 }
 
 fn replicas(replicas: &[Replica]) -> Table {
-    let mut table = Table::new(&["REPLICA", "STATUS", "HEALTH", "UPTIME", "PID", "RUN", "WHY"]);
+    let mut table = Table::new(&["REPLICA", "STATUS", "HEALTH", "UPTIME", "RESTARTS", "PID", "RUN", "WHY"]);
     for replica in replicas {
         table.row(vec![
             Cell::new(replica.replica.to_string()),
             Cell::painted(replica.status.as_str(), status_colour(replica.status)),
             health_cell(replica.health),
             Cell::maybe(replica.uptime_ms.map(elapsed)),
+            Cell::new(replica.restart_count.to_string()),
             Cell::maybe(replica.pid),
             Cell::new(replica.run.to_string()),
             Cell::painted(replica.cause.as_deref().unwrap_or(""), Colour::Dim),

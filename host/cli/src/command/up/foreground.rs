@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hostler_api::{Code, Failure, Service, ServiceList, ShutdownRequest, Status, routes};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::client::Client;
 use crate::context::Context;
 use crate::document::Wish;
-use crate::error::{Error, failed};
+use crate::error::Error;
 use crate::host::{Beginning, Embedded};
 use crate::out::Colour;
 use crate::progress::{Progress, is_as_wanted, shortfall};
+use crate::signals::Signals;
 
 /// Starts everything, shows it, and stops it in the end.
 pub(super) async fn run(wish: &Wish, services: Option<Vec<String>>, abort: bool, context: &Context) -> Result<(), Error> {
@@ -131,25 +131,5 @@ async fn shut_down(progress: &mut Progress, client: &Client, force: bool) {
         && failure.code != Code::Unreachable
     {
         progress.say(&format!("the host does not stop: {failure}"));
-    }
-}
-
-/// Ctrl-C, a request to end, and a terminal that goes away.
-struct Signals([Signal; 3]);
-
-impl Signals {
-    fn new() -> Result<Signals, Error> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hangup] = kinds.map(|kind| signal(kind).map_err(|error| failed(format!("cannot listen for signals: {error}"))));
-        Ok(Signals([interrupt?, terminate?, hangup?]))
-    }
-
-    async fn next(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
     }
 }

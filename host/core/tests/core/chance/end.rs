@@ -63,11 +63,11 @@ fn at_rest(world: &World) {
         let done = view.replicas.iter().filter(|replica| replica.status == Status::Completed).count();
         match status {
             Status::Running => {
-                assert!(up && alive + done == wanted.spec.replicas.count as usize, "{name} runs {alive} times: {explained}");
+                assert!(up && alive + done == wanted.count() as usize, "{name} runs {alive} times: {explained}");
                 assert!(wanted.spec.checks.is_empty() || view.health == Health::Healthy, "{name} runs and is {}", view.health.as_str());
             }
             Status::Failed | Status::Pending | Status::Scaling => assert!(up && !explained.is_empty(), "{name} is {}: {explained}", status.as_str()),
-            Status::Stopped | Status::Disabled => assert!(!up && alive == 0, "{name} is {}", status.as_str()),
+            Status::Stopped | Status::Disabled => assert!((!up || wanted.count() == 0) && alive == 0, "{name} is {}", status.as_str()),
             Status::Completed => {}
             Status::NotFound | Status::Starting | Status::Unhealthy | Status::Stopping | Status::Unknown => {
                 panic!("{name} is {}: {explained}", status.as_str())
@@ -87,8 +87,9 @@ fn nothing_left_over(world: &World) {
     assert!(kept.iter().all(|run| records.contains(run)), "left over: engines {kept:?}, records {:?}", world.store.tasks);
     let settled = world.store.tasks.values().all(|record| matches!(record.stage, Stage::Started | Stage::Ended));
     assert!(settled, "I5: {:?}", world.store.tasks);
-    for (name, replica) in world.store.slots.keys() {
-        let wanted = world.store.wanted.get(name).map_or(0, |wanted| wanted.spec.replicas.count);
-        assert!(*replica < wanted, "the record of {name}.{replica} is left over");
+    for ((name, replica), record) in &world.store.slots {
+        let wanted = world.store.wanted.get(name).map_or(0, hostler_core::Wanted::count);
+        let kept = world.store.slots.keys().filter(|(other, _)| other == name).count();
+        assert!(!record.surplus && kept <= wanted as usize, "the record of {name}.{replica} is left over");
     }
 }

@@ -50,6 +50,13 @@ fn misfortune(action: &Action, dice: &mut Dice) -> Fate {
             2 => late,
             _ => Fate::Lost,
         },
+        Action::Update { .. } => match dice.below(5) {
+            0 => Fate::Fault(Fault::Unsupported(text)),
+            1 => Fate::Fault(Fault::Unavailable { message: text, after: None }),
+            2 => Fate::Fault(Fault::Interrupted(text)),
+            3 => Fate::Fault(Fault::Failed(text)),
+            _ => Fate::Lost,
+        },
         Action::Look { .. } | Action::List { .. } | Action::Check { .. } | Action::Save(_) | Action::Tell(_) => Fate::Lost,
     }
 }

@@ -44,7 +44,7 @@ impl People {
                 2 if on.kind == Kind::Oneshot => Some(Condition::Completed),
                 _ => None,
             };
-            edges.push(Dependency { service: on.name.clone(), optional: dice.percent(30), restart: dice.percent(30), condition });
+            edges.push(Dependency { optional: dice.percent(30), restart: dice.percent(30), condition, ..Dependency::on(on.name.clone()) });
         }
         self.specs[n].dependencies = edges;
     }
@@ -97,15 +97,24 @@ impl People {
     fn edit(&mut self, world: &mut World, dice: &mut Dice) {
         let n = dice.below(self.specs.len() as u64) as usize;
         match dice.below(8) {
-            0 | 1 => self.specs[n].task_digest.push('x'),
+            // Some changes are such that a backend makes them while a task runs.
+            0 | 1 => {
+                let (spec, live) = (&mut self.specs[n], dice.percent(50));
+                if !live {
+                    spec.backend.settings.push(' ');
+                }
+                spec.task_digest.push('x');
+                spec.fixed_digest = Some(format!("{} {}", spec.backend.plugin, spec.backend.settings));
+            }
             2 => self.change_edges(n, dice),
             3 => self.change_checks(n, dice),
             4 => self.specs[n].enabled = !self.specs[n].enabled,
-            5 => self.specs[n].replicas = Replicas { min: 0, max: 3, count: 1 + dice.below(3) as u32 },
+            5 => self.specs[n].replicas = Replicas { min: 0, max: 3, count: 1 + dice.below(3) as u32, autoscale: None },
             6 => {
                 let backend = *dice.pick(&BACKENDS);
                 self.specs[n].backend.plugin = backend.to_owned();
                 self.specs[n].task_digest = format!("{backend} {}", dice.below(3));
+                self.specs[n].fixed_digest = None;
             }
             _ => self.specs[n].restart = policy(dice),
         }

@@ -26,7 +26,7 @@ impl Answers {
 
     pub(super) fn apply(&mut self, specs: Vec<Spec>) {
         for spec in specs {
-            let wanted = Wanted { spec: Arc::new(spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0 };
+            let wanted = Wanted { spec: Arc::new(spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
             self.wanted.insert(wanted.spec.name.clone(), wanted);
         }
         self.change_all(|_| ());
@@ -84,6 +84,7 @@ impl Answers {
                 self.alive.insert(run);
                 Event::Started { run }
             }
+            Action::Update { run, ticket, .. } => Event::Updated { run, ticket, fault: None },
             Action::Stop { run, .. } => {
                 self.alive.remove(&run);
                 Event::Stopped { run, exit: None }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::{IpAddr, ServerName};
-use tokio::net::TcpStream;
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::grant::host::Host;
@@ -36,9 +39,32 @@ pub(super) struct Key {
 }
 
 /// Where to connect: the addresses are judged already.
-pub(super) struct Target {
-    pub(super) destination: Destination,
-    pub(super) addresses: Vec<SocketAddr>,
+pub(super) enum Target {
+    /// The first that answers.
+    Addresses(Vec<SocketAddr>, Option<Tls>),
+    /// A socket on this machine.
+    Socket(PathBuf),
+}
+
+/// Who has to be on the other side, and who vouches for it.
+pub(super) struct Tls {
+    name: ServerName<'static>,
+    /// The machine's own certificates vouch when absent.
+    connector: Option<TlsConnector>,
+}
+
+impl Tls {
+    /// What a destination asks for; nothing without `https`.
+    pub(super) fn of(destination: &Destination, connector: Option<TlsConnector>) -> Result<Option<Tls>, Error> {
+        if !destination.https {
+            return Ok(None);
+        }
+        let name = match &destination.host {
+            Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
+            Host::Address(address) => ServerName::IpAddress(IpAddr::from(*address)),
+        };
+        Ok(Some(Tls { name, connector }))
+    }
 }
 
 /// All connections of the host's plugins.
@@ -46,7 +72,7 @@ pub(crate) struct Transport {
     kept: Mutex<Kept>,
     /// How many are kept at most.
     most: usize,
-    tls: OnceLock<tokio_rustls::TlsConnector>,
+    tls: OnceLock<TlsConnector>,
 }
 
 #[derive(Default)]
@@ -128,37 +154,55 @@ impl Transport {
     }
 
     async fn connect(&self, target: Target) -> Result<SendRequest<WasiBody>, Error> {
-        let stream = reach(&target.addresses).await?;
-        let _ = stream.set_nodelay(true);
-        if !target.destination.https {
-            return shake_hands(TokioIo::new(stream)).await;
-        }
-        let name = match &target.destination.host {
-            Host::Name(name) => ServerName::try_from(name.clone()).map_err(|_| Error::HttpRequestUriInvalid)?,
-            Host::Address(address) => ServerName::IpAddress(IpAddr::from(*address)),
+        let (addresses, tls) = match target {
+            Target::Addresses(addresses, tls) => (addresses, tls),
+            Target::Socket(path) => return shake_hands(TokioIo::new(UnixStream::connect(path).await.map_err(Error::Connect)?)).await,
         };
-        let stream = self.tls().connect(name, stream).await.map_err(Error::Tls)?;
+        let stream = reach(&addresses).await?;
+        let _ = stream.set_nodelay(true);
+        let Some(Tls { name, connector }) = tls else { return shake_hands(TokioIo::new(stream)).await };
+        let connector = connector.as_ref().unwrap_or_else(|| self.tls());
+        let stream = connector.connect(name, stream).await.map_err(tls_error)?;
         shake_hands(TokioIo::new(stream)).await
     }
 
     /// The machine's own certificates, read when the first TLS connection is made.
-    fn tls(&self) -> &tokio_rustls::TlsConnector {
+    fn tls(&self) -> &TlsConnector {
         self.tls.get_or_init(|| {
-            let mut roots = rustls::RootCertStore::empty();
+            let mut roots = RootCertStore::empty();
             let found = rustls_native_certs::load_native_certs();
             for error in &found.errors {
                 tracing::warn!(%error, "some of the machine's certificates cannot be read");
             }
             roots.add_parsable_certificates(found.certs);
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let mut config = rustls::ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .expect("the provider supports the default versions")
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Arc::new(config).into()
+            connector(roots, None).expect("nothing of it comes from outside")
         })
+    }
+}
+
+/// A certificate that the host shows, and the key to it.
+pub(super) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// What makes TLS connections to whom these authorities vouch for.
+pub(super) fn connector(roots: RootCertStore, identity: Option<Identity>) -> Result<TlsConnector, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports the default versions")
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config).into())
+}
+
+/// An untrusted certificate is no failure of the protocol: people do something else about it.
+fn tls_error(error: std::io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
+        _ => Error::Tls(error),
     }
 }
 

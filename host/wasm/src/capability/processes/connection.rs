@@ -1,6 +1,6 @@
 //! One connection to the keeper: requests out, answers and events in, all pipelined.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
@@ -34,18 +34,24 @@ struct Waiting {
 /// What the keeper told of processes that have ended: nothing about them changes any more until they are forgotten, so that whoever
 /// looks at one, as everybody does who hears of its end, need not ask. Gone with the connection.
 #[derive(Default)]
-struct Ended(HashMap<String, Process>);
+struct Ended {
+    told: HashMap<String, Process>,
+    /// Forgotten since: the news of an end may come after whoever waited for it has freed what was left.
+    forgotten: HashSet<String>,
+}
 
 /// More are asked for again.
 const ENDED: usize = 4_096;
 
 impl Ended {
     fn hear(&mut self, event: &Event) {
-        if let Event::Exited { key, process: Some(process), .. } = event {
-            if self.0.len() >= ENDED {
-                self.0.clear();
+        if let Event::Exited { key, process: Some(process), .. } = event
+            && !self.forgotten.remove(key)
+        {
+            if self.told.len() >= ENDED {
+                self.told.clear();
             }
-            self.0.insert(key.clone(), process.as_ref().clone());
+            self.told.insert(key.clone(), process.as_ref().clone());
         }
     }
 
@@ -53,11 +59,21 @@ impl Ended {
     fn answer(&mut self, request: &Request) -> Option<Response> {
         match request {
             Request::Inspect { keys } => {
-                let found: Option<Vec<_>> = keys.iter().map(|key| self.0.get(key).cloned().map(Some)).collect();
+                let found: Option<Vec<_>> = keys.iter().map(|key| self.told.get(key).cloned().map(Some)).collect();
                 found.map(Response::Processes)
             }
-            Request::Forget { key } | Request::Spawn { key, .. } => {
-                self.0.remove(key);
+            Request::Forget { key } => {
+                if self.told.remove(key).is_none() {
+                    if self.forgotten.len() >= ENDED {
+                        self.forgotten.clear();
+                    }
+                    self.forgotten.insert(key.clone());
+                }
+                None
+            }
+            Request::Spawn { key, .. } => {
+                self.told.remove(key);
+                self.forgotten.remove(key);
                 None
             }
             _ => None,

@@ -48,9 +48,16 @@ pub enum ExitNews {
     Reconnected,
 }
 
+/// Plays a keeper, for who has none to speak to: the conformance suite's engine in memory.
+pub trait KeeperRole: Send + Sync {
+    /// Answers one request, as a keeper would.
+    fn request(&self, request: Request) -> Wait<'_, Result<(Response, Vec<u8>), KeeperError>>;
+}
+
 /// A lasting link to one keeper.
 pub struct KeeperLink {
     inner: Arc<Inner>,
+    played: Option<Arc<dyn KeeperRole>>,
     tending: JoinHandle<()>,
 }
 
@@ -89,12 +96,21 @@ impl KeeperLink {
         let (connection, pumping) = inner.establish().await?;
         inner.set(Some(connection));
         let tending = tokio::spawn(tend(Arc::clone(&inner), pumping));
-        Ok(Arc::new(KeeperLink { inner, tending }))
+        Ok(Arc::new(KeeperLink { inner, played: None, tending }))
     }
 
     /// A link to no keeper, for ever: a door for `tests/fuzz`.
     #[doc(hidden)]
     pub fn nobody() -> Arc<KeeperLink> {
+        KeeperLink::apart(None)
+    }
+
+    /// A link to somebody who plays a keeper. There is no news of exits.
+    pub fn played_by(role: Arc<dyn KeeperRole>) -> Arc<KeeperLink> {
+        KeeperLink::apart(Some(role))
+    }
+
+    fn apart(played: Option<Arc<dyn KeeperRole>>) -> Arc<KeeperLink> {
         let inner = Arc::new(Inner {
             dir: PathBuf::new(),
             restart: None,
@@ -103,11 +119,14 @@ impl KeeperLink {
             news: broadcast::Sender::new(NEWS_KEPT),
             retired: AtomicBool::new(true),
         });
-        Arc::new(KeeperLink { inner, tending: tokio::spawn(std::future::ready(())) })
+        Arc::new(KeeperLink { inner, played, tending: tokio::spawn(std::future::ready(())) })
     }
 
     /// Asks the keeper. The answer's bytes, if it has any, come beside it; a refusal is an error.
     pub async fn request(&self, request: Request) -> Result<(Response, Vec<u8>), KeeperError> {
+        if let Some(role) = &self.played {
+            return role.request(request).await;
+        }
         let connection = self.inner.current.read().expect("no code panics while it holds this lock").clone();
         match connection {
             Some(connection) => connection.request(&request).await,

@@ -1,0 +1,1 @@
+../../../../sdk/templates/javascript/common/test/host.mjs

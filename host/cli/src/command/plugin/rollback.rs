@@ -1,0 +1,31 @@
+//! `hostler plugin rollback`
+
+use std::time::Duration;
+
+use hostler_api::{Revised, RollbackRequest, routes};
+
+use super::text::revision;
+use crate::context::Context;
+use crate::error::Error;
+
+/// Loading may mean compiling.
+const COMPILING: Duration = Duration::from_secs(300);
+
+/// Go back to the component before the last upgrade, under the plugin's live tasks
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which plugin
+    #[arg(value_name = "PLUGIN")]
+    name: String,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let client = context.client()?.waiting(COMPILING);
+    let document = client.post(&routes::of(routes::ROLLBACK, &args.name), &RollbackRequest::default()).await?;
+    if context.out.json {
+        return context.out.document(document.bytes());
+    }
+    let revised: Revised = document.read()?;
+    let from = revised.from.as_ref().map_or_else(|| "one that did not work".to_owned(), revision);
+    context.out.line(format!("{}: {} again, instead of {from}", revised.name, revision(&revised.to)))
+}

@@ -1,0 +1,151 @@
+//! Services that stand in no configuration: somebody asked for them by name, and an apply leaves them alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use hostler_api::{Code, Failure, config};
+use hostler_core::{Desired, Event, ServiceName, Spec, Starting, Wanted};
+use serde_json::{Map, Value, json};
+
+use crate::apply;
+use crate::clock;
+use crate::drive::Driver;
+use crate::ledger::{self, Origin, Written};
+use crate::plugins::{PluginTable, Plugins};
+
+/// Services that may become wanted, beside the others.
+pub(crate) struct Added {
+    pub(crate) services: BTreeMap<ServiceName, (Spec, Origin)>,
+    written: BTreeMap<ServiceName, Written>,
+    plugins: PluginTable,
+    starting: Starting,
+}
+
+/// Reads services as a document has them, and lets the plugins in force doubt what concerns them.
+///
+/// # Errors
+/// Every mistake, in the document's places.
+pub(crate) async fn prepare(plugins: &Arc<Plugins>, services: Vec<(ServiceName, Value, Origin)>, starting: Starting) -> Result<Added, Failure> {
+    let table = plugins.table();
+    let members: Map<String, Value> = services.iter().map(|(name, value, _)| (name.to_string(), value.clone())).collect();
+    let mut read = config::read(&json!({ "services": members })).map_err(Failure::config)?;
+    let mut problems = Vec::new();
+    // Nobody's directory: relative paths are relative to the root.
+    apply::doubt(&mut read, &table, Path::new("/"), &mut problems).await;
+    if !problems.is_empty() {
+        return Err(Failure::config(problems));
+    }
+    let written = apply::written(&read);
+    let mut specs = read.services;
+    let services = services.into_iter().filter_map(|(name, _, origin)| Some((name.clone(), (specs.remove(&name)?, origin)))).collect();
+    Ok(Added { services, written, plugins: table, starting })
+}
+
+impl Driver {
+    /// Refuses what would take the name of a service that somebody else asked for.
+    pub(crate) fn refuse_others<'a>(&self, names: impl IntoIterator<Item = &'a ServiceName>) -> Result<(), Failure> {
+        let Some((name, origin)) = names.into_iter().find_map(|name| Some((name, self.desk.origins.get(name)?))) else { return Ok(()) };
+        let failure = Failure::new(Code::Conflict, format!("service `{name}` is there already, and not of a configuration: {}", told(origin)));
+        Err(failure.hint("give this one another name, or let go of that one first"))
+    }
+
+    /// Wants these, as far as nobody else has their names.
+    pub(crate) async fn add(&mut self, added: Added) -> Result<Vec<ServiceName>, Failure> {
+        self.refuse_when_closing()?;
+        if !self.desk.plugins.is_of_now(&added.plugins) {
+            return Err(Failure::new(Code::Conflict, "a plugin was upgraded meanwhile").hint("nothing was changed; ask again"));
+        }
+        let Added { services, mut written, starting, .. } = added;
+        for (name, (_, origin)) in &services {
+            match self.desk.origins.get(name) {
+                Some(before) if is_same(before, origin) => {}
+                Some(_) => self.refuse_others([name])?,
+                None if self.desk.core.wanted(name.as_str()).is_some() => {
+                    let failure = Failure::new(Code::Conflict, format!("service `{name}` stands in the configuration"));
+                    return Err(failure.hint("give this one another name"));
+                }
+                None => {}
+            }
+        }
+        let before = (self.desk.written.clone(), self.desk.origins.clone());
+        let mut txn = self.new_generation();
+        let mut changes = Vec::new();
+        let names: Vec<ServiceName> = services.keys().cloned().collect();
+        for (name, (spec, origin)) in services {
+            let before = self.desk.core.wanted(name.as_str());
+            let mut after = Wanted::applied(before, Arc::new(spec), self.desk.core.status(name.as_str()), starting);
+            if after.desired == Desired::Absent {
+                (after.desired, after.starts) = (Desired::Running, after.starts + 1);
+            }
+            self.desk.written.insert(name.clone(), written.remove(&name).unwrap_or_default());
+            self.desk.origins.insert(name.clone(), origin);
+            txn = self.put_wanted(txn, &name, &after);
+            if self.desk.core.wanted(name.as_str()) != Some(&after) {
+                changes.push((name, Some(after)));
+            }
+        }
+        if let Err(failure) = self.commit_request(txn).await {
+            (self.desk.written, self.desk.origins) = before;
+            return Err(failure);
+        }
+        self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        Ok(names)
+    }
+
+    /// What these were taken over from is not there any more; who was stopped by hand stays so.
+    pub(crate) async fn absent(&mut self, mut names: Vec<ServiceName>) -> Result<Vec<ServiceName>, Failure> {
+        names.retain(|name| self.desk.core.wanted(name.as_str()).is_some_and(|wanted| wanted.desired == Desired::Running));
+        self.want(&names, |_, _, wanted| wanted.desired = Desired::Absent).await?;
+        Ok(names)
+    }
+
+    /// Forgets services that stand in no configuration: stops them first, or lets go of what was taken over, which goes on as it is.
+    pub(crate) async fn remove(&mut self, names: Vec<ServiceName>, release: bool) -> Result<Vec<ServiceName>, Failure> {
+        for name in &names {
+            if self.desk.core.wanted(name.as_str()).is_none() {
+                return Err(crate::speak::not_found(&self.desk, name.as_str()));
+            }
+            if !self.desk.origins.contains_key(name) {
+                let failure = Failure::new(Code::Conflict, format!("service `{name}` stands in the configuration"));
+                return Err(failure.hint("take it out of its file, and apply that"));
+            }
+            if release && matches!(self.desk.origins.get(name), Some(Origin::Image(_))) {
+                let failure = Failure::new(Code::Conflict, format!("service `{name}` was not taken over: this host made its containers"));
+                return Err(failure.hint("`hostler image rm` ends them"));
+            }
+        }
+        let mut txn = names.iter().fold(self.new_generation(), |txn, name| txn.delete(ledger::wanted_key(name)));
+        let mut released = Vec::new();
+        if release {
+            released = names.iter().flat_map(|name| self.desk.core.replicas(name.as_str())).filter_map(|replica| replica.run).collect();
+            txn = released.iter().fold(txn, |txn, run| txn.put(ledger::released_key(*run), ledger::to_json(&true)));
+        }
+        self.commit_request(txn).await?;
+        self.desk.released.extend(released);
+        for name in &names {
+            self.desk.written.remove(name);
+            self.desk.origins.remove(name);
+        }
+        let gone = names.iter().map(|name| (name.clone(), None)).collect();
+        self.desk.core.handle(clock::now(), Event::Wanted(gone));
+        Ok(names)
+    }
+}
+
+/// Does the same one ask again? What a pattern finds may be another thing than before, under the same name.
+fn is_same(before: &Origin, now: &Origin) -> bool {
+    match (before, now) {
+        (Origin::Discovery { backend, pattern, .. }, Origin::Discovery { backend: at, pattern: by, .. }) => backend == at && pattern == by,
+        (before, now) => before == now,
+    }
+}
+
+/// Who asked for it, for people.
+pub(crate) fn told(origin: &Origin) -> String {
+    match origin {
+        Origin::Image(image) => format!("replicas of the image `{image}`"),
+        Origin::Discovery { backend, pattern, .. } => format!("found by the pattern `{pattern}` of `discovery.{backend}`"),
+        Origin::Adoption { backend, key } => format!("`{key}`, taken over from {backend}"),
+    }
+}

@@ -1,0 +1,314 @@
+//! Images as replica sets: other words for services that nobody wrote into a file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hostler_api::{
+    Binding, Code, Container, ContainerHealth, ContainerList, Failure, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale,
+    ImageStatus, Reconciled, Shape,
+};
+use hostler_core::{Desired, Run, ServiceName, Starting};
+use hostler_wasm::Call;
+use hostler_wasm::words::{Endpoint, Target, Verdict};
+use serde_json::{Value, json};
+
+use crate::act::WORKSPACE;
+use crate::beside;
+use crate::desk::Desk;
+use crate::discovery::service_name;
+use crate::http::Door;
+use crate::ledger::Origin;
+use crate::message::{Change, Message};
+use crate::speak;
+use crate::stats;
+
+/// How long a listener may take to take a connection.
+const KNOCK: Duration = Duration::from_secs(2);
+/// How long a reconciliation waits until everything is as wanted.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Wants containers of an image, at least one.
+pub(crate) async fn run(door: &Door, asked: ImageRequest) -> Result<Image, Failure> {
+    let (before, name) = door
+        .look({
+            let asked = asked.clone();
+            move |desk| (service_of(desk, &asked.image), asked.service)
+        })
+        .await?;
+    let name = match (before, name) {
+        (Some(before), Some(name)) if before.as_str() != name => {
+            let failure = Failure::new(Code::Conflict, format!("the image `{}` is the service `{before}` already", asked.image));
+            return Err(failure.hint(format!("leave the name out, or end that one first: `hostler image rm {}`", asked.image)));
+        }
+        (Some(before), _) => before,
+        (None, Some(name)) => ServiceName::new(&name).map_err(|why| Failure::new(Code::Invalid, why))?,
+        (None, None) => service_name(&last_part(&asked.image)).ok_or_else(|| {
+            Failure::new(Code::Invalid, format!("`{}` makes no name of a service", asked.image.escape_default())).hint("name the service")
+        })?,
+    };
+    let count = {
+        let name = name.clone();
+        door.look(move |desk| desk.core.wanted(name.as_str()).map(|wanted| wanted.count())).await?
+    };
+    want(door, &name, &asked, count).await
+}
+
+/// Other bounds for an image.
+pub(crate) async fn scale(door: &Door, image: &str, asked: ImageScale) -> Result<Image, Failure> {
+    let (name, before, count) = known(door, image).await?;
+    let request = ImageRequest { min_replicas: asked.min_replicas, max_replicas: asked.max_replicas, ..before };
+    want(door, &name, &request, Some(count)).await
+}
+
+async fn want(door: &Door, name: &ServiceName, asked: &ImageRequest, count: Option<u32>) -> Result<Image, Failure> {
+    if asked.max_replicas < asked.min_replicas {
+        let message = format!("`max_replicas` is {}, less than `min_replicas`, {}", asked.max_replicas, asked.min_replicas);
+        return Err(Failure::new(Code::Invalid, message).hint("min_replicas <= max_replicas must hold"));
+    }
+    // At least one, unless none may be.
+    let count = count.unwrap_or(1).clamp(asked.min_replicas, asked.max_replicas);
+    let origin = Origin::Image(asked.image.clone());
+    let added = beside::prepare(&door.plugins, vec![(name.clone(), definition(asked, count), origin)], Starting::New).await?;
+    door.change(Change::Add(Box::new(added))).await?;
+    let names = vec![name.clone()];
+    match asked.resources.status {
+        ImageStatus::Stopped => door.change(Change::Stop { names, force: false }).await?,
+        ImageStatus::Running => door.change(Change::Start { names, deps: false }).await?,
+    };
+    let name = name.clone();
+    door.look(move |desk| image(desk, &name)).await?.ok_or_else(|| Failure::new(Code::Conflict, "it was removed meanwhile"))
+}
+
+/// The service that such a request is.
+fn definition(asked: &ImageRequest, count: u32) -> Value {
+    let mut resources = serde_json::Map::new();
+    if let Some(cpu) = &asked.resources.cpu {
+        resources.insert("cpu".to_owned(), json!(cpu));
+    }
+    if let Some(memory) = &asked.resources.memory {
+        resources.insert("memory".to_owned(), json!(memory));
+    }
+    json!({
+        "backend": { "type": asked.backend, "image": asked.image, "ports": asked.ports },
+        "env": asked.env,
+        "resources": resources,
+        "replicas": { "min": asked.min_replicas, "max": asked.max_replicas, "count": count },
+    })
+}
+
+/// The request that a service came from, but for its status.
+fn request(written: &Value, image: &str) -> ImageRequest {
+    let read = |pointer: &str| written.pointer(pointer).cloned().unwrap_or_default();
+    let text = |pointer: &str| written.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let number = |pointer: &str| read(pointer).as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(1);
+    ImageRequest {
+        image: image.to_owned(),
+        min_replicas: number("/replicas/min"),
+        max_replicas: number("/replicas/max"),
+        env: serde_json::from_value(read("/env")).unwrap_or_default(),
+        ports: serde_json::from_value(read("/backend/ports")).unwrap_or_default(),
+        resources: ImageResources { cpu: text("/resources/cpu"), memory: text("/resources/memory"), status: ImageStatus::Running },
+        backend: text("/backend/type").unwrap_or_default(),
+        service: None,
+    }
+}
+
+/// `nginx:alpine` of `registry.local:5000/team/nginx:alpine`.
+fn last_part(image: &str) -> String {
+    image.rsplit('/').next().unwrap_or(image).split('@').next().unwrap_or(image).to_owned()
+}
+
+fn service_of(desk: &Desk, image: &str) -> Option<ServiceName> {
+    desk.origins.iter().find(|(_, origin)| matches!(origin, Origin::Image(own) if own == image)).map(|(name, _)| name.clone())
+}
+
+async fn known(door: &Door, image: &str) -> Result<(ServiceName, ImageRequest, u32), Failure> {
+    let asked = image.to_owned();
+    let found = door.look(move |desk| {
+        let name = service_of(desk, &asked)?;
+        let wanted = desk.core.wanted(name.as_str())?;
+        let mut request = request(&desk.written.get(&name)?.value(), &asked);
+        request.resources.status = status(wanted.desired);
+        Some((name, request, wanted.count()))
+    });
+    found.await?.ok_or_else(|| not_found(image))
+}
+
+fn status(desired: Desired) -> ImageStatus {
+    if desired == Desired::Stopped { ImageStatus::Stopped } else { ImageStatus::Running }
+}
+
+fn not_found(image: &str) -> Failure {
+    Failure::new(Code::NotFound, format!("nothing is wanted of the image `{}`", image.escape_default())).hint("`hostler image ls` shows every one")
+}
+
+fn image(desk: &Desk, name: &ServiceName) -> Option<Image> {
+    let Some(Origin::Image(reference)) = desk.origins.get(name) else { return None };
+    let view = desk.core.service(name.as_str())?;
+    let wanted = desk.core.wanted(name.as_str())?;
+    let asked = request(&desk.written.get(name)?.value(), reference);
+    let counts = speak::service(desk, &view).replicas;
+    Some(Image {
+        image: reference.clone(),
+        service: name.to_string(),
+        backend: asked.backend,
+        min_replicas: asked.min_replicas,
+        max_replicas: asked.max_replicas,
+        replicas: wanted.count(),
+        running: counts.running,
+        env: asked.env,
+        ports: asked.ports,
+        resources: ImageResources { status: status(wanted.desired), ..asked.resources },
+    })
+}
+
+/// What is wanted of every image.
+pub(crate) fn list(desk: &Desk) -> ImageList {
+    let mut images: Vec<Image> = desk.origins.keys().filter_map(|name| image(desk, name)).collect();
+    images.sort_by(|one, other| one.image.cmp(&other.image));
+    ImageList { version: Shape, images }
+}
+
+/// A container, and what is needed to look at it closer.
+struct Seen {
+    container: Container,
+    run: Option<Run>,
+    endpoints: Vec<Endpoint>,
+}
+
+/// The containers of one image, of every image when none is named.
+pub(crate) async fn containers(door: &Door, image: Option<&str>) -> Result<ContainerList, Failure> {
+    if let Some(image) = image {
+        known(door, image).await?;
+    }
+    let asked = image.map(str::to_owned);
+    let seen = door.look(move |desk| seen(desk, asked.as_deref())).await?;
+    Ok(ContainerList { version: Shape, image: image.map(str::to_owned), containers: seen.into_iter().map(|seen| seen.container).collect() })
+}
+
+fn seen(desk: &Desk, image: Option<&str>) -> Vec<Seen> {
+    let mut all = Vec::new();
+    for (name, origin) in &desk.origins {
+        let Origin::Image(reference) = origin else { continue };
+        if image.is_some_and(|image| image != reference) {
+            continue;
+        }
+        for part in desk.core.replicas(name.as_str()) {
+            let Some(run) = part.run else { continue };
+            let Some(id) = desk.attribute(run, "container") else { continue };
+            let endpoints = desk.seen.get(&run).map(|status| status.endpoints.clone()).unwrap_or_default();
+            let mut ports: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
+            for endpoint in &endpoints {
+                let binding = Binding { host_ip: endpoint.host.clone(), host_port: endpoint.port.to_string() };
+                ports.entry(endpoint.name.clone()).or_default().push(binding);
+            }
+            let container = Container {
+                container_id: id.to_owned(),
+                name: desk.attribute(run, "name").unwrap_or_default().to_owned(),
+                image: reference.clone(),
+                service: name.to_string(),
+                replica: part.replica,
+                status: part.status.as_str().to_owned(),
+                ports,
+            };
+            all.push(Seen { container, run: Some(run), endpoints });
+        }
+    }
+    all
+}
+
+/// How each container of an image is.
+pub(crate) async fn health(door: &Door, image: &str) -> Result<ImageHealth, Failure> {
+    let (name, ..) = known(door, image).await?;
+    let asked = image.to_owned();
+    let (seen, lives) = door.look(move |desk| (seen(desk, Some(&asked)), stats::lives(desk, Some(&[name.to_string()])))).await?;
+    let measured = door.meter.measure_twice(&door.plugins, &lives?).await;
+    let mut health = Vec::new();
+    for seen in seen {
+        let figures = seen.run.and_then(|run| measured.figures.get(&run));
+        #[expect(clippy::cast_precision_loss, reason = "shares of machines are far below 2^52")]
+        let percent = |permille: u64| permille as f64 / 10.0;
+        health.push(ContainerHealth {
+            server_alive: alive(door, &seen).await,
+            cpu_percent: figures.and_then(|figures| figures.cpu_millis).map(percent),
+            mem_percent: figures.and_then(|figures| figures.memory_permille).map(percent),
+            fs_free_bytes: figures.and_then(|figures| figures.usage.disk_free_bytes),
+            container: seen.container,
+        });
+    }
+    Ok(ImageHealth { version: Shape, image: image.to_owned(), health })
+}
+
+/// Does somebody listen at its first published port? The plugin `tcp` knocks, with its own grant.
+async fn alive(door: &Door, seen: &Seen) -> Option<bool> {
+    let endpoint = seen.endpoints.iter().find(|endpoint| endpoint.protocol == "tcp")?;
+    let plugin = door.plugins.get("tcp")?;
+    let check = plugin.health_check()?;
+    let target = Target {
+        workspace: WORKSPACE.to_owned(),
+        service: seen.container.service.clone(),
+        replica: seen.container.replica,
+        endpoints: seen.endpoints.clone(),
+        attributes: Vec::new(),
+    };
+    let settings = json!({ "host": endpoint.host, "port": endpoint.port }).to_string();
+    let report = check.check(Call::within(KNOCK).about(&seen.container.service), &target, &settings, None).await.ok()?;
+    match report.verdict {
+        Verdict::Pass | Verdict::Warn => Some(true),
+        Verdict::Fail => Some(false),
+        Verdict::Unknown => None,
+    }
+}
+
+/// Looks at the engine at once, and waits until everything is as wanted.
+pub(crate) async fn reconcile(door: &Door, image: &str) -> Result<Reconciled, Failure> {
+    let (name, before, count) = known(door, image).await?;
+    let ids = |list: ContainerList| list.containers.into_iter().map(|container| container.container_id).collect::<Vec<_>>();
+    let had = ids(containers(door, Some(image)).await?);
+    door.outbox.send(Message::Wake { backend: before.backend, id: None }).ok();
+    // What has failed and is parked gets another chance.
+    if before.resources.status == ImageStatus::Running {
+        door.change(Change::Start { names: vec![name.clone()], deps: false }).await?;
+    }
+    let settled = door.settle(Some(vec![name.to_string()]), SETTLED).await?;
+    let has = ids(containers(door, Some(image)).await?);
+    Ok(Reconciled {
+        version: Shape,
+        image: image.to_owned(),
+        replicas: count,
+        created: has.iter().filter(|id| !had.contains(id)).cloned().collect(),
+        removed: had.into_iter().filter(|id| !has.contains(id)).collect(),
+        settled,
+    })
+}
+
+/// Wants nothing of an image any more.
+pub(crate) async fn remove(door: &Door, image: &str, force: bool) -> Result<Vec<ServiceName>, Failure> {
+    let (name, ..) = known(door, image).await?;
+    if force {
+        door.change(Change::Stop { names: vec![name.clone()], force: true }).await?;
+    }
+    Ok(door.change(Change::Remove(vec![name])).await?.services)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_what_its_service_was_made_of() {
+        let asked = ImageRequest {
+            image: "registry.local:5000/team/nginx:alpine".into(),
+            min_replicas: 1,
+            max_replicas: 3,
+            env: [("A".to_owned(), "1".to_owned())].into(),
+            ports: [("80/tcp".to_owned(), 0)].into(),
+            resources: ImageResources { cpu: Some("500m".into()), memory: Some("256m".into()), status: ImageStatus::Running },
+            backend: "docker".into(),
+            service: None,
+        };
+        assert_eq!(request(&definition(&asked, 2), &asked.image), asked);
+        assert_eq!(service_name(&last_part(&asked.image)).expect("a name").as_str(), "nginx-alpine");
+        assert_eq!(last_part("redis@sha256:0123"), "redis");
+    }
+}
