@@ -41,6 +41,7 @@ mod stops;
 mod turn;
 
 use connection::Connection;
+pub(crate) use lock::is_held;
 
 /// Where and how a keeper keeps.
 #[derive(Debug, Clone)]

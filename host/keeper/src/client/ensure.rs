@@ -13,11 +13,9 @@ use std::time::{Duration, Instant};
 use hostler_failpoint::failpoint;
 
 use super::ClientError;
-use crate::keeper::socket_path;
+use crate::keeper::{is_held, socket_path};
 
 const RETRY: Duration = Duration::from_millis(5);
-/// From taking the lock to answering on the socket, or from leaving the socket to letting go of the lock: generously.
-const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// A keeper's own messages are few; a file of them that has grown over this begins anew.
 const MAX_LOG_BYTES: u64 = 1024 * 1024;
 
@@ -38,12 +36,12 @@ pub fn ensure(dir: &Path, exe: &Path, deadline: Duration) -> Result<PathBuf, Cli
     let (mut ended, mut again) = (None, true);
     while connect_stream(dir).is_err() {
         if ended.is_none() {
-            ended = child.try_wait().map_err(|error| not_started(error.to_string()))?.map(|status| (status, Instant::now()));
+            ended = child.try_wait().map_err(|error| not_started(error.to_string()))?;
         }
         let in_vain = match &ended {
             None => false,
             // it lost the lock: to one that is on its way to the socket, or to one on its way out
-            Some((_, at)) if holder_lives(dir) => at.elapsed() >= ON_ITS_WAY,
+            Some(_) if is_held(dir) => false,
             Some(_) if again => {
                 (child, ended, again) = (begin()?, None, false);
                 false
@@ -51,7 +49,7 @@ pub fn ensure(dir: &Path, exe: &Path, deadline: Duration) -> Result<PathBuf, Cli
             Some(_) => true,
         };
         if in_vain || Instant::now() >= until {
-            let how = ended.map_or_else(|| format!("no answer after {deadline:?}"), |(status, _)| status.to_string());
+            let how = ended.map_or_else(|| format!("no answer after {deadline:?}"), |status| status.to_string());
             return Err(not_started(format!("{how}{}", last_words(dir))));
         }
         thread::sleep(RETRY);
@@ -85,12 +83,6 @@ fn start(dir: &Path, exe: &Path) -> io::Result<Child> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
     // no process group of its own: only then can it lead a session
     Command::new(exe).arg("keeper").arg("--dir").arg(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
-}
-
-/// Does the one that wrote its pid into the lock live?
-fn holder_lives(dir: &Path) -> bool {
-    let pid = std::fs::read_to_string(dir.join("keeper.lock")).ok().and_then(|text| text.trim().parse().ok());
-    pid.and_then(rustix::process::Pid::from_raw).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }
 
 fn last_words(dir: &Path) -> String {

@@ -52,6 +52,12 @@ fn is_at(file: &OwnedFd, path: &Path) -> Result<bool, Errno> {
     }
 }
 
+/// Does somebody who lives hold the lock of this directory? The kernel is asked: whoever has just taken it may not have written its pid yet.
+pub(crate) fn is_held(dir: &Path) -> bool {
+    let Ok(file) = open(dir.join("keeper.lock"), OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) else { return false };
+    holder(&file).is_some_and(|pid| !is_dead(pid))
+}
+
 /// Takes the lock over from one who is dead, or answers who holds it, as far as the kernel says.
 fn take_over(dir: &Path, path: &Path, held: &OwnedFd) -> Result<Result<OwnedFd, Option<i32>>, Errno> {
     let holder = holder(held);

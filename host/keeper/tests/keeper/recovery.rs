@@ -251,10 +251,31 @@ fn ensure_starts_one_keeper_however_many_ask() {
     hostler_keeper::client::ensure(&dir, exe, LONG).expect("finds it");
     assert_eq!(Client::connect(&dir, "test", false).expect("connects").greeting().pid, pid);
     client.shutdown(true).expect("shuts down");
-    // it answers before it is gone
-    until("nobody answers", || Client::connect(&dir, "test", false).is_err().then_some(()));
+    // it answers before it is gone, and its socket takes connections until it is
+    until("nobody answers", || hostler_keeper::client::connect_stream(&dir).is_err().then_some(()));
     let failed = hostler_keeper::client::ensure(&dir, std::path::Path::new("/bin/false"), LONG).expect_err("no keeper");
     assert!(failed.to_string().contains("did not start"), "{failed}");
+}
+
+#[test]
+fn one_that_has_taken_the_lock_and_not_said_so_yet_is_waited_for() {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let dir = dir.path();
+    // A keeper that the processor was taken from between the lock and its pid; whoever is started meanwhile gives up at once.
+    let lock = std::fs::File::create(dir.join("keeper.lock")).expect("creates");
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).expect("it is ours alone");
+    let exe = std::path::Path::new(env!("CARGO_BIN_EXE_hostler-keeper"));
+    std::thread::scope(|scope| {
+        let ensured = scope.spawn(|| hostler_keeper::client::ensure(dir, exe, LONG));
+        let gave_up = || std::fs::read_to_string(dir.join("keeper.log")).is_ok_and(|log| log.contains("another keeper"));
+        until("somebody gives up", || gave_up().then_some(()));
+        // Long enough for another one to be started and to give up, were it not waited for.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!ensured.is_finished(), "{:?}", ensured.join());
+        let listener = std::os::unix::net::UnixListener::bind(dir.join("keeper.sock")).expect("binds");
+        ensured.join().expect("no panic").expect("it answers now");
+        drop(listener);
+    });
 }
 
 #[test]
