@@ -135,7 +135,14 @@ fn an_end_is_told_as_it_was() {
 #[test]
 fn signals_are_as_a_program_expects_them() {
     for home in Home::each() {
-        home.start("int", "trap 'exit 7' INT; while :; do sleep 0.05; done");
+        let ready = home.dir.join("ready");
+        home.start("int", &format!("trap 'exit 7' INT; : >{}; while :; do sleep 0.05; done", ready.display()));
+        // Before its trap is set, a signal is not the program's to hear.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !ready.exists() {
+            assert!(Instant::now() < deadline, "{:?}: it has not begun", home.shell);
+            std::thread::sleep(Duration::from_millis(5));
+        }
         home.run(&Script::send("int", "INT"));
         assert_eq!(home.until_exited("int"), "exited code 7", "{:?}", home.shell);
     }

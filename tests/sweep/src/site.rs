@@ -118,10 +118,13 @@ impl Site {
     /// Brings back who is gone: the host by hand, and the host its keeper.
     #[track_caller]
     pub(crate) fn revive(&self) {
-        if self.with("serve").is_empty() {
-            self.serve().ok();
-        }
+        let mut starts = 0;
         self.until("the host is back, with its keeper, and has looked at what was there", |site| {
+            // One that is on its way out still looks like a host: another one is started when it is gone, and that one has to stay.
+            if starts == 0 && site.with("serve").is_empty() {
+                starts += 1;
+                site.serve().ok();
+            }
             let host = site.yard.get("/host").ok_or("it does not answer")?;
             if host["initialized"] == true && host["keeper"]["running"] == true { Ok(()) } else { Err(host.to_string()) }
         });

@@ -18,8 +18,9 @@ impl Stack {
         let hosted = Hosted::boot_with(&["--volume", "/var/run/docker.sock:/var/run/docker.sock"])?;
         let image = Ran::of(Command::new("scripts/postgres.sh").arg("name").current_dir(root())).ok();
         hosted.copy_in(&root().join("examples/stack/."), "/srv/hostler");
-        let network = ["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"];
-        let gateway = Ran::of(Command::new("docker").args(network)).ok();
+        // Of the container and not of its network, which has none to tell before an engine's second start.
+        let gateway = Ran::of(Command::new("docker").args(["inspect", "--format", "{{.NetworkSettings.Gateway}}", hosted.id()])).ok();
+        assert!(gateway.trim().parse::<std::net::IpAddr>().is_ok(), "this machine as the test host sees it: {gateway:?}");
         let env = vec![format!("STACK_POSTGRES={}", image.trim()), format!("STACK_ADDRESS={}", gateway.trim())];
         Some(Stack { hosted, env })
     }
