@@ -43,8 +43,15 @@ impl Home {
 
     /// What the shell prints for this text.
     fn feed(&self, text: &str) -> Vec<u8> {
-        let mut command = Command::new(self.shell[0]);
-        command.args(&self.shell[1..]).env("HOME", &self.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // As sshd starts one: whoever runs tests in the background may have them ignore INT, and no shell can take that back.
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=INT,QUIT")
+            .args(self.shell)
+            .env("HOME", &self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("it was there before");
         child.stdin.take().expect("it was asked to be a pipe").write_all(text.as_bytes()).ok();
         child.wait_with_output().expect("it is our child").stdout
