@@ -81,8 +81,11 @@ fn read_ports(bindings: &Value) -> Vec<Port> {
     let mut ports: Vec<Port> = Vec::new();
     for (name, places) in bindings.as_object().into_iter().flatten() {
         let Some((container_port, protocol)) = port_name(name) else { continue };
-        for place in items(places) {
-            let host_ip = place["HostIp"].as_str().filter(|ip| !["", "0.0.0.0", "::"].contains(ip)).map(str::to_owned);
+        // Published at every address, it is published once for each version of the protocol, and not always at the same port.
+        let is_at = |place: &Value, every: &[&str]| place["HostIp"].as_str().is_none_or(|ip| every.contains(&ip));
+        let is_at_each = items(places).any(|place| is_at(place, &["", "0.0.0.0"]));
+        for place in items(places).filter(|place| !is_at_each || place["HostIp"] != "::") {
+            let host_ip = place["HostIp"].as_str().filter(|_| !is_at(place, &["", "0.0.0.0", "::"])).map(str::to_owned);
             let host_port = place["HostPort"].as_str().and_then(|port| port.parse().ok()).filter(|port| *port != 0);
             let port = Port { container_port, protocol: protocol.clone(), host_ip, host_port };
             // one for each version of the protocol says the same twice
@@ -193,6 +196,13 @@ mod tests {
         let said =
             json!({ "Ports": { "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "32768" }, { "HostIp": "::", "HostPort": "32768" }], "81/udp": null } });
         let ports = read_ports(&said["Ports"]);
-        assert_eq!(ports, [Port { container_port: 80, protocol: "tcp".to_owned(), host_ip: None, host_port: Some(32_768) }]);
+        let one = Port { container_port: 80, protocol: "tcp".to_owned(), host_ip: None, host_port: Some(32_768) };
+        assert_eq!(ports, [one.clone()]);
+        let apart = json!({ "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "32768" }, { "HostIp": "::", "HostPort": "32771" }] });
+        assert_eq!(read_ports(&apart), [one.clone()], "whoever is told one address is told that of IPv4");
+        let other = Port { host_ip: None, host_port: Some(32_771), ..one.clone() };
+        let two = json!({ "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "32771" }] });
+        assert_eq!(read_ports(&two), [one, other.clone()]);
+        assert_eq!(read_ports(&json!({ "80/tcp": [{ "HostIp": "::", "HostPort": "32771" }] })), [other]);
     }
 }
