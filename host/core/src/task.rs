@@ -248,8 +248,6 @@ pub(crate) struct Slot {
     pub(crate) outdated: BTreeSet<usize>,
     /// Scaling down chose it to go; see `scaling`.
     pub(crate) surplus: bool,
-    /// Somebody stopped it, and it alone: it is surplus that stays.
-    pub(crate) held: bool,
 }
 
 impl Slot {
@@ -267,7 +265,6 @@ impl Slot {
             again: false,
             outdated: BTreeSet::new(),
             surplus: false,
-            held: false,
         }
     }
 

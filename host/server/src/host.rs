@@ -16,16 +16,13 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::act::Actor;
-use crate::audit::Audit;
 use crate::clock;
 use crate::compiler;
 use crate::desk::Desk;
 use crate::discovery::Discoveries;
 use crate::drive::Driver;
 use crate::engines::Engines;
-use crate::front::Front;
 use crate::http::{self, Door};
-use crate::identity::Identities;
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
 use crate::message::{Change, Message};
@@ -35,7 +32,7 @@ use crate::secrets::Secrets;
 use crate::sink::{PluginState, Sink};
 use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
 use crate::stats::Meter;
-use crate::{autoscale, feed, upgrade};
+use crate::{autoscale, upgrade};
 
 /// How long the keeper may take to answer for the first time.
 const KEEPER: Duration = Duration::from_secs(10);
@@ -153,11 +150,11 @@ impl HostError {
 }
 
 /// A host that runs. Dropping it leaves it running; [`Host::wait`] says when it has ended.
+#[derive(Debug)]
 pub struct Host {
     state_dir: PathBuf,
     outbox: mpsc::UnboundedSender<Message>,
     running: JoinHandle<()>,
-    front: Arc<Front>,
 }
 
 impl Host {
@@ -251,27 +248,18 @@ impl Host {
         let discoveries = Arc::new(Discoveries::default());
         discoveries.look_for(ledger::meta(&*store, "discovery")?.unwrap_or_default());
         let meter: Arc<Meter> = Arc::default();
-        let identities = Arc::new(Identities::recall(Arc::clone(&store), &path)?);
-        let audit = Arc::new(Audit::recall(Arc::clone(&store))?);
-        // What is applied first says whether there is a door.
-        let wanted = if initial.is_some() { None } else { ledger::meta(&*store, "listen")?.flatten() };
-        let front = Arc::new(Front::new(wanted));
         let desk = Desk {
             core,
             plugins: Arc::clone(&plugins),
             secrets,
             engines: Arc::clone(&engines),
             discoveries: Arc::clone(&discoveries),
-            front: Arc::clone(&front),
             keeper: Arc::clone(&keeper),
             meter: Arc::clone(&meter),
             state_dir: path.clone(),
             owner,
             generation: memory.generation,
             last_event: memory.last_event,
-            commits: None,
-            told: BTreeMap::new(),
-            latencies: BTreeMap::new(),
             started_at,
             shutting_down: false,
             trouble: None,
@@ -287,20 +275,15 @@ impl Host {
             holders,
             strangers: BTreeMap::new(),
         };
-        let (feed, readers) = feed::open();
+        let (events, _) = broadcast::channel(4_096);
         let rounds = watch::Sender::new(0);
         let door = Door {
             outbox: outbox.clone(),
             store: Arc::clone(&store),
             plugins: Arc::clone(&plugins),
             meter,
-            readers,
-            traffic: Arc::default(),
+            events: events.clone(),
             rounds: rounds.subscribe(),
-            identities,
-            audit,
-            limits: Arc::default(),
-            front: Arc::clone(&front),
         };
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");
@@ -314,7 +297,7 @@ impl Host {
             actor,
             ahead,
             operator: Operator::new(&path),
-            feed,
+            events,
             rounds,
             next: memory.boot,
             backlog: VecDeque::new(),
@@ -351,12 +334,11 @@ impl Host {
             failpoint!("host.end.dir-let-go");
         });
         failpoint!("host.start.running");
-        let host = Host { state_dir: path, outbox, running, front };
+        let host = Host { state_dir: path, outbox, running };
         if let Some(change) = initial {
             host.change(change).await.map_err(HostError::Refused)?;
             failpoint!("host.start.configured");
         }
-        host.front.settled().await;
         Ok(host)
     }
 
@@ -372,12 +354,6 @@ impl Host {
             Ok(accepted) => accepted.map(drop),
             Err(_) => Err(Failure::new(Code::Internal, "the host ended before it answered")),
         }
-    }
-
-    /// What can ask this host to read the certificates of its TCP door anew, for as long as it runs.
-    pub fn reloading(&self) -> impl Fn() + Send + use<> {
-        let front = Arc::clone(&self.front);
-        move || front.reload()
     }
 
     /// Ends the host and leaves its tasks to the keeper and their engines: the next host takes them up.

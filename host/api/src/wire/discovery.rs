@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,7 +10,7 @@ use super::service::Endpoint;
 use crate::stamp::Timestamp;
 
 /// Who made something: the tag that every host puts on what it starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     /// Is it this host's tag?
     pub ours: bool,
@@ -22,7 +21,7 @@ pub struct Tag {
 }
 
 /// Something on an engine that this host has not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// The backend whose engine has it.
     pub backend: String,
@@ -47,7 +46,7 @@ pub struct Found {
 }
 
 /// `GET /discovery`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundList {
     /// Version of this shape.
     pub version: Shape,
@@ -58,7 +57,7 @@ pub struct FoundList {
 }
 
 /// `?` of `GET /discovery`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscoveryQuery {
     /// Only at this backend.
@@ -66,7 +65,7 @@ pub struct DiscoveryQuery {
 }
 
 /// `POST /discovery/adopt`: what runs already becomes a service, and is not touched. A second call changes nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdoptRequest {
     /// Its name, its key, or the first eight characters or more of that.
@@ -83,7 +82,7 @@ pub struct AdoptRequest {
 }
 
 /// `POST /discovery/release`: what was taken over goes on as it is, and is nobody's again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// These; at least one.
@@ -94,7 +93,7 @@ pub struct ReleaseRequest {
 }
 
 /// Something with a tag that nobody here knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stranger {
     /// The backend whose engine has it.
     pub backend: String,
@@ -115,7 +114,7 @@ pub struct Stranger {
 }
 
 /// `GET /strangers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StrangerList {
     /// Version of this shape.
     pub version: Shape,
@@ -126,7 +125,7 @@ pub struct StrangerList {
 }
 
 /// `POST /strangers/kill` and `/strangers/ignore`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StrangerRequest {
     /// Its key or its name.
@@ -140,7 +139,7 @@ pub struct StrangerRequest {
 }
 
 /// What was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StrangerResult {
     /// Version of this shape.
     pub version: Shape,

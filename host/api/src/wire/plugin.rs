@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +9,7 @@ use super::{Shape, Upgraded};
 use crate::stamp::Timestamp;
 
 /// What a plugin is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Runs tasks.
@@ -30,7 +29,7 @@ impl Role {
 }
 
 /// Can it be used?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PluginState {
     /// Loaded.
@@ -59,7 +58,7 @@ impl PluginState {
 }
 
 /// What it says it will ask for, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Need {
     /// Capability and pattern.
     pub what: String,
@@ -68,7 +67,7 @@ pub struct Need {
 }
 
 /// What a backend says of the engine behind it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
     /// May new tasks be started?
     pub ready: bool,
@@ -83,7 +82,7 @@ pub struct Engine {
 }
 
 /// Since it was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Calls into it.
     pub calls: u64,
@@ -96,7 +95,7 @@ pub struct Counters {
 }
 
 /// A service whose calls broke the plugin, and none of them worked since.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutAside {
     /// Nothing when the calls were about no service in particular.
     pub service: Option<String>,
@@ -109,7 +108,7 @@ pub struct PutAside {
 }
 
 /// How well a plugin stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PluginHealth {
     /// Those with strikes.
     pub struck: Vec<PutAside>,
@@ -120,7 +119,7 @@ pub struct PluginHealth {
 }
 
 /// One plugin. What is not known of one that is missing or refused is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plugin {
     /// What configurations call it.
     pub name: String,
@@ -170,7 +169,7 @@ pub struct Plugin {
 }
 
 /// `GET /plugins`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginList {
     /// Version of this shape.
     pub version: Shape,
@@ -179,7 +178,7 @@ pub struct PluginList {
 }
 
 /// A component in a file, as `hostler plugin inspect FILE --json` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Examined {
     /// As of a plugin of a host, as far as that is known of a file.
     #[serde(flatten)]
@@ -191,7 +190,7 @@ pub struct Examined {
 }
 
 /// `GET /plugins/{name}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginDetail {
     /// Version of this shape.
     pub version: Shape,
@@ -202,16 +201,3 @@ pub struct PluginDetail {
     /// JSON Schema of a task's or check's settings.
     pub settings_schema: Option<Value>,
 }
-
-/// `?` of a recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RecordingQuery {
-    /// How long to record, an hour at most.
-    pub for_ms: u64,
-}
-
-/// One line of a recording: what `hostler plugin replay` reads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct RecordingItem(pub serde_json::Map<String, serde_json::Value>);

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use hostler_core::{Category, Dependency, Health, Kind, Status};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Shape;
 use super::health::CheckState;
-use super::{Shape, schema};
 use crate::routes;
 use crate::stamp::Timestamp;
 
 /// What is asked of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wanted {
     /// To be up, or, of a one-shot, to be done.
@@ -24,7 +23,7 @@ pub enum Wanted {
 }
 
 /// The next step that happens by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextStep {
     /// "restart", "health check `http`", "kill".
     pub what: String,
@@ -35,7 +34,7 @@ pub struct NextStep {
 }
 
 /// How many replicas there are, by what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReplicaCounts {
     /// Asked for now.
     pub wanted: u32,
@@ -50,17 +49,15 @@ pub struct ReplicaCounts {
 }
 
 /// One service, in one line of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its name.
     pub name: String,
     /// For people.
     pub display_name: Option<String>,
     /// For ever, or to its end?
-    #[schemars(with = "schema::Kind")]
     pub kind: Kind,
     /// What it is for.
-    #[schemars(with = "schema::Category")]
     pub category: Category,
     /// Is the whole not ready without it?
     pub critical: bool,
@@ -73,10 +70,8 @@ pub struct Service {
     /// A manual stop is remembered until a manual start.
     pub stopped_by_hand: bool,
     /// What is believed of it.
-    #[schemars(with = "schema::Status")]
     pub status: Status,
     /// How well it is.
-    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// Why, in one line: the first sentence of the cause chain.
     pub cause: Option<String>,
@@ -116,7 +111,7 @@ pub struct Service {
 }
 
 /// `GET /services`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceList {
     /// Version of this shape.
     pub version: Shape,
@@ -125,7 +120,6 @@ pub struct ServiceList {
     /// Is every critical service that is enabled up and well, or done?
     pub ready: bool,
     /// The worst health of all.
-    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// The latest event of this picture: `GET /events?after=` continues from here.
     pub last_event: u64,
@@ -134,7 +128,7 @@ pub struct ServiceList {
 }
 
 /// `?` of `GET /services`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesQuery {
     /// Only these, separated by commas; all when absent.
@@ -158,7 +152,7 @@ impl ServicesQuery {
 }
 
 /// Where a replica listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Which of its endpoints.
     pub name: String,
@@ -171,7 +165,7 @@ pub struct Endpoint {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// Absent when a signal or something unknown ended it.
     pub code: Option<i32>,
@@ -186,7 +180,7 @@ pub struct Exit {
 }
 
 /// What a replica uses; absent is not measured.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// When it was measured.
     pub at: Option<Timestamp>,
@@ -207,7 +201,7 @@ pub struct Usage {
 }
 
 /// One replica of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
     /// From 0.
     pub replica: u32,
@@ -216,10 +210,8 @@ pub struct Replica {
     /// What its backend writes onto the real thing.
     pub task_id: Option<String>,
     /// What is believed of it.
-    #[schemars(with = "schema::Status")]
     pub status: Status,
     /// How well it is.
-    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// Why, in one line.
     pub cause: Option<String>,
@@ -245,7 +237,7 @@ pub struct Replica {
 }
 
 /// `GET /services/{name}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceDetail {
     /// Version of this shape.
     pub version: Shape,
@@ -256,7 +248,6 @@ pub struct ServiceDetail {
     /// Free-form.
     pub labels: BTreeMap<String, String>,
     /// After whom it starts.
-    #[schemars(with = "Vec<schema::Dependency>")]
     pub dependencies: Vec<Dependency>,
     /// Who starts after it.
     pub dependents: Vec<String>,
@@ -267,7 +258,7 @@ pub struct ServiceDetail {
 }
 
 /// `GET /services/{name}/explain`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     /// Version of this shape.
     pub version: Shape,
@@ -276,10 +267,8 @@ pub struct Explanation {
     /// What is asked of it.
     pub wanted: Wanted,
     /// What is believed of it.
-    #[schemars(with = "schema::Status")]
     pub status: Status,
     /// How well it is.
-    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// The cause chain, the effect first: each sentence is explained by the one after it.
     pub because: Vec<String>,

@@ -1,6 +1,5 @@
 //! What tasks use.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -9,7 +8,7 @@ use crate::routes;
 use crate::stamp::Timestamp;
 
 /// `GET /stats`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// Version of this shape.
     pub version: Shape,
@@ -22,7 +21,7 @@ pub struct Stats {
 }
 
 /// What one replica uses; absent is not measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplicaStats {
     /// Whose.
     pub service: String,
@@ -39,7 +38,7 @@ pub struct ReplicaStats {
 }
 
 /// A service of which nothing could be measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmeasured {
     /// Which.
     pub service: String,
@@ -48,7 +47,7 @@ pub struct Unmeasured {
 }
 
 /// `?` of `GET /stats`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
     /// Only these services, separated by commas; all when absent.

@@ -1,13 +1,12 @@
 //! Reaching into what runs: signals and commands.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
 use crate::base64;
 
 /// `POST /services/{name}/signal`: the signal is sent once the answer is there; what it does is seen in the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignalRequest {
     /// `SIGHUP`, or `HUP`.
@@ -18,7 +17,7 @@ pub struct SignalRequest {
 }
 
 /// Who got it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalResult {
     /// Version of this shape.
     pub version: Shape,
@@ -31,7 +30,7 @@ pub struct SignalResult {
 }
 
 /// `POST /services/{name}/exec`: runs a command inside one replica, to its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecRequest {
     /// The program and its arguments; no shell.
@@ -64,7 +63,7 @@ impl ExecRequest {
 }
 
 /// What a command left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecResult {
     /// Version of this shape.
     pub version: Shape,
@@ -85,7 +84,7 @@ pub struct ExecResult {
 }
 
 /// Bytes that are usually text.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Said {
     /// What is not UTF-8 is replaced by U+FFFD, and `bytes_base64` has it as it was.
     pub text: String,

@@ -3,7 +3,6 @@
 mod checks;
 mod contract;
 mod cut;
-mod documents;
 mod ends;
 mod engine;
 mod far;

@@ -26,15 +26,7 @@ impl Answers {
 
     pub(super) fn apply(&mut self, specs: Vec<Spec>) {
         for spec in specs {
-            let wanted = Wanted {
-                spec: Arc::new(spec),
-                generation: 1,
-                desired: Desired::Running,
-                starts: 1,
-                restarts: 0,
-                scaled: None,
-                held: Default::default(),
-            };
+            let wanted = Wanted { spec: Arc::new(spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
             self.wanted.insert(wanted.spec.name.clone(), wanted);
         }
         self.change_all(|_| ());
