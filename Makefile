@@ -30,7 +30,7 @@ demo-stop: ## stops what `make demo-keep` left running
 	@/usr/bin/python3 scripts/demo.py --stop
 
 test: setup ## everything: guests, unit, end-to-end and tidy tests, formatting, lints; with its own set-up
-	@scripts/setup.sh shop languages testhost
+	@scripts/setup.sh shop languages testhost wire monitoring
 	@scripts/test.sh
 
 bench: build fixtures ## how fast, beside targets, the machine's own limits, runit, s6 and supervisord, which it installs, and docker; about eight minutes

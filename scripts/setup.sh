@@ -8,6 +8,8 @@
 #   scripts/setup.sh fuzz      what `make fuzz` has beside that: a C++ compiler, for the engine
 #   scripts/setup.sh testhost  what backends for real engines are tested on: Docker, Podman, and the image of a machine with systemd and sshd;
 #                              goes on without, where CI is not set: those tests then say that they were skipped
+#   scripts/setup.sh wire      what the API is tried with: schemathesis
+#   scripts/setup.sh monitoring  Debian's prometheus, which scrapes a host in the tests; goes on without, where CI is not set
 #   scripts/setup.sh peers     what `make bench` measures beside Hostler: runit, s6, supervisord, Docker Compose; goes on without one that cannot be had
 #
 # Several may be named at once. Everything apt says goes to target/setup.log.
@@ -97,6 +99,14 @@ shop() {
     if [ -d /run/systemd/system ] && [[ " ${missing[*]} " == *" redis-server "* ]]; then as_root systemctl disable --quiet --now redis-server >>$log 2>&1 || true; fi
 }
 
+# Who reads our figures, for the tests of examples/monitoring: a server of their own, never the system's.
+monitoring() {
+    local without=say
+    [ -z "${CI-}" ] || without=die
+    have prometheus && have promtool && return
+    (install prometheus) || $without "prometheus could not be installed ($log says why): nobody scrapes a host in the tests"
+}
+
 testhost() {
     local missing=() without=say
     [ -z "${CI-}" ] || without=die
@@ -164,6 +174,18 @@ languages() {
     node_tools
 }
 
+# A machine of its own that asks everything which openapi.json says may be asked. In a folder of its own: its wishes are not componentize-py's.
+schemathesis=4.32.5
+wire() {
+    compgen -G "$tools/schemathesis/lib/python3*/site-packages/schemathesis-$schemathesis.dist-info" >/dev/null && return
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || installed_or_die python3-venv
+    say "installing schemathesis $schemathesis for you, in $tools"
+    rm -rf "$tools/schemathesis"
+    /usr/bin/python3 -m venv "$tools/schemathesis"
+    "$tools/schemathesis/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$schemathesis" >>$log 2>&1 ||
+        die "pip could not install schemathesis; its last words ($log has all of them):" "" "$(tail -n 8 $log)"
+}
+
 # The benches say of each that is missing that it is, and measure the others: nothing here is worth ending for.
 peers() {
     local package program
@@ -177,7 +199,7 @@ peers() {
     done
 }
 
-[ $# -gt 0 ] || die "say what to set up: build, shop, languages, fuzz, testhost, peers"
+[ $# -gt 0 ] || die "say what to set up: build, shop, languages, fuzz, testhost, wire, monitoring, peers"
 for part in "$@"; do
     case $part in
         build) host_compiler; guest_compiler ;;
@@ -185,7 +207,9 @@ for part in "$@"; do
         languages) languages ;;
         fuzz) have c++ || installed_or_die g++ ;;
         testhost) testhost ;;
+        wire) wire ;;
+        monitoring) monitoring ;;
         peers) peers ;;
-        *) die "there is nothing called '$part' to set up: build, shop, languages, fuzz, testhost, peers" ;;
+        *) die "there is nothing called '$part' to set up: build, shop, languages, fuzz, testhost, wire, monitoring, peers" ;;
     esac
 done

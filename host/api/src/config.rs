@@ -18,6 +18,7 @@ mod discovery;
 mod doubts;
 mod globals;
 mod limits;
+mod listen;
 mod paths;
 mod place;
 mod policy;
@@ -31,8 +32,8 @@ mod values;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use hostler_core::{Problem, ServiceName, Span, Spec, pointer_key};
-use serde::Serialize;
+use hostler_core::{Problem, ServiceName, Span, Spec, WorkspaceName, pointer_key};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use check::CHECK_KEYS;
@@ -70,6 +71,19 @@ pub struct Config {
 }
 
 impl Config {
+    /// The same services in a workspace, with whom they depend on.
+    #[must_use]
+    pub fn within(mut self, workspace: &WorkspaceName) -> Config {
+        let services = std::mem::take(&mut self.services).into_iter().map(|(name, mut spec)| {
+            spec.name = name.within(workspace);
+            spec.dependencies.iter_mut().for_each(|edge| edge.service = edge.service.within(workspace));
+            (spec.name.clone(), spec)
+        });
+        self.services = services.collect();
+        self.written = std::mem::take(&mut self.written).into_iter().map(|(name, value)| (name.within(workspace), value)).collect();
+        self
+    }
+
     /// JSON pointer to the check of this number, for a problem that its plugin found in its settings.
     ///
     /// ```
@@ -98,8 +112,8 @@ pub struct Settings {
     pub max_parallel: u32,
     /// How long one call of a backend may take, unless its service says.
     pub default_timeout: Span,
-    /// TCP address of the API; absent is the Unix socket alone.
-    pub listen: Option<SocketAddr>,
+    /// The API's TCP door; absent is the Unix socket alone.
+    pub listen: Option<Listen>,
     /// Filter of the host's own log, such as `info` or `hostler=debug`.
     pub log: Option<String>,
     /// Engine of the store.
@@ -120,6 +134,30 @@ impl Default for Settings {
             built_in_plugins: None,
         }
     }
+}
+
+/// A TCP door of the API: `listen`, `tls`, `allowed_hosts` and `allowed_origins`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// How it is protected; nothing else than the loopback address goes without.
+    pub tls: Option<TlsFiles>,
+    /// Names beside the loopback's and the address itself that callers may call this host by, in small letters.
+    pub allowed_hosts: Vec<String>,
+    /// Pages of other origins that may ask it, as browsers write them: `https://console.example`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The files of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsFiles {
+    /// The host's chain, its own certificate first; PEM.
+    pub certificate: String,
+    /// The key to it; PEM.
+    pub key: String,
+    /// Authorities of which every caller has to show a certificate.
+    pub client_ca: Option<String>,
 }
 
 /// An engine of the store.

@@ -1,24 +1,31 @@
 //! How a request fails: one table of codes, the HTTP status each travels with, and the exit code it ends the command line with.
 
 use hostler_core::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::Shape;
+use crate::wire::{Shape, schema};
 
 /// Why something did not work, by what the caller does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// The request itself makes no sense: a field or flag is wrong.
     Invalid,
     /// The configuration was refused; `problems` says where and why.
     Config,
+    /// Nobody vouches for the caller: no token, or one that is not good.
+    Unauthenticated,
     /// The caller, or a plugin, may not do that.
     Denied,
     /// There is no such service, plugin or route.
     NotFound,
     /// Something stands in the way: another operation, another host, a failed service without `force`.
     Conflict,
+    /// It is not what the caller has read (`If-Match`), or is there already (`If-None-Match`): read it again.
+    Changed,
+    /// The caller asks too often: the answer says when to come back.
+    TooMany,
     /// Not done within the time given; it may still happen.
     Timeout,
     /// Cannot be done now: shutting down, the backend is away. May work later.
@@ -32,12 +39,15 @@ pub enum Code {
 }
 
 /// Code, HTTP status, exit code.
-const TABLE: [(Code, u16, u8); 10] = [
+const TABLE: [(Code, u16, u8); 13] = [
     (Code::Invalid, 400, 2),
     (Code::Config, 422, 3),
+    (Code::Unauthenticated, 401, 5),
     (Code::Denied, 403, 5),
     (Code::NotFound, 404, 1),
     (Code::Conflict, 409, 1),
+    (Code::Changed, 412, 1),
+    (Code::TooMany, 429, 1),
     (Code::Timeout, 504, 1),
     (Code::Unavailable, 503, 1),
     (Code::Failed, 502, 1),
@@ -49,6 +59,25 @@ impl Code {
     /// Every code.
     pub fn all() -> impl Iterator<Item = Code> {
         TABLE.into_iter().map(|(code, _, _)| code)
+    }
+
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::Invalid => "invalid",
+            Code::Config => "config",
+            Code::Unauthenticated => "unauthenticated",
+            Code::Denied => "denied",
+            Code::NotFound => "not-found",
+            Code::Conflict => "conflict",
+            Code::Changed => "changed",
+            Code::TooMany => "too-many",
+            Code::Timeout => "timeout",
+            Code::Unavailable => "unavailable",
+            Code::Failed => "failed",
+            Code::Unreachable => "unreachable",
+            Code::Internal => "internal",
+        }
     }
 
     /// The HTTP status it travels with.
@@ -73,7 +102,7 @@ impl Code {
 }
 
 /// The document of a failed request (`application/problem+json`), and of a failed command with `--json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
     /// Version of this shape.
@@ -90,6 +119,7 @@ pub struct Failure {
     pub place: Option<String>,
     /// Every mistake of a refused document.
     #[serde(default)]
+    #[schemars(with = "Vec<schema::Problem>")]
     pub problems: Vec<Problem>,
 }
 
@@ -132,9 +162,12 @@ mod tests {
         let every = [
             Code::Invalid,
             Code::Config,
+            Code::Unauthenticated,
             Code::Denied,
             Code::NotFound,
             Code::Conflict,
+            Code::Changed,
+            Code::TooMany,
             Code::Timeout,
             Code::Unavailable,
             Code::Failed,
@@ -144,6 +177,7 @@ mod tests {
         assert!(Code::all().eq(every));
         for code in every {
             assert_eq!(Code::from_http_status(code.http_status()), code);
+            assert_eq!(serde_json::to_value(code).expect("a word"), code.as_str());
         }
     }
 

@@ -3,10 +3,11 @@
 //! No server and no client lives here, and nothing here does IO. The API is HTTP/1.1 over the 0600 unix socket `api.sock` of the state
 //! directory, or whatever a server binds it to.
 //!
-//! - [`routes`] is the closed list of paths.
+//! - [`routes`] is the closed list of paths, and [`access`] who may ask them.
 //! - The documents: [`HostInfo`], [`ServiceList`], [`ServiceDetail`], [`Explanation`], [`Plan`], [`ActionResult`], [`HealthReport`],
 //!   [`CheckNow`], [`Stats`], [`Graph`], [`PluginList`], [`PluginDetail`], [`Revised`]; each carries `"version": 1` ([`Shape`]), and `--json` prints it as it is.
 //! - The streams, one document per line: [`LogItem`], [`EventItem`].
+//! - [`token`] is how a token is written, and [`Secret`] whatever must not be told.
 //! - [`Lock`] is the file `hostler.lock` beside a configuration.
 //! - [`Failure`] is the one way to fail, and [`Code`] the one table of HTTP statuses and exit codes.
 //!
@@ -18,24 +19,33 @@
 //! assert_eq!(Failure::new(Code::NotFound, "there is no service `db`").code.exit_code(), 1);
 //! ```
 
+pub mod access;
 mod base64;
 pub mod config;
+pub mod documents;
 mod failure;
 mod lock;
+pub mod metrics;
+pub mod openapi;
 pub mod routes;
+mod secret;
 mod stamp;
+pub mod token;
 mod wire;
 
 pub use failure::{Code, Failure};
 pub use lock::{Lock, Locked};
+pub use secret::Secret;
 pub use stamp::{NotATime, Timestamp};
 pub use wire::{
-    ActionResult, AdoptRequest, ApplyRequest, Binding, Change, CheckNow, CheckNowRequest, CheckResult, CheckState, Container, ContainerHealth,
-    ContainerList, Counters, Difference, DiscoveryQuery, DownRequest, Edge, Endpoint, Engine, EventItem, EventRecord, EventsQuery, Examined,
-    ExecRequest, ExecResult, Exit, Explanation, Found, FoundList, Graph, GraphNode, Health, HealthReport, HostInfo, Image, ImageHealth, ImageList,
-    ImageRequest, ImageResources, ImageScale, ImageStatus, KeeperInfo, LogItem, LogLine, LogsQuery, MissingPlugin, Need, NextStep, Origin, Plan,
-    PlannedChange, Plugin, PluginCounts, PluginDetail, PluginHealth, PluginList, PluginRevision, PluginState, PutAside, Reconciled, ReleaseRequest,
-    Replica, ReplicaCounts, ReplicaStats, RestartRequest, Revised, RevisedTo, Role, RollbackRequest, Said, ScaleRequest, Service, ServiceDetail,
-    ServiceHealth, ServiceList, ServicesQuery, Shape, ShutdownRequest, SignalRequest, SignalResult, StartRequest, Stats, StatsQuery, Status,
-    StopRequest, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag, Unmeasured, UpgradeRequest, Upgraded, Uptime, Usage, Verdict, Wanted,
+    ActionResult, AdoptRequest, ApplyRequest, AskedBy, AuditEntry, AuditPage, AuditQuery, Binding, Change, CheckMetrics, CheckNow, CheckNowRequest,
+    CheckResult, CheckState, Container, ContainerHealth, ContainerList, Counters, Difference, DiscoveryQuery, DownRequest, Durations, Edge, Endpoint,
+    Engine, EventItem, EventKind, EventRecord, EventsQuery, Examined, ExecRequest, ExecResult, Exit, Explanation, Found, FoundList, Graph, GraphNode,
+    Health, HealthReport, HostInfo, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale, ImageStatus, KeeperInfo, Listening,
+    LogItem, LogLine, LogsQuery, MeasuredUsage, MissingPlugin, Need, NewToken, NextStep, Origin, Plan, PlannedChange, Plugin, PluginCounts,
+    PluginDetail, PluginHealth, PluginList, PluginRevision, PluginState, PutAside, Reconciled, RecordingItem, RecordingQuery, ReleaseRequest,
+    Removal, Replica, ReplicaCounts, ReplicaMetrics, ReplicaStats, RestartRequest, Revised, RevisedTo, RevokedToken, Role, RollbackRequest, Said,
+    ScaleRequest, Service, ServiceDetail, ServiceHealth, ServiceList, ServiceMetrics, ServiceSpec, ServicesQuery, Shape, ShutdownRequest,
+    SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, Status, StopRequest, Stranger, StrangerList, StrangerRequest,
+    StrangerResult, Tag, Token, TokenList, TokenRequest, Unmeasured, UpgradeRequest, Upgraded, Uptime, UptimeRatio, Usage, Verdict, Wanted,
 };

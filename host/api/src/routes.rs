@@ -1,13 +1,22 @@
 //! The closed list of the native API's routes, as patterns for a server and as paths for a client.
 //!
-//! A pattern writes `{name}` for the one part that varies; [`of`] fills it in, percent-encoded.
+//! A pattern writes `{name}` for the one part that varies; [`of`] fills it in, percent-encoded. [`ALL`] says who may ask each.
 
+use crate::access::{Access, Role};
+
+pub mod documents;
+
+/// This API as an OpenAPI document: `GET`.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
 /// What the host is and how it is: `GET` → [`HostInfo`](crate::HostInfo).
 pub const HOST: &str = "/api/v1/host";
 /// Every service: `GET` with [`ServicesQuery`](crate::ServicesQuery) → [`ServiceList`](crate::ServiceList).
 pub const SERVICES: &str = "/api/v1/services";
-/// One service in detail: `GET` → [`ServiceDetail`](crate::ServiceDetail).
+/// One service in detail: `GET` → [`ServiceDetail`](crate::ServiceDetail); `PUT` [`SpecRequest`](crate::SpecRequest) →
+/// [`ActionResult`](crate::ActionResult); `DELETE` → [`ActionResult`](crate::ActionResult).
 pub const SERVICE: &str = "/api/v1/services/{name}";
+/// One service as it was written: `GET` → [`ServiceSpec`](crate::ServiceSpec). `PUT` and `DELETE` are at [`SERVICE`].
+pub const SPEC: &str = "/api/v1/services/{name}/spec";
 /// Why a service is as it is: `GET` → [`Explanation`](crate::Explanation).
 pub const EXPLAIN: &str = "/api/v1/services/{name}/explain";
 /// What it has written: `GET` with [`LogsQuery`](crate::LogsQuery) → lines of [`LogItem`](crate::LogItem).
@@ -32,14 +41,23 @@ pub const APPLY: &str = "/api/v1/apply";
 pub const DOWN: &str = "/api/v1/down";
 /// Ends the host: `POST` [`ShutdownRequest`](crate::ShutdownRequest) → [`ActionResult`](crate::ActionResult).
 pub const SHUTDOWN: &str = "/api/v1/shutdown";
-/// What happened: `GET` with [`EventsQuery`](crate::EventsQuery) → lines of [`EventItem`](crate::EventItem).
+/// What happened: `GET` with [`EventsQuery`](crate::EventsQuery) → lines of [`EventItem`](crate::EventItem), or with `Accept: text/event-stream`
+/// server-sent events, each an [`EventRecord`](crate::EventRecord).
 pub const EVENTS: &str = "/api/v1/events";
+/// The same as messages of a WebSocket, each an [`EventItem`](crate::EventItem).
+pub const EVENTS_SOCKET: &str = "/api/v1/events/socket";
+/// What happened to one service: as [`EVENTS`].
+pub const SERVICE_EVENTS: &str = "/api/v1/services/{name}/events";
 /// Composite health and each service's: `GET` → [`HealthReport`](crate::HealthReport).
 pub const HEALTH: &str = "/api/v1/health";
 /// Runs checks now: `POST` [`CheckNowRequest`](crate::CheckNowRequest) → [`CheckNow`](crate::CheckNow).
 pub const CHECK_NOW: &str = "/api/v1/health/check-now";
 /// What services use: `GET` with [`StatsQuery`](crate::StatsQuery) → [`Stats`](crate::Stats).
 pub const STATS: &str = "/api/v1/stats";
+/// The figures of one service: `GET` → [`ServiceMetrics`](crate::ServiceMetrics).
+pub const SERVICE_METRICS: &str = "/api/v1/services/{name}/metrics";
+/// Every figure there is, in Prometheus' text format: `GET` → a line each of [`Metric`](crate::metrics::Metric).
+pub const METRICS: &str = "/metrics";
 /// Who starts after whom: `GET` → [`Graph`](crate::Graph).
 pub const GRAPH: &str = "/api/v1/graph";
 /// Every plugin: `GET` → [`PluginList`](crate::PluginList).
@@ -79,6 +97,128 @@ pub const STRANGERS: &str = "/api/v1/strangers";
 pub const KILL_STRANGER: &str = "/api/v1/strangers/kill";
 /// Speaks no more of one: `POST` [`StrangerRequest`](crate::StrangerRequest) → [`StrangerResult`](crate::StrangerResult).
 pub const IGNORE_STRANGER: &str = "/api/v1/strangers/ignore";
+/// Every token: `GET` → [`TokenList`](crate::TokenList); `POST` [`TokenRequest`](crate::TokenRequest) → [`NewToken`](crate::NewToken).
+pub const TOKENS: &str = "/api/v1/tokens";
+/// Takes one back, by its id: `DELETE` → [`RevokedToken`](crate::RevokedToken).
+pub const TOKEN: &str = "/api/v1/tokens/{name}";
+/// Who has asked for what: `GET` with [`AuditQuery`](crate::AuditQuery) → [`AuditPage`](crate::AuditPage).
+pub const AUDIT: &str = "/api/v1/audit";
+
+/// One route: how it is asked, and who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// How.
+    pub method: Method,
+    /// Where: a pattern of this module.
+    pub path: &'static str,
+    /// By whom.
+    pub access: Access,
+}
+
+/// What HTTP calls a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Asks for something to be done.
+    Post,
+    /// Sets a whole thing.
+    Put,
+    /// Changes a part of one.
+    Patch,
+    /// Removes one.
+    Delete,
+}
+
+const fn reads(path: &'static str, access: Access) -> Route {
+    Route { method: Method::Get, path, access }
+}
+
+const fn does(path: &'static str, access: Access) -> Route {
+    Route { method: Method::Post, path, access }
+}
+
+const fn changes(path: &'static str, access: Access) -> Route {
+    Route { method: Method::Patch, path, access }
+}
+
+const fn removes(path: &'static str, access: Access) -> Route {
+    Route { method: Method::Delete, path, access }
+}
+
+const LOOK: Access = Access::Workspace(Role::Viewer);
+const OPERATE: Access = Access::Workspace(Role::Operator);
+const CONFIGURE: Access = Access::Workspace(Role::Admin);
+
+/// Every route of the native API, with who may ask it.
+pub const ALL: &[Route] = &[
+    reads(OPENAPI, Access::Anybody),
+    reads(HOST, LOOK),
+    reads(SERVICES, LOOK),
+    reads(SERVICE, LOOK),
+    Route { method: Method::Put, path: SERVICE, access: CONFIGURE },
+    removes(SERVICE, CONFIGURE),
+    reads(SPEC, LOOK),
+    reads(EXPLAIN, LOOK),
+    reads(LOGS, LOOK),
+    does(SIGNAL, OPERATE),
+    // A command inside a service may do whatever the service may.
+    does(EXEC, CONFIGURE),
+    does(START, OPERATE),
+    does(STOP, OPERATE),
+    does(RESTART, OPERATE),
+    does(SCALE, OPERATE),
+    // The document says how the host runs and what its plugins may do, and reading it already calls them.
+    does(PLAN, Access::Host(Role::Admin)),
+    does(APPLY, Access::Host(Role::Admin)),
+    does(DOWN, CONFIGURE),
+    does(SHUTDOWN, Access::Host(Role::Admin)),
+    reads(EVENTS, LOOK),
+    reads(EVENTS_SOCKET, LOOK),
+    reads(SERVICE_EVENTS, LOOK),
+    reads(HEALTH, LOOK),
+    does(CHECK_NOW, OPERATE),
+    reads(STATS, LOOK),
+    reads(SERVICE_METRICS, LOOK),
+    // It has figures of every workspace, and of the host itself.
+    reads(METRICS, Access::Host(Role::Viewer)),
+    reads(GRAPH, LOOK),
+    reads(PLUGINS, LOOK),
+    reads(PLUGIN, LOOK),
+    // It may hold what services say to their backends.
+    reads(RECORDING, Access::Host(Role::Admin)),
+    does(UPGRADE, Access::Host(Role::Admin)),
+    does(ROLLBACK, Access::Host(Role::Admin)),
+    reads(IMAGES, LOOK),
+    does(IMAGES, CONFIGURE),
+    removes(IMAGE, CONFIGURE),
+    does(SCALE_IMAGE, OPERATE),
+    does(RECONCILE_IMAGE, OPERATE),
+    reads(IMAGE_CONTAINERS, LOOK),
+    reads(IMAGE_HEALTH, LOOK),
+    reads(CONTAINERS, LOOK),
+    // What runs on an engine is everybody's until it is adopted.
+    reads(DISCOVERY, Access::Host(Role::Operator)),
+    does(ADOPT, Access::Host(Role::Admin)),
+    does(RELEASE, Access::Host(Role::Admin)),
+    reads(STRANGERS, Access::Host(Role::Operator)),
+    does(KILL_STRANGER, Access::Host(Role::Admin)),
+    does(IGNORE_STRANGER, Access::Host(Role::Admin)),
+    reads(TOKENS, Access::Host(Role::Admin)),
+    does(TOKENS, Access::Host(Role::Admin)),
+    removes(TOKEN, Access::Host(Role::Admin)),
+    reads(AUDIT, Access::Host(Role::Admin)),
+];
+
+/// Every route there is. A server answers these and no others.
+pub fn every() -> impl Iterator<Item = &'static Route> {
+    ALL.iter().chain(documents::ALL)
+}
+
+/// The one with this method and pattern.
+pub fn find(method: Method, path: &str) -> Option<&'static Route> {
+    every().find(|route| route.method == method && route.path == path)
+}
 
 /// Media type of one document.
 pub const JSON: &str = "application/json";
@@ -86,6 +226,10 @@ pub const JSON: &str = "application/json";
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Media type of streams: one JSON document per line, each ended by `\n`.
 pub const NDJSON: &str = "application/x-ndjson";
+/// Media type of [`METRICS`].
+pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Media type of server-sent events.
+pub const EVENT_STREAM: &str = "text/event-stream";
 /// Name of the socket in the state directory.
 pub const SOCKET: &str = "api.sock";
 
@@ -131,4 +275,23 @@ fn percent_encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_route_stands_twice() {
+        let each: BTreeSet<(Method, &str)> = every().map(|route| (route.method, route.path)).collect();
+        assert_eq!(each.len(), every().count());
+    }
+
+    #[test]
+    fn whoever_looks_changes_nothing() {
+        let odd = every().filter(|route| route.method != Method::Get && matches!(route.access, Access::Anybody | Access::Workspace(Role::Viewer)));
+        assert_eq!(odd.collect::<Vec<_>>(), Vec::<&Route>::new());
+    }
 }

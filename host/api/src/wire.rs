@@ -6,18 +6,24 @@ mod discovery;
 mod graph;
 mod health;
 mod host;
+mod identity;
 mod image;
+mod kind;
 mod logs;
+mod metrics;
 mod plan;
 mod plugin;
 mod revision;
+pub(crate) mod schema;
 mod service;
+mod spec;
 mod stats;
 mod stream;
 mod task;
 
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use hostler_core::{Health, Status, Verdict};
@@ -26,16 +32,22 @@ pub use action::{ActionResult, DownRequest, RestartRequest, ScaleRequest, Shutdo
 pub use discovery::{AdoptRequest, DiscoveryQuery, Found, FoundList, ReleaseRequest, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag};
 pub use graph::{Edge, Graph, GraphNode};
 pub use health::{CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, ServiceHealth, Uptime};
-pub use host::{HostInfo, KeeperInfo, PluginCounts};
+pub use host::{HostInfo, KeeperInfo, Listening, PluginCounts};
+pub use identity::{AuditEntry, AuditPage, AuditQuery, NewToken, RevokedToken, Token, TokenList, TokenRequest};
 pub use image::{
     Binding, Container, ContainerHealth, ContainerList, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale, ImageStatus,
     Reconciled,
 };
+pub use kind::EventKind;
 pub use logs::{LogItem, LogLine, LogsQuery, Origin};
+pub use metrics::{CheckMetrics, Durations, MeasuredUsage, ReplicaMetrics, ServiceMetrics, UptimeRatio};
 pub use plan::{ApplyRequest, Change, MissingPlugin, Plan, PlannedChange};
-pub use plugin::{Counters, Engine, Examined, Need, Plugin, PluginDetail, PluginHealth, PluginList, PluginState, PutAside, Role};
+pub use plugin::{
+    Counters, Engine, Examined, Need, Plugin, PluginDetail, PluginHealth, PluginList, PluginState, PutAside, RecordingItem, RecordingQuery, Role,
+};
 pub use revision::{Difference, PluginRevision, Revised, RevisedTo, RollbackRequest, UpgradeRequest, Upgraded};
 pub use service::{Endpoint, Exit, Explanation, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServicesQuery, Usage, Wanted};
+pub use spec::{AskedBy, Removal, ServiceSpec, SpecRequest};
 pub use stats::{ReplicaStats, Stats, StatsQuery, Unmeasured};
 pub use stream::{EventItem, EventRecord, EventsQuery};
 pub use task::{ExecRequest, ExecResult, Said, SignalRequest, SignalResult};
@@ -67,5 +79,15 @@ impl<'de> Deserialize<'de> for Shape {
             Shape::NUMBER => Ok(Shape),
             other => Err(serde::de::Error::custom(format!("this document has version {other}, and version {Shape} is understood here"))),
         }
+    }
+}
+
+impl JsonSchema for Shape {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Version".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "Version of the document's shape", "const": Shape::NUMBER })
     }
 }

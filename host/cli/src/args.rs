@@ -34,6 +34,21 @@ pub(crate) struct Global {
     /// Configuration file [default: hostler.toml, hostler.yaml or hostler.yml of the current directory]
     #[arg(long, short, global = true, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// Ask a host over TCP, such as https://hostler.example:7070, with the token of HOSTLER_TOKEN or of --token-file
+    #[arg(long, global = true, value_name = "URL", env = "HOSTLER_HOST", hide_env_values = true)]
+    pub(crate) host: Option<String>,
+    /// File that holds the token
+    #[arg(long, global = true, value_name = "FILE", env = "HOSTLER_TOKEN_FILE", hide_env_values = true)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// File of the authorities that vouch for the host over TCP [default: the machine's own]
+    #[arg(long, global = true, value_name = "FILE", env = "HOSTLER_CA", hide_env_values = true)]
+    pub(crate) ca: Option<PathBuf>,
+    /// File of a certificate to show to a host over TCP that wants one
+    #[arg(long, global = true, value_name = "FILE", env = "HOSTLER_CLIENT_CERTIFICATE", hide_env_values = true)]
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// File of the key to it
+    #[arg(long, global = true, value_name = "FILE", env = "HOSTLER_CLIENT_KEY", hide_env_values = true)]
+    pub(crate) client_key: Option<PathBuf>,
     /// Print the wire's documents instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -100,6 +115,10 @@ pub(crate) enum Command {
     Down(command::down::Args),
     /// Make a service file of a Compose file
     Import(command::import::Args),
+    /// Make, list and take back tokens for callers over TCP
+    Token(command::token::Args),
+    /// Show who has asked for what, and what became of it
+    Audit(command::audit::Args),
     /// Look at plugins, add and upgrade them
     Plugin(command::plugin::Args),
     /// Build and look at packages

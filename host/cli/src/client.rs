@@ -1,28 +1,33 @@
-//! Speaks the native API to the host of one state directory, over its unix socket.
+//! Speaks the native API to a host: to the one of a state directory over its unix socket, or to any over TCP with a token.
 //!
-//! A connection per request: the socket is local, and a command makes few. Nothing here prints.
+//! A connection per request: a command makes few. Nothing here prints.
 
 mod lines;
+mod remote;
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use hostler_api::{ActionResult, Code, Failure, ServiceList, ServicesQuery, routes};
 pub use lines::Lines;
+pub use remote::Reach;
+use remote::Remote;
 
 /// How long a host may take for an answer that waits for nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,8 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Client {
     state_dir: PathBuf,
     socket: PathBuf,
+    /// Instead of the socket.
+    remote: Option<Arc<Remote>>,
     patience: Duration,
 }
+
+/// A connection of any kind.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// One answer, as it came.
 #[derive(Debug, Clone)]
@@ -57,10 +68,24 @@ impl Document {
 impl Client {
     /// A caller of the host of this state directory, whether it runs or not.
     pub fn new(state_dir: &Path) -> Client {
-        Client { state_dir: state_dir.to_owned(), socket: state_dir.join(routes::SOCKET), patience: PATIENCE }
+        Client { state_dir: state_dir.to_owned(), socket: state_dir.join(routes::SOCKET), remote: None, patience: PATIENCE }
     }
 
-    /// The state directory it is for.
+    /// A caller of a host over TCP.
+    ///
+    /// # Errors
+    /// The address, the token or a certificate makes no sense; nobody was asked.
+    pub fn remote(reach: &Reach) -> Result<Client, Failure> {
+        let remote = Some(Arc::new(Remote::new(reach)?));
+        Ok(Client { state_dir: PathBuf::new(), socket: PathBuf::new(), remote, patience: PATIENCE })
+    }
+
+    /// Where the host is, as people call it.
+    pub fn place(&self) -> String {
+        self.remote.as_ref().map_or_else(|| self.state_dir.display().to_string(), |remote| remote.url.clone())
+    }
+
+    /// The state directory it is for; empty for a host over TCP.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
     }
@@ -137,13 +162,12 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "hostler")
-            .header(CONTENT_TYPE, routes::JSON)
-            .body(Full::new(body))
-            .map_err(|error| Failure::new(Code::Invalid, format!("`{path}` cannot be asked for: {error}")))
+        let host = self.remote.as_ref().map_or("hostler", |remote| remote.authority.as_str());
+        let mut request = Request::builder().method(method).uri(path).header(HOST, host).header(CONTENT_TYPE, routes::JSON);
+        if let Some(authorization) = self.remote.as_ref().and_then(|remote| remote.authorization.clone()) {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request.body(Full::new(body)).map_err(|error| Failure::new(Code::Invalid, format!("`{path}` cannot be asked for: {error}")))
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Document, Failure> {
@@ -159,15 +183,19 @@ impl Client {
         tokio::time::timeout(self.patience, whole).await.unwrap_or_else(|_| Err(self.too_slow(&method)))
     }
 
-    async fn connect(&self) -> io::Result<UnixStream> {
-        match UnixStream::connect(&self.socket).await {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        if let Some(remote) = &self.remote {
+            return remote.connect().await;
+        }
+        let stream = match UnixStream::connect(&self.socket).await {
             // A path too long for a socket's address: the directory's descriptor makes it short.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
                 let handle = File::open(&self.state_dir)?;
                 UnixStream::connect(format!("/proc/self/fd/{}/{}", handle.as_raw_fd(), routes::SOCKET)).await
             }
             other => other,
-        }
+        };
+        Ok(Box::new(stream?))
     }
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
@@ -193,7 +221,11 @@ impl Client {
     }
 
     fn unreachable(&self, error: &io::Error) -> Failure {
-        let place = self.state_dir.display().to_string();
+        let place = self.place();
+        if self.remote.is_some() {
+            let failure = Failure::new(Code::Unreachable, format!("cannot reach the host at {place}: {error}"));
+            return failure.hint("is it listening there? `hostler status` on its machine says; --ca names who vouches for its certificate");
+        }
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Failure::new(Code::Unreachable, format!("no host is running on {place}"))
                 .hint("start one with `hostler up FILE` or `hostler serve`; another state directory is named with --state-dir"),
@@ -205,12 +237,12 @@ impl Client {
     }
 
     fn gone(&self, error: &hyper::Error) -> Failure {
-        Failure::new(Code::Unreachable, format!("the host on {} went away before it answered: {error}", self.state_dir.display()))
+        Failure::new(Code::Unreachable, format!("the host on {} went away before it answered: {error}", self.place()))
             .hint("its tasks go on; `hostler serve` takes them up again")
     }
 
     fn too_slow(&self, method: &Method) -> Failure {
-        let message = format!("the host on {} did not answer within {} s", self.state_dir.display(), self.patience.as_secs());
+        let message = format!("the host on {} did not answer within {} s", self.place(), self.patience.as_secs());
         let hint = match *method {
             Method::GET => "it is busy, or it hangs: its log, `host.log` in that directory, may say with what",
             _ => "what was asked for may still be done: `hostler ps` and `hostler events` show whether it is",

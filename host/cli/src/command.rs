@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod apply;
+pub(crate) mod audit;
 pub(crate) mod compile_plugin;
 pub(crate) mod completions;
 pub(crate) mod discover;
@@ -29,6 +30,7 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod strangers;
+pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod validate;
 pub(crate) mod version;

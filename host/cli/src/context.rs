@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use hostler_api::{Code, Failure};
+use hostler_api::{Code, Failure, Secret};
 
 use crate::args::Global;
-use crate::client::Client;
+use crate::client::{Client, Reach};
 use crate::config::Look;
 use crate::document;
 use crate::error::{Error, usage};
@@ -30,7 +30,34 @@ impl Context {
 
     /// A caller of the host that is meant.
     pub(crate) fn client(&self) -> Result<Client, Error> {
-        Ok(Client::new(&self.state_dir(None)?))
+        match self.remote()? {
+            Some(client) => Ok(client),
+            None => Ok(Client::new(&self.state_dir(None)?)),
+        }
+    }
+
+    /// A caller of the host over TCP that is named, if one is.
+    pub(crate) fn remote(&self) -> Result<Option<Client>, Error> {
+        let Global { host: Some(url), token_file, ca, client_certificate, client_key, .. } = &self.global else { return Ok(None) };
+        let certificate = match (client_certificate, client_key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(usage("a certificate and its key belong together").hint("name both: --client-certificate and --client-key").into()),
+        };
+        let token = token(token_file.as_deref(), |name| std::env::var(name).ok())?;
+        let reach = Reach { url: url.clone(), token, ca: ca.clone(), certificate };
+        Ok(Some(Client::remote(&reach)?))
+    }
+
+    /// Refuses where another machine is meant: what follows starts a host on this one.
+    pub(crate) fn here(&self, what: &str) -> Result<(), Error> {
+        match &self.global.host {
+            None => Ok(()),
+            Some(url) => {
+                let hint = "leave --host and HOSTLER_HOST out, or change what runs there with `hostler apply`";
+                Err(usage(format!("`hostler {what}` is for a host on this machine, and {url} is named")).hint(hint).into())
+            }
+        }
     }
 
     /// Where the host's state is: the option, else what the file says, else the user's default. Absolute.
@@ -78,6 +105,15 @@ impl Context {
         let named = positional.or(self.global.file.as_deref()).map(Path::to_owned);
         named.or_else(|| FILE_NAMES.iter().map(PathBuf::from).find(|file| file.is_file()))
     }
+}
+
+/// What the file says, else the environment. A token on the command line would be in every listing of processes.
+fn token(file: Option<&Path>, env: impl Fn(&str) -> Option<String>) -> Result<Option<Secret>, Error> {
+    let text = match file {
+        Some(file) => Some(crate::config::read_text(file).map_err(|why| usage(format!("{}: {why}", file.display())))?),
+        None => env("HOSTLER_TOKEN"),
+    };
+    Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).map(Secret::new))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {

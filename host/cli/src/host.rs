@@ -39,9 +39,9 @@ impl Beginning {
 }
 
 /// A host inside this process.
-#[derive(Debug)]
 pub(crate) struct Embedded {
     ended: watch::Receiver<bool>,
+    reload: Box<dyn Fn() + Send>,
 }
 
 impl Embedded {
@@ -55,11 +55,17 @@ impl Embedded {
         options.initial = beginning.request;
         let host = Host::start(options).await.map_err(|error| error.failure())?;
         let (tell, ended) = watch::channel(false);
+        let reload = Box::new(host.reloading());
         tokio::spawn(async move {
             host.wait().await;
             tell.send_replace(true);
         });
-        Ok(Embedded { ended })
+        Ok(Embedded { ended, reload })
+    }
+
+    /// Reads the certificates of its TCP door anew.
+    pub(crate) fn reload(&self) {
+        (self.reload)();
     }
 
     /// Returns once it has ended.

@@ -1,6 +1,6 @@
 //! The command line `hostler`, and the only room that prints.
 //!
-//! Every command is a caller of the native API over the host's unix socket, through one [`client::Client`]; `up` and `serve` are that and
+//! Every command is a caller of the native API, over the host's unix socket or with `--host` over TCP, through one [`client::Client`]; `up` and `serve` are that and
 //! the host itself in one process. [`config`] reads configuration files. `args` is the command line's one definition: parser, help
 //! and completions come from it.
 //!
@@ -120,6 +120,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Adopt(args) => command::adopt::run(args, context).await,
         Command::Release(args) => command::release::run(args, context).await,
         Command::Strangers(args) => command::strangers::run(args, context).await,
+        Command::Token(args) => command::token::run(args, context).await,
+        Command::Audit(args) => command::audit::run(args, context).await,
         Command::Down(args) => Box::pin(command::down::run(args, context)).await,
         Command::Plugin(args) => command::plugin::run(args, context).await,
         Command::Import(args) => command::import::run(args, context),

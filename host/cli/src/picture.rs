@@ -1,37 +1,9 @@
-//! The dependency graph, drawn: as text in layers, for Graphviz, and for Mermaid.
+//! The dependency graph, drawn for Graphviz and for Mermaid.
 
 use std::collections::BTreeMap;
 
-use hostler_api::{Edge, Graph, GraphNode};
+use hostler_api::{Edge, Graph};
 use hostler_core::Condition;
-
-/// Layer by layer, first started first; `<-` names what must be there, `[optional: …]` what only orders.
-pub(crate) fn text(graph: &Graph) -> String {
-    let mut text = format!("Service Dependency Graph:\n{}\n", "=".repeat(50));
-    for (layer, names) in graph.layers.iter().enumerate() {
-        text.push_str(&format!("\nLayer {layer} (Startup Priority):\n"));
-        for name in names {
-            let edges = graph.services.get(name).map_or_else(String::new, edges_text);
-            text.push_str(&format!("  • {name}{edges}\n"));
-        }
-    }
-    text
-}
-
-fn edges_text(node: &GraphNode) -> String {
-    let names = |optional: bool| -> Vec<&str> {
-        node.dependencies.iter().filter(|edge| edge.optional == optional).map(|edge| edge.service.as_str()).collect()
-    };
-    let (required, optional) = (names(false), names(true));
-    let mut text = String::new();
-    if !required.is_empty() {
-        text.push_str(&format!(" <- {}", required.join(", ")));
-    }
-    if !optional.is_empty() {
-        text.push_str(&format!(" [optional: {}]", optional.join(", ")));
-    }
-    text
-}
 
 /// Graphviz: an arrow goes from a service to what it needs; dashed is optional.
 pub(crate) fn dot(graph: &Graph) -> String {
@@ -103,15 +75,6 @@ mod tests {
             })
             .collect();
         Graph::of(&specs)
-    }
-
-    #[test]
-    fn text_is_the_layered_picture() {
-        let expected = "Service Dependency Graph:\n==================================================\n\
-                        \nLayer 0 (Startup Priority):\n  • dao\n\
-                        \nLayer 1 (Startup Priority):\n  • edge [optional: dao]\n  • scheduler <- dao\n\
-                        \nLayer 2 (Startup Priority):\n  • vpn <- edge, scheduler [optional: dao]\n";
-        assert_eq!(text(&graph("dao edge<-dao? scheduler<-dao vpn<-edge,scheduler,dao?")), expected);
     }
 
     #[test]

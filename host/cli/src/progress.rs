@@ -143,7 +143,11 @@ impl Progress {
         while let Some(line) = news.line().await? {
             let event = match self.told(&line)? {
                 EventItem::Event(event) => event,
-                EventItem::Gap { .. } => continue,
+                EventItem::Gap { .. } | EventItem::Cursor { .. } => continue,
+                EventItem::Cut { .. } => {
+                    news = self.news().await?;
+                    continue;
+                }
                 EventItem::Error { message, .. } => return Err(crate::error::failed(message)),
             };
             let Some(service) = &event.service else { continue };
@@ -170,19 +174,23 @@ impl Progress {
             tokio::time::sleep(wait.min(TOGETHER)).await;
             return Ok(());
         };
-        self.tell(&line)?;
+        if self.tell(&line)? {
+            *news = self.news().await?;
+        }
         // A picture of thousands costs the host time that it has better uses for.
         let until = tokio::time::Instant::now() + TOGETHER.max((self.looking * 4).min(SELDOM));
         while let Ok(line) = tokio::time::timeout_at(until, news.line()).await {
             let Some(line) = line? else { break };
-            self.tell(&line)?;
+            if self.tell(&line)? {
+                *news = self.news().await?;
+            }
         }
         Ok(())
     }
 
-    /// What only wakes need not be understood.
-    fn tell(&mut self, line: &[u8]) -> Result<(), Failure> {
-        if self.tells { self.told(line).map(|_| ()) } else { Ok(()) }
+    /// What only wakes need not be understood. True when this reader was too slow, and has to come again.
+    fn tell(&mut self, line: &[u8]) -> Result<bool, Failure> {
+        Ok(self.tells && matches!(self.told(line)?, EventItem::Cut { .. }))
     }
 
     /// One piece of news.
@@ -192,9 +200,10 @@ impl Progress {
         match &item {
             EventItem::Event(event) => self.last_event = event.seq,
             EventItem::Gap { next, .. } => self.last_event = next.saturating_sub(1),
+            EventItem::Cut { after, .. } | EventItem::Cursor { after, .. } => self.last_event = *after,
             EventItem::Error { .. } => {}
         }
-        if self.tells {
+        if self.tells && !matches!(item, EventItem::Cut { .. }) {
             self.live.document(line);
         }
         Ok(item)

@@ -1,5 +1,6 @@
 //! The core's words: what happened (in), what to do (out), and what people are told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,9 @@ pub struct Wanted {
     /// How many replicas somebody asked for since the spec last said another number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled: Option<u32>,
+    /// Replicas that somebody stopped one by one. They are among the number, and stay down until the service is started or scaled.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held: BTreeSet<u32>,
 }
 
 /// What applying a spec starts.
@@ -62,7 +66,7 @@ impl Wanted {
     pub fn applied(before: Option<&Wanted>, spec: Arc<Spec>, status: Status, starting: Starting) -> Wanted {
         let Some(before) = before else {
             let desired = if starting == Starting::Nothing { Desired::Stopped } else { Desired::Running };
-            return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0, scaled: None };
+            return Wanted { spec, generation: 1, desired, starts: 1, restarts: 0, scaled: None, held: BTreeSet::new() };
         };
         let changed = *before.spec != *spec;
         // One of which no replica is wanted is at rest, and nothing is to be woken.
@@ -76,13 +80,39 @@ impl Wanted {
             restarts: before.restarts,
             // What a file says of numbers anew counts; the same file again takes back nothing that somebody asked for.
             scaled: before.scaled.filter(|_| before.spec.replicas == spec.replicas),
+            held: if woken || before.spec.replicas != spec.replicas { BTreeSet::new() } else { before.held.clone() },
             spec,
         }
     }
 
-    /// How many replicas are wanted now.
+    /// How many replicas are wanted up now.
     pub fn count(&self) -> u32 {
+        self.number().saturating_sub(u32::try_from(self.held.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The same, with those that are held down.
+    pub fn number(&self) -> u32 {
         self.scaled.unwrap_or(self.spec.replicas.count)
+    }
+
+    /// The same with one replica held down, which stays among the number.
+    #[must_use]
+    pub fn holding(&self, replica: u32) -> Wanted {
+        Wanted { held: self.held.iter().copied().chain([replica]).collect(), ..self.clone() }
+    }
+
+    /// The same with one replica that may be up again.
+    #[must_use]
+    pub fn freeing(&self, replica: u32) -> Wanted {
+        Wanted { held: self.held.iter().copied().filter(|held| *held != replica).collect(), ..self.clone() }
+    }
+
+    /// The same without a replica that is held: it goes, and the number is one less, whatever its bounds.
+    #[must_use]
+    pub fn without(&self, replica: u32) -> Wanted {
+        let freed = self.freeing(replica);
+        let number = self.number().saturating_sub(u32::from(freed.held != self.held));
+        Wanted { scaled: (number != self.spec.replicas.count).then_some(number), ..freed }
     }
 
     /// The same with so many replicas; within `min` and `max` of its spec, or a sentence that says what it passes.
@@ -91,7 +121,7 @@ impl Wanted {
     /// The bound that it passes.
     pub fn scaled_to(&self, count: u32) -> Result<Wanted, String> {
         self.spec.replicas.allows(count)?;
-        Ok(Wanted { scaled: (count != self.spec.replicas.count).then_some(count), ..self.clone() })
+        Ok(Wanted { scaled: (count != self.spec.replicas.count).then_some(count), held: BTreeSet::new(), ..self.clone() })
     }
 }
 

@@ -62,6 +62,7 @@ mod timer;
 mod uptime;
 mod view;
 mod words;
+mod workspace;
 
 pub use autoscale::{Autoscale, Load, Loads};
 pub use doubt::doubt;
@@ -81,3 +82,4 @@ pub use strikes::{Rest, Strikes, Turn};
 pub use time::{Span, Time};
 pub use view::{CheckView, Next, ReplicaView, ServiceView, Status};
 pub use words::{check_plugin_name, parse_size};
+pub use workspace::WorkspaceName;

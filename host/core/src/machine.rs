@@ -45,7 +45,7 @@ impl Default for Config {
 /// let mut core = Core::new(Config::default());
 /// let name = ServiceName::new("web").unwrap();
 /// let spec = std::sync::Arc::new(Spec::new(name.clone(), "process", "{}"));
-/// let wanted = Wanted { spec, generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
+/// let wanted = Wanted { spec, generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None, held: Default::default() };
 /// core.handle(Time(0), Event::Wanted(vec![(name, Some(wanted))]));
 /// let actions: Vec<Action> = std::iter::from_fn(|| core.poll_action()).collect();
 /// assert!(actions.iter().any(|action| matches!(action, Action::Start { run: 1, .. })));
@@ -193,7 +193,7 @@ impl Core {
         let before = std::mem::replace(&mut service.spec, Arc::clone(&spec));
         // Whoever lost patience did so with what was wanted until now.
         service.forced &= service.wanted.as_ref() == Some(&wanted);
-        let (counted, count) = (service.wanted.as_ref().map(Wanted::count), wanted.count());
+        let (counted, count) = (service.wanted.as_ref().map(Wanted::number), wanted.number());
         service.wanted = Some(wanted);
         if let Some(counted) = counted.filter(|counted| *counted != count) {
             let decided = service.scaler.decided.take().filter(|decision| decision.count == count);

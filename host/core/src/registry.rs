@@ -176,6 +176,9 @@ pub(crate) fn leaves(service: &Service, slot: &Slot, down: Option<&Down>) -> Opt
     if let Some(down) = down {
         return Some(Because::Down(down.clone()));
     }
+    if slot.held {
+        return Some(Because::Down(Down { why: Why::Stopped, of: None }));
+    }
     if slot.surplus {
         return Some(Because::Surplus(service.count()));
     }

@@ -95,6 +95,7 @@ impl Core {
         };
         let mut slot = Slot::new(replica, 0);
         slot.surplus = record.surplus;
+        slot.held = service.wanted.as_ref().is_some_and(|wanted| wanted.held.contains(&replica));
         slot.saved = Some(record.clone());
         if !same_boot {
             record.backoff = record.backoff.map(|(_, reason)| (self.now, reason));
@@ -167,6 +168,6 @@ fn removed_service(record: &TaskRecord) -> Service {
     let mut spec = Spec::new(record.service.clone(), &record.backend, "{}");
     spec.task_digest.clone_from(&record.digest);
     let spec = Arc::new(spec);
-    let wanted = Wanted { spec, generation: 0, desired: Desired::Stopped, starts: 0, restarts: 0, scaled: None };
+    let wanted = Wanted { spec, generation: 0, desired: Desired::Stopped, starts: 0, restarts: 0, scaled: None, held: Default::default() };
     Service { wanted: None, ..Service::new(wanted) }
 }

@@ -321,7 +321,7 @@ impl Core {
         let Some(service) = self.services.get(name) else { return };
         let kept = service.wanted.is_some();
         let Some(slot) = self.slot(name, replica) else { return };
-        let wanted = kept && !slot.surplus;
+        let wanted = kept && (!slot.surplus || slot.held);
         let keep = usize::from(wanted || slot.is_live());
         let surplus = slot.ended.len().saturating_sub(keep);
         let mut room = DESTROYS.saturating_sub(slot.ended.iter().filter(|ended| ended.destroy.now).count());
@@ -368,7 +368,7 @@ impl Core {
     fn drop_when_empty(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get_mut(name) else { return };
         let removed = service.wanted.is_none();
-        let gone = |slot: &&Slot| (removed || slot.surplus) && !slot.is_live() && slot.ended.is_empty();
+        let gone = |slot: &&Slot| (removed || (slot.surplus && !slot.held)) && !slot.is_live() && slot.ended.is_empty();
         let gone: Vec<(u32, usize)> = service.slots().filter(gone).map(|slot| (slot.replica, slot.checks.len())).collect();
         for (replica, checks) in gone {
             self.drop_slot(name, replica, checks);

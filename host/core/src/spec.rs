@@ -9,14 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::autoscale::Autoscale;
 use crate::time::Span;
+use crate::workspace::WorkspaceName;
 
-/// The name of a service: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 bytes.
+/// The name of a service: `[a-z0-9]` first, then `[a-z0-9_-]`, at most 63 bytes. In a workspace other than the default one that
+/// workspace's name and a dot stand before it: `acme.db`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServiceName(Arc<str>);
 
 impl ServiceName {
-    /// Reads a name.
+    /// Reads a name as people write it, of the default workspace.
     ///
     /// # Errors
     /// A sentence that says which character or length is wrong.
@@ -37,7 +39,41 @@ impl ServiceName {
         Ok(ServiceName(text.into()))
     }
 
-    /// The name as text.
+    /// Reads a name as the host writes it, of any workspace.
+    ///
+    /// # Errors
+    /// As [`ServiceName::new`] and [`WorkspaceName::new`].
+    ///
+    /// ```
+    /// use hostler_core::ServiceName;
+    /// let name = ServiceName::read("acme.db").unwrap();
+    /// assert_eq!((name.workspace(), name.local()), ("acme", "db"));
+    /// assert_eq!(ServiceName::new("db").unwrap().workspace(), "default");
+    /// ```
+    pub fn read(text: &str) -> Result<ServiceName, String> {
+        match text.split_once('.') {
+            Some((workspace, local)) => Ok(ServiceName::new(local)?.within(&WorkspaceName::new(workspace)?)),
+            None => ServiceName::new(text),
+        }
+    }
+
+    /// The same service of another workspace.
+    #[must_use]
+    pub fn within(&self, workspace: &WorkspaceName) -> ServiceName {
+        if workspace.is_default() { ServiceName(self.local().into()) } else { ServiceName(format!("{workspace}.{}", self.local()).into()) }
+    }
+
+    /// The workspace it is of.
+    pub fn workspace(&self) -> &str {
+        self.0.split_once('.').map_or(WorkspaceName::DEFAULT, |(workspace, _)| workspace)
+    }
+
+    /// What it is called there.
+    pub fn local(&self) -> &str {
+        self.0.split_once('.').map_or(&self.0, |(_, local)| local)
+    }
+
+    /// The whole name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,7 +82,7 @@ impl ServiceName {
 impl TryFrom<String> for ServiceName {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
-        ServiceName::new(&text)
+        ServiceName::read(&text)
     }
 }
 

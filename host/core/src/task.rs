@@ -248,6 +248,8 @@ pub(crate) struct Slot {
     pub(crate) outdated: BTreeSet<usize>,
     /// Scaling down chose it to go; see `scaling`.
     pub(crate) surplus: bool,
+    /// Somebody stopped it, and it alone: it is surplus that stays.
+    pub(crate) held: bool,
 }
 
 impl Slot {
@@ -265,6 +267,7 @@ impl Slot {
             again: false,
             outdated: BTreeSet::new(),
             surplus: false,
+            held: false,
         }
     }
 

@@ -128,6 +128,8 @@ pub struct ReplicaView<'a> {
     pub failures: u64,
     /// Scaling down chose it to go.
     pub surplus: bool,
+    /// Somebody stopped it, and it alone.
+    pub held: bool,
     /// When it was last restarted.
     pub last_restart: Option<Time>,
     /// When it last failed.
@@ -319,6 +321,7 @@ impl Core {
             restarts: memory.restarts,
             failures: memory.failures,
             surplus: slot.surplus,
+            held: slot.held,
             last_restart: memory.last_restart,
             last_failure: memory.last_failure,
             last_exit: memory.last_exit.as_ref(),
@@ -360,6 +363,7 @@ fn down_status(service: &Service) -> Status {
 
 pub(crate) fn slot_status(service: &Service, slot: &Slot) -> Status {
     match &slot.state {
+        State::Down if slot.held => Status::Stopped,
         State::Down => down_status(service),
         State::Backoff { .. } => Status::Pending,
         State::Starting(_) => Status::Starting,

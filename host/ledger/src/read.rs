@@ -151,5 +151,5 @@ fn read<T: DeserializeOwned>(key: &str, entry: &Entry) -> Result<T, LedgerError>
 }
 
 fn service_name(text: &str) -> Result<ServiceName, &'static str> {
-    ServiceName::new(text).map_err(|_| "not a service name")
+    ServiceName::read(text).map_err(|_| "not a service name")
 }

@@ -26,6 +26,8 @@ pub struct WantedRecord {
 pub enum Origin {
     /// Somebody who wants replicas of this image.
     Image(String),
+    /// Somebody who asked for this very service.
+    Request,
     /// A pattern of this backend's discovery, by name.
     Discovery {
         /// The backend.

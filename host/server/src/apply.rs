@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_api::config::Discovery;
+use hostler_api::config::{Discovery, Listen};
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
 use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, pointer_key};
 use hostler_failpoint::failpoint;
@@ -13,6 +13,7 @@ use hostler_wasm::{Ability, Call, Plugin};
 use serde_json::Value;
 
 use crate::desk::Desk;
+use crate::front;
 use crate::ledger::Written;
 use crate::plugins::{PluginTable, Plugins};
 use crate::secrets;
@@ -30,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) max_parallel: u32,
     /// What is looked for on engines, by backend.
     pub(crate) discovery: BTreeMap<String, Discovery>,
+    /// The TCP door.
+    pub(crate) listen: Option<Listen>,
     pub(crate) starting: Starting,
     pub(crate) only: Option<Vec<ServiceName>>,
     pub(crate) missing: Vec<MissingPlugin>,
@@ -47,11 +50,7 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
     }
     let mut read = config::read(&request.document).map_err(Failure::config)?;
     let mut problems = Vec::new();
-    if read.settings.listen.is_some() {
-        let problem =
-            Problem::new("/settings/listen", "this host answers on its unix socket only: it would need tokens to be safe on TCP, and has none yet");
-        problems.push(problem.hint("remove `listen`; `hostler --state-dir DIR …` finds the socket"));
-    }
+    let listen = read.settings.listen.take().map(|listen| listening(listen, base_dir, &mut problems));
     let only = chosen(request.services, &read, &mut problems)?;
     let table = plugins.prepare(&read.plugins, read.settings.built_in_plugins.as_deref(), base_dir, &mut problems).await;
     let missing = doubt(&mut read, &table, base_dir, &mut problems).await;
@@ -63,6 +62,7 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         secrets: secrets::absolute(read.secrets, base_dir),
         max_parallel: read.settings.max_parallel,
         discovery: read.discovery,
+        listen,
         starting: match (request.start, request.start_stopped) {
             (false, _) => Starting::Nothing,
             (true, false) => Starting::New,
@@ -72,6 +72,17 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         missing,
         problems,
     })
+}
+
+/// A door whose certificates, as named from anywhere, can be used.
+fn listening(mut listen: Listen, base_dir: &Path, problems: &mut Vec<Problem>) -> Listen {
+    if let Some(tls) = &mut listen.tls {
+        for file in [&mut tls.certificate, &mut tls.key].into_iter().chain(&mut tls.client_ca) {
+            *file = config::absolute(file, base_dir).to_string_lossy().into_owned();
+        }
+        problems.extend(front::doubt(tls));
+    }
+    listen
 }
 
 /// Lets the plugins doubt what concerns them, and makes what they need of it absolute; the plugins that are not there.

@@ -10,8 +10,10 @@ use serde_json::{Map, Value, json};
 
 use crate::apply;
 use crate::clock;
+use crate::desk::Desk;
 use crate::drive::Driver;
 use crate::ledger::{self, Origin, Written};
+use crate::operator;
 use crate::plugins::{PluginTable, Plugins};
 
 /// Services that may become wanted, beside the others.
@@ -20,16 +22,65 @@ pub(crate) struct Added {
     written: BTreeMap<ServiceName, Written>,
     plugins: PluginTable,
     starting: Starting,
+    /// What must hold of each.
+    pub(crate) only_if: OnlyIf,
 }
 
-/// Reads services as a document has them, and lets the plugins in force doubt what concerns them.
+/// What must hold of a service before it is changed: somebody else may have changed it since it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum OnlyIf {
+    /// Nothing.
+    #[default]
+    Anyhow,
+    /// It is not there.
+    Absent,
+    /// It is there, as somebody wrote it.
+    There,
+    /// It has one of these tags.
+    Tagged(Vec<String>),
+}
+
+impl OnlyIf {
+    fn doubt(&self, desk: &Desk, name: &ServiceName) -> Result<(), Failure> {
+        let now = tag(desk, name);
+        let message = match (self, now) {
+            (OnlyIf::Anyhow, _) | (OnlyIf::Absent, None) | (OnlyIf::There, Some(_)) => return Ok(()),
+            (OnlyIf::Tagged(tags), Some(now)) if tags.contains(&now) => return Ok(()),
+            (OnlyIf::Absent, Some(_)) => format!("there is a service `{name}` already"),
+            (OnlyIf::There | OnlyIf::Tagged(_), None) => format!("there is no service `{name}` any more"),
+            (OnlyIf::Tagged(_), Some(_)) => format!("service `{name}` was changed since it was read"),
+        };
+        Err(Failure::new(Code::Changed, message).hint("nothing was changed; read it again, and decide anew"))
+    }
+}
+
+/// A short name for a service as it is wanted: another one after each change of it. It gives away nothing of its secrets.
+pub(crate) fn tag(desk: &Desk, name: &ServiceName) -> Option<String> {
+    let generation = desk.core.wanted(name.as_str())?.generation;
+    let written = config::canonical(&operator::written(desk, name).value());
+    Some(format!("{generation}-{}", &blake3::hash(written.as_bytes()).to_hex()[..16]))
+}
+
+/// Services as they were written.
+pub(crate) type Around = BTreeMap<ServiceName, Value>;
+
+/// Reads services as a document has them, and lets the plugins in force doubt what concerns them. They may depend on those `around` them.
 ///
 /// # Errors
 /// Every mistake, in the document's places.
-pub(crate) async fn prepare(plugins: &Arc<Plugins>, services: Vec<(ServiceName, Value, Origin)>, starting: Starting) -> Result<Added, Failure> {
+pub(crate) async fn prepare(
+    plugins: &Arc<Plugins>,
+    services: Vec<(ServiceName, Value, Origin)>,
+    around: Around,
+    starting: Starting,
+) -> Result<Added, Failure> {
     let table = plugins.table();
-    let members: Map<String, Value> = services.iter().map(|(name, value, _)| (name.to_string(), value.clone())).collect();
+    let mut members: Map<String, Value> = around.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    members.extend(services.iter().map(|(name, value, _)| (name.to_string(), value.clone())));
     let mut read = config::read(&json!({ "services": members })).map_err(Failure::config)?;
+    let is_asked = |name: &ServiceName| services.iter().any(|(asked, ..)| asked == name);
+    read.services.retain(|name, _| is_asked(name));
+    read.written.retain(|name, _| is_asked(name));
     let mut problems = Vec::new();
     // Nobody's directory: relative paths are relative to the root.
     apply::doubt(&mut read, &table, Path::new("/"), &mut problems).await;
@@ -39,7 +90,7 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, services: Vec<(ServiceName, 
     let written = apply::written(&read);
     let mut specs = read.services;
     let services = services.into_iter().filter_map(|(name, _, origin)| Some((name.clone(), (specs.remove(&name)?, origin)))).collect();
-    Ok(Added { services, written, plugins: table, starting })
+    Ok(Added { services, written, plugins: table, starting, only_if: OnlyIf::default() })
 }
 
 impl Driver {
@@ -56,7 +107,10 @@ impl Driver {
         if !self.desk.plugins.is_of_now(&added.plugins) {
             return Err(Failure::new(Code::Conflict, "a plugin was upgraded meanwhile").hint("nothing was changed; ask again"));
         }
-        let Added { services, mut written, starting, .. } = added;
+        let Added { services, mut written, starting, only_if, .. } = added;
+        for name in services.keys() {
+            only_if.doubt(&self.desk, name)?;
+        }
         for (name, (_, origin)) in &services {
             match self.desk.origins.get(name) {
                 Some(before) if is_same(before, origin) => {}
@@ -101,8 +155,9 @@ impl Driver {
     }
 
     /// Forgets services that stand in no configuration: stops them first, or lets go of what was taken over, which goes on as it is.
-    pub(crate) async fn remove(&mut self, names: Vec<ServiceName>, release: bool) -> Result<Vec<ServiceName>, Failure> {
+    pub(crate) async fn remove(&mut self, names: Vec<ServiceName>, release: bool, only_if: &OnlyIf) -> Result<Vec<ServiceName>, Failure> {
         for name in &names {
+            only_if.doubt(&self.desk, name)?;
             if self.desk.core.wanted(name.as_str()).is_none() {
                 return Err(crate::speak::not_found(&self.desk, name.as_str()));
             }
@@ -110,9 +165,9 @@ impl Driver {
                 let failure = Failure::new(Code::Conflict, format!("service `{name}` stands in the configuration"));
                 return Err(failure.hint("take it out of its file, and apply that"));
             }
-            if release && matches!(self.desk.origins.get(name), Some(Origin::Image(_))) {
-                let failure = Failure::new(Code::Conflict, format!("service `{name}` was not taken over: this host made its containers"));
-                return Err(failure.hint("`hostler image rm` ends them"));
+            if release && matches!(self.desk.origins.get(name), Some(Origin::Image(_) | Origin::Request)) {
+                let failure = Failure::new(Code::Conflict, format!("service `{name}` was not taken over: this host made its tasks"));
+                return Err(failure.hint("remove it, which ends them"));
             }
         }
         let mut txn = names.iter().fold(self.new_generation(), |txn, name| txn.delete(ledger::wanted_key(name)));
@@ -145,6 +200,7 @@ fn is_same(before: &Origin, now: &Origin) -> bool {
 pub(crate) fn told(origin: &Origin) -> String {
     match origin {
         Origin::Image(image) => format!("replicas of the image `{image}`"),
+        Origin::Request => "somebody asked for it by itself".to_owned(),
         Origin::Discovery { backend, pattern, .. } => format!("found by the pattern `{pattern}` of `discovery.{backend}`"),
         Origin::Adoption { backend, key } => format!("`{key}`, taken over from {backend}"),
     }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hostler_api::{Code, Failure};
+use hostler_api::{Code, EventKind, Failure};
 use hostler_core::{Desired, Event, ServiceName, Starting, Status, Wanted};
 use hostler_failpoint::failpoint;
 use hostler_store::{Store, StoreError, Txn};
 
 use crate::apply::Prepared;
+use crate::beside::OnlyIf;
 use crate::clock;
 use crate::drive::Driver;
 use crate::ledger::{self, WantedRecord};
@@ -24,10 +25,17 @@ impl Driver {
             Change::Stop { names, force } => self.request_stop(names, force).await?,
             Change::Restart { names, force } => self.request_restart(names, force).await?,
             Change::Scale(counts) => self.request_scale(counts).await?,
+            Change::Replica { name, replica, wish, force } => self.request_replica(name, replica, wish, force).await?,
             Change::Apply(prepared) => self.apply(*prepared).await?,
             Change::Add(added) => self.add(*added).await?,
-            Change::Remove(names) => self.remove(names, false).await?,
-            Change::Release(names) => self.remove(names, true).await?,
+            Change::Remove { names, only_if, force } => {
+                let names = self.remove(names, false, &only_if).await?;
+                if force {
+                    self.desk.core.handle(clock::now(), Event::Force(names.clone()));
+                }
+                names
+            }
+            Change::Release(names) => self.remove(names, true, &OnlyIf::Anyhow).await?,
             Change::Absent(names) => self.absent(names).await?,
             Change::Down { keep, force } => self.request_down(keep, force).await?,
             Change::CheckNow(names) => {
@@ -88,6 +96,9 @@ impl Driver {
             let again = (named.contains(name) && !asked_all) || matches!(status, Status::Failed | Status::Stopped);
             wanted.desired = Desired::Running;
             wanted.starts += u64::from(again);
+            if named.contains(name) || asked_all {
+                wanted.held.clear();
+            }
         })
         .await?;
         Ok(order)
@@ -248,7 +259,7 @@ impl Driver {
             let failure = Failure::new(Code::Conflict, "a plugin was upgraded while this configuration was read");
             return Err(failure.hint("nothing was changed; apply it again"));
         }
-        let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, starting, only, .. } = prepared;
+        let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, listen, starting, only, .. } = prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
@@ -292,11 +303,15 @@ impl Driver {
         }
         txn = self.desk.secrets.save(&secrets, plugins.save(txn));
         for name in self.desk.plugins.reset_by(&plugins) {
-            txn =
-                txn.emit(upgrade::event("plugin-reset", &name, format!("plugin {name} is what the configuration leads to again: that has changed")));
+            txn = txn.emit(upgrade::event(
+                EventKind::PluginReset,
+                &name,
+                format!("plugin {name} is what the configuration leads to again: that has changed"),
+            ));
         }
         failpoint!("host.apply.planned");
         txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel)).put("meta/discovery", ledger::to_json(&discovery));
+        txn = txn.put("meta/listen", ledger::to_json(&listen));
         if let Err(failure) = self.commit_request(txn).await {
             self.desk.written = before_written;
             return Err(failure);
@@ -304,6 +319,7 @@ impl Driver {
         failpoint!("host.apply.committed");
         self.desk.secrets.swap(secrets);
         self.desk.discoveries.look_for(discovery);
+        self.desk.front.want(listen);
         for (backend, missing) in self.desk.plugins.swap(plugins) {
             self.desk.core.handle(clock::now(), Event::Plugin { backend, missing });
         }
@@ -323,7 +339,7 @@ impl Driver {
         let mut any = false;
         let gone: Vec<String> = self.desk.plugins.leaving().into_iter().filter(|name| !self.desk.has_lives_at(name)).collect();
         for name in gone {
-            let told = upgrade::event("plugin-removed", &name, format!("plugin {name} is gone, with its last task"));
+            let told = upgrade::event(EventKind::PluginRemoved, &name, format!("plugin {name} is gone, with its last task"));
             let forgotten = forget_plugin(Arc::clone(&self.store), Txn::new().emit(told), &name).await;
             let committed = match forgotten {
                 Ok(txn) => self.commit(txn).await,

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use hostler_api::EventKind;
 use hostler_core::{Core, Run, ServiceName, Time};
 use hostler_wasm::KeeperLink;
 use hostler_wasm::words::{Handle, Status};
 
 use crate::discovery::Discoveries;
 use crate::engines::Engines;
+use crate::front::Front;
 use crate::laps::Laps;
 use crate::ledger::{HandleRecord, Origin, Written};
+use crate::metrics::Latency;
 use crate::plugins::Plugins;
 use crate::secrets::Secrets;
 use crate::stats::Meter;
@@ -30,6 +33,8 @@ pub(crate) struct Desk {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) engines: Arc<Engines>,
     pub(crate) discoveries: Arc<Discoveries>,
+    /// The TCP door.
+    pub(crate) front: Arc<Front>,
     pub(crate) keeper: Arc<KeeperLink>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) state_dir: PathBuf,
@@ -37,6 +42,12 @@ pub(crate) struct Desk {
     /// Counted up by every change of what is wanted.
     pub(crate) generation: u64,
     pub(crate) last_event: u64,
+    /// How many commits the store has had, as of the last one of this host.
+    pub(crate) commits: Option<u64>,
+    /// How many events of each kind this host has told.
+    pub(crate) told: BTreeMap<EventKind, u64>,
+    /// How long the answers of each check took.
+    pub(crate) latencies: BTreeMap<(ServiceName, String), Latency>,
     pub(crate) started_at: Time,
     pub(crate) shutting_down: bool,
     /// Why nothing can be committed now.
@@ -101,6 +112,7 @@ impl Desk {
     pub(crate) fn forget_service(&mut self, name: &ServiceName) {
         self.startup_ms.retain(|(service, _), _| service != name);
         self.details.retain(|(service, ..), _| service != name);
+        self.latencies.retain(|(service, _), _| service != name);
     }
 
     /// Forgets everything beside the core about a life.

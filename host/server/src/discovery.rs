@@ -97,7 +97,7 @@ impl Discoveries {
         // One by one: a mistake in one keeps no other away.
         for service in services {
             let name = service.0.clone();
-            let added = match beside::prepare(&door.plugins, vec![service], Starting::New).await {
+            let added = match beside::prepare(&door.plugins, vec![service], beside::Around::new(), Starting::New).await {
                 Ok(added) => door.change(Change::Add(Box::new(added))).await.map(drop),
                 Err(failure) => Err(failure),
             };
@@ -122,7 +122,7 @@ async fn let_go(door: &Door, wanted: &BTreeMap<String, Discovery>) -> Result<(),
             let known = wanted.get(&backend).is_some_and(|discovery| discovery.patterns.contains_key(pattern.as_str()));
             (!known).then_some(name)
         }
-        Origin::Image(_) | Origin::Adoption { .. } => None,
+        Origin::Image(_) | Origin::Request | Origin::Adoption { .. } => None,
     });
     let without: Vec<ServiceName> = without.collect();
     if without.is_empty() {
@@ -139,7 +139,7 @@ fn origins(desk: &Desk) -> BTreeMap<ServiceName, Origin> {
 fn key_at<'a>(origin: &'a Origin, at: &str) -> Option<&'a str> {
     match origin {
         Origin::Discovery { backend, key, .. } | Origin::Adoption { backend, key } => (backend == at).then_some(key),
-        Origin::Image(_) => None,
+        Origin::Image(_) | Origin::Request => None,
     }
 }
 
@@ -390,7 +390,8 @@ pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceNam
         }
         (Some(_) | None, _) => {}
     }
-    let added = beside::prepare(&door.plugins, vec![(name.clone(), Value::Object(definition), origin)], Starting::AtRest).await?;
+    let added =
+        beside::prepare(&door.plugins, vec![(name.clone(), Value::Object(definition), origin)], beside::Around::new(), Starting::AtRest).await?;
     door.change(Change::Add(Box::new(added))).await?;
     Ok(name)
 }
@@ -398,14 +399,14 @@ pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceNam
 fn origin_backend(origin: &Origin) -> &str {
     match origin {
         Origin::Discovery { backend, .. } | Origin::Adoption { backend, .. } => backend,
-        Origin::Image(_) => "",
+        Origin::Image(_) | Origin::Request => "",
     }
 }
 
 fn origin_key(origin: &Origin) -> Option<&str> {
     match origin {
         Origin::Discovery { key, .. } | Origin::Adoption { key, .. } => Some(key),
-        Origin::Image(_) => None,
+        Origin::Image(_) | Origin::Request => None,
     }
 }
 

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hostler_api::EventRecord;
-use hostler_core::{Action, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
+use hostler_api::EventKind;
+use hostler_core::{Action, CheckResult, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
 use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
 use hostler_wasm::words::{Found, Status};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::act::Actor;
 use crate::clock;
 use crate::desk::{Desk, Stranger};
+use crate::feed::Feed;
 use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
 use crate::message::{Change, Message, News};
@@ -27,8 +28,8 @@ pub(crate) struct Driver {
     pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
     pub(crate) actor: Actor,
     pub(crate) operator: Operator,
-    /// Committed events, for those who follow.
-    pub(crate) events: broadcast::Sender<Arc<EventRecord>>,
+    /// Where committed events go, for those who follow.
+    pub(crate) feed: Feed,
     /// Counts the rounds, for those who wait for a state.
     pub(crate) rounds: watch::Sender<u64>,
     pub(crate) ahead: Ahead,
@@ -145,15 +146,15 @@ impl Driver {
         let aside = self.desk.plugins.permit(&plugin, subject).err().map(|resting| resting.why);
         let (kind, message) = match turn {
             Turn::Aside => {
-                ("plugin-put-aside", Some(aside.unwrap_or_else(|| format!("plugin {plugin} had put {whom} aside: call after call broke it"))))
+                (EventKind::PluginPutAside, Some(aside.unwrap_or_else(|| format!("plugin {plugin} had put {whom} aside: call after call broke it"))))
             }
-            Turn::TakenBack => ("plugin-taken-back", Some(format!("plugin {plugin} answers about {whom} again"))),
-            Turn::Quarantined => ("plugin-quarantined", quarantine.clone()),
-            Turn::Recovered => ("plugin-recovered", Some(format!("plugin {plugin} answers again, about {whom}"))),
+            Turn::TakenBack => (EventKind::PluginTakenBack, Some(format!("plugin {plugin} answers about {whom} again"))),
+            Turn::Quarantined => (EventKind::PluginQuarantined, quarantine.clone()),
+            Turn::Recovered => (EventKind::PluginRecovered, Some(format!("plugin {plugin} answers again, about {whom}"))),
         };
         // What was said of a revision that is not in force any more.
         let Some(message) = message else { return };
-        tracing::warn!(plugin, subject, kind, message, "calls that break a plugin");
+        tracing::warn!(plugin, subject, kind = kind.as_str(), message, "calls that break a plugin");
         self.next.events.push(upgrade::event(kind, &plugin, message.clone()));
         match turn {
             Turn::Aside | Turn::TakenBack => {}
@@ -226,7 +227,7 @@ impl Driver {
                 Event::Listed { backend, found }
             }
             News::Checked { result, check, details } => {
-                self.note_details(result.run, check, details);
+                self.note_result(&result, check, details);
                 Event::Checked(result)
             }
         };
@@ -293,7 +294,7 @@ impl Driver {
             let more = if new.len() > named.len() { format!(" and {} more", new.len() - named.len()) } else { String::new() };
             let message = format!("backend {backend} has `{}`{more} with our tag, which nobody here knows; it is left alone", named.join("`, `"));
             let data = serde_json::json!({ "message": message, "backend": backend, "count": new.len(), "ids": named });
-            self.next.events.push(NewEvent::new("stranger", ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()));
+            self.next.events.push(ledger::note(EventKind::Stranger, ledger::OF_THE_HOST, &data));
         }
         if !strangers.is_empty() {
             self.desk.strangers.insert(backend.to_owned(), strangers);
@@ -301,10 +302,12 @@ impl Driver {
     }
 
     /// Keeps the figures of a check under its name, unless the spec has it no longer.
-    fn note_details(&mut self, run: Run, check: String, details: BTreeMap<String, String>) {
-        let Some((name, replica)) = self.desk.core.owner_of(run) else { return };
+    fn note_result(&mut self, result: &CheckResult, check: String, details: BTreeMap<String, String>) {
+        let Some((name, replica)) = self.desk.core.owner_of(result.run) else { return };
         let wanted = self.desk.core.wanted(name.as_str());
         if wanted.is_some_and(|wanted| wanted.spec.checks.iter().any(|spec| spec.name == check)) {
+            let latency = self.desk.latencies.entry((name.clone(), check.clone())).or_default();
+            latency.hear(result.verdict, result.took);
             let key = (name.clone(), replica, check);
             self.desk.details.insert(key, details);
         }
@@ -484,12 +487,18 @@ impl Driver {
             Outcome::Committed { revision, first_event } => {
                 failpoint!("host.commit.durable");
                 let first = first_event.unwrap_or(self.desk.last_event + 1);
-                for (seq, event) in (first..).zip(events) {
+                let numbered = (first..).zip(events).map(|(seq, event)| {
                     let NewEvent { kind, subject, at_unix_ms, data } = event;
-                    let event = hostler_store::Event { seq, revision, kind, subject, at_unix_ms, data };
-                    self.desk.last_event = seq;
-                    // Nobody may be following.
-                    self.events.send(Arc::new(ledger::told(&event))).ok();
+                    hostler_store::Event { seq, revision, kind, subject, at_unix_ms, data }
+                });
+                let told: Vec<hostler_store::Event> = numbered.collect();
+                self.desk.commits = Some(revision);
+                for kind in told.iter().filter_map(|event| EventKind::of(&event.kind)) {
+                    *self.desk.told.entry(kind).or_default() += 1;
+                }
+                if let Some(last) = told.last() {
+                    self.desk.last_event = last.seq;
+                    self.feed.tell(told);
                 }
                 failpoint!("host.commit.told");
                 Ok(())

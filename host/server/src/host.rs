@@ -16,13 +16,16 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::act::Actor;
+use crate::audit::Audit;
 use crate::clock;
 use crate::compiler;
 use crate::desk::Desk;
 use crate::discovery::Discoveries;
 use crate::drive::Driver;
 use crate::engines::Engines;
+use crate::front::Front;
 use crate::http::{self, Door};
+use crate::identity::Identities;
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
 use crate::message::{Change, Message};
@@ -32,7 +35,7 @@ use crate::secrets::Secrets;
 use crate::sink::{PluginState, Sink};
 use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
 use crate::stats::Meter;
-use crate::{autoscale, upgrade};
+use crate::{autoscale, feed, upgrade};
 
 /// How long the keeper may take to answer for the first time.
 const KEEPER: Duration = Duration::from_secs(10);
@@ -150,11 +153,11 @@ impl HostError {
 }
 
 /// A host that runs. Dropping it leaves it running; [`Host::wait`] says when it has ended.
-#[derive(Debug)]
 pub struct Host {
     state_dir: PathBuf,
     outbox: mpsc::UnboundedSender<Message>,
     running: JoinHandle<()>,
+    front: Arc<Front>,
 }
 
 impl Host {
@@ -248,18 +251,27 @@ impl Host {
         let discoveries = Arc::new(Discoveries::default());
         discoveries.look_for(ledger::meta(&*store, "discovery")?.unwrap_or_default());
         let meter: Arc<Meter> = Arc::default();
+        let identities = Arc::new(Identities::recall(Arc::clone(&store), &path)?);
+        let audit = Arc::new(Audit::recall(Arc::clone(&store))?);
+        // What is applied first says whether there is a door.
+        let wanted = if initial.is_some() { None } else { ledger::meta(&*store, "listen")?.flatten() };
+        let front = Arc::new(Front::new(wanted));
         let desk = Desk {
             core,
             plugins: Arc::clone(&plugins),
             secrets,
             engines: Arc::clone(&engines),
             discoveries: Arc::clone(&discoveries),
+            front: Arc::clone(&front),
             keeper: Arc::clone(&keeper),
             meter: Arc::clone(&meter),
             state_dir: path.clone(),
             owner,
             generation: memory.generation,
             last_event: memory.last_event,
+            commits: None,
+            told: BTreeMap::new(),
+            latencies: BTreeMap::new(),
             started_at,
             shutting_down: false,
             trouble: None,
@@ -275,15 +287,20 @@ impl Host {
             holders,
             strangers: BTreeMap::new(),
         };
-        let (events, _) = broadcast::channel(4_096);
+        let (feed, readers) = feed::open();
         let rounds = watch::Sender::new(0);
         let door = Door {
             outbox: outbox.clone(),
             store: Arc::clone(&store),
             plugins: Arc::clone(&plugins),
             meter,
-            events: events.clone(),
+            readers,
+            traffic: Arc::default(),
             rounds: rounds.subscribe(),
+            identities,
+            audit,
+            limits: Arc::default(),
+            front: Arc::clone(&front),
         };
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");
@@ -297,7 +314,7 @@ impl Host {
             actor,
             ahead,
             operator: Operator::new(&path),
-            events,
+            feed,
             rounds,
             next: memory.boot,
             backlog: VecDeque::new(),
@@ -334,11 +351,12 @@ impl Host {
             failpoint!("host.end.dir-let-go");
         });
         failpoint!("host.start.running");
-        let host = Host { state_dir: path, outbox, running };
+        let host = Host { state_dir: path, outbox, running, front };
         if let Some(change) = initial {
             host.change(change).await.map_err(HostError::Refused)?;
             failpoint!("host.start.configured");
         }
+        host.front.settled().await;
         Ok(host)
     }
 
@@ -354,6 +372,12 @@ impl Host {
             Ok(accepted) => accepted.map(drop),
             Err(_) => Err(Failure::new(Code::Internal, "the host ended before it answered")),
         }
+    }
+
+    /// What can ask this host to read the certificates of its TCP door anew, for as long as it runs.
+    pub fn reloading(&self) -> impl Fn() + Send + use<> {
+        let front = Arc::clone(&self.front);
+        move || front.reload()
     }
 
     /// Ends the host and leaves its tasks to the keeper and their engines: the next host takes them up.

@@ -7,13 +7,13 @@ use hostler_api::{
     Binding, Code, Container, ContainerHealth, ContainerList, Failure, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale,
     ImageStatus, Reconciled, Shape,
 };
-use hostler_core::{Desired, Run, ServiceName, Starting};
+use hostler_core::{Desired, Run, ServiceName, Starting, Status};
 use hostler_wasm::Call;
 use hostler_wasm::words::{Endpoint, Target, Verdict};
 use serde_json::{Value, json};
 
 use crate::act::WORKSPACE;
-use crate::beside;
+use crate::beside::{self, Around, OnlyIf};
 use crate::desk::Desk;
 use crate::discovery::service_name;
 use crate::http::Door;
@@ -48,7 +48,7 @@ pub(crate) async fn run(door: &Door, asked: ImageRequest) -> Result<Image, Failu
     };
     let count = {
         let name = name.clone();
-        door.look(move |desk| desk.core.wanted(name.as_str()).map(|wanted| wanted.count())).await?
+        door.look(move |desk| desk.core.wanted(name.as_str()).map(|wanted| wanted.number())).await?
     };
     want(door, &name, &asked, count).await
 }
@@ -68,7 +68,7 @@ async fn want(door: &Door, name: &ServiceName, asked: &ImageRequest, count: Opti
     // At least one, unless none may be.
     let count = count.unwrap_or(1).clamp(asked.min_replicas, asked.max_replicas);
     let origin = Origin::Image(asked.image.clone());
-    let added = beside::prepare(&door.plugins, vec![(name.clone(), definition(asked, count), origin)], Starting::New).await?;
+    let added = beside::prepare(&door.plugins, vec![(name.clone(), definition(asked, count), origin)], Around::new(), Starting::New).await?;
     door.change(Change::Add(Box::new(added))).await?;
     let names = vec![name.clone()];
     match asked.resources.status {
@@ -129,7 +129,7 @@ async fn known(door: &Door, image: &str) -> Result<(ServiceName, ImageRequest, u
         let wanted = desk.core.wanted(name.as_str())?;
         let mut request = request(&desk.written.get(&name)?.value(), &asked);
         request.resources.status = status(wanted.desired);
-        Some((name, request, wanted.count()))
+        Some((name, request, wanted.number()))
     });
     found.await?.ok_or_else(|| not_found(image))
 }
@@ -154,7 +154,7 @@ fn image(desk: &Desk, name: &ServiceName) -> Option<Image> {
         backend: asked.backend,
         min_replicas: asked.min_replicas,
         max_replicas: asked.max_replicas,
-        replicas: wanted.count(),
+        replicas: wanted.number(),
         running: counts.running,
         env: asked.env,
         ports: asked.ports,
@@ -172,8 +172,15 @@ pub(crate) fn list(desk: &Desk) -> ImageList {
 /// A container, and what is needed to look at it closer.
 struct Seen {
     container: Container,
+    /// Its life, where it goes on.
     run: Option<Run>,
     endpoints: Vec<Endpoint>,
+}
+
+/// Is anything wanted of it?
+pub(crate) async fn is_known(door: &Door, image: &str) -> Result<bool, Failure> {
+    let asked = image.to_owned();
+    door.look(move |desk| service_of(desk, &asked).is_some()).await
 }
 
 /// The containers of one image, of every image when none is named.
@@ -194,9 +201,11 @@ fn seen(desk: &Desk, image: Option<&str>) -> Vec<Seen> {
             continue;
         }
         for part in desk.core.replicas(name.as_str()) {
-            let Some(run) = part.run else { continue };
+            // One that rests is kept, and publishes nothing.
+            let rests = part.run.is_none() && matches!(part.status, Status::Stopped | Status::Failed);
+            let Some(run) = part.run.or(part.previous.filter(|_| rests)) else { continue };
             let Some(id) = desk.attribute(run, "container") else { continue };
-            let endpoints = desk.seen.get(&run).map(|status| status.endpoints.clone()).unwrap_or_default();
+            let endpoints = desk.seen.get(&run).filter(|_| !rests).map(|status| status.endpoints.clone()).unwrap_or_default();
             let mut ports: BTreeMap<String, Vec<Binding>> = BTreeMap::new();
             for endpoint in &endpoints {
                 let binding = Binding { host_ip: endpoint.host.clone(), host_port: endpoint.port.to_string() };
@@ -208,10 +217,10 @@ fn seen(desk: &Desk, image: Option<&str>) -> Vec<Seen> {
                 image: reference.clone(),
                 service: name.to_string(),
                 replica: part.replica,
-                status: part.status.as_str().to_owned(),
+                status: part.status,
                 ports,
             };
-            all.push(Seen { container, run: Some(run), endpoints });
+            all.push(Seen { container, run: Some(run).filter(|_| !rests), endpoints });
         }
     }
     all
@@ -241,6 +250,9 @@ pub(crate) async fn health(door: &Door, image: &str) -> Result<ImageHealth, Fail
 
 /// Does somebody listen at its first published port? The plugin `tcp` knocks, with its own grant.
 async fn alive(door: &Door, seen: &Seen) -> Option<bool> {
+    if seen.run.is_none() {
+        return Some(false);
+    }
     let endpoint = seen.endpoints.iter().find(|endpoint| endpoint.protocol == "tcp")?;
     let plugin = door.plugins.get("tcp")?;
     let check = plugin.health_check()?;
@@ -285,10 +297,7 @@ pub(crate) async fn reconcile(door: &Door, image: &str) -> Result<Reconciled, Fa
 /// Wants nothing of an image any more.
 pub(crate) async fn remove(door: &Door, image: &str, force: bool) -> Result<Vec<ServiceName>, Failure> {
     let (name, ..) = known(door, image).await?;
-    if force {
-        door.change(Change::Stop { names: vec![name.clone()], force: true }).await?;
-    }
-    Ok(door.change(Change::Remove(vec![name])).await?.services)
+    Ok(door.change(Change::Remove { names: vec![name], only_if: OnlyIf::Anyhow, force }).await?.services)
 }
 
 #[cfg(test)]

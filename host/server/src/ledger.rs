@@ -1,5 +1,6 @@
 //! The server's hand on the books of `hostler_ledger`: whose they are, what time it is, and how a line of them travels.
 
+use hostler_api::EventKind;
 use hostler_core::Notice;
 use hostler_store::{NewEvent, Store, StoreError, Txn};
 use hostler_wasm::words::Handle;
@@ -38,6 +39,11 @@ fn new_owner(store: &dyn Store) -> Result<String, HostError> {
 /// A notice as it stands in the event log, as of now.
 pub(crate) fn event(notice: &Notice) -> NewEvent {
     hostler_ledger::event(notice, clock::wall_ms())
+}
+
+/// Something else than a notice, as it stands in the event log, as of now.
+pub(crate) fn note(kind: EventKind, subject: &str, data: &Value) -> NewEvent {
+    NewEvent::new(kind.as_str(), subject, clock::wall_ms(), data.to_string())
 }
 
 /// A stored event as it travels.

@@ -16,29 +16,37 @@
 
 mod act;
 mod apply;
+mod audit;
 mod autoscale;
 mod beside;
+mod bucket;
 mod change;
 mod clock;
 mod compiler;
+mod containers;
 mod desk;
 mod discovery;
 #[doc(hidden)]
 pub mod door;
 mod drive;
 mod engines;
+mod feed;
+mod front;
 mod host;
 mod http;
+mod identity;
 mod images;
 mod laps;
 mod ledger;
 mod logs;
 mod memory;
 mod message;
+mod metrics;
 mod operator;
 mod plugins;
 mod published;
 mod record;
+mod replica;
 mod secrets;
 mod sink;
 mod speak;

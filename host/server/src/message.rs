@@ -9,7 +9,7 @@ use hostler_wasm::words::{Found, Handle, Status};
 use tokio::sync::oneshot;
 
 use crate::apply::Prepared;
-use crate::beside::Added;
+use crate::beside::{Added, OnlyIf};
 use crate::desk::Desk;
 use crate::upgrade::Revise;
 
@@ -79,15 +79,27 @@ pub(crate) enum Change {
     Stop { names: Vec<ServiceName>, force: bool },
     Restart { names: Vec<ServiceName>, force: bool },
     Scale(BTreeMap<ServiceName, u32>),
+    Replica { name: ServiceName, replica: u32, wish: Wish, force: bool },
     Apply(Box<Prepared>),
     Add(Box<Added>),
-    Remove(Vec<ServiceName>),
+    Remove { names: Vec<ServiceName>, only_if: OnlyIf, force: bool },
     Absent(Vec<ServiceName>),
     Release(Vec<ServiceName>),
     Down { keep: bool, force: bool },
     CheckNow(Vec<ServiceName>),
     Revise(Box<Revise>),
     Shutdown { stop_services: bool, force: bool },
+}
+
+/// What is asked of one replica alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// To be up.
+    Up,
+    /// To be down, until somebody asks for it or for its service.
+    Down,
+    /// To go for good: one less is wanted.
+    Gone,
 }
 
 /// What was accepted: it is committed, and the core has heard it.

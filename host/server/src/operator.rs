@@ -62,7 +62,7 @@ impl Operator {
                 (Vec::new(), None)
             }
         };
-        let found = found.iter().filter_map(|name| ServiceName::new(name).ok()).collect();
+        let found = found.iter().filter_map(|name| ServiceName::read(name).ok()).collect();
         Operator { waiting, thread, found }
     }
 
@@ -106,7 +106,7 @@ impl Operator {
 }
 
 /// How a service was written, without its secrets. Where a plugin cannot say which of its settings are, all of them may be.
-fn written(desk: &Desk, name: &ServiceName) -> Written {
+pub(crate) fn written(desk: &Desk, name: &ServiceName) -> Written {
     let written = desk.written.get(name).cloned().unwrap_or_default();
     let Some(wanted) = desk.core.wanted(name.as_str()) else { return written };
     let (backend, checks) = (&wanted.spec.backend, wanted.spec.checks.iter());

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_api::{Code, Failure};
+use hostler_api::{Code, Failure, RecordingQuery};
 use hostler_wasm::record::Recorder;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::plugins::Plugins;
@@ -17,15 +16,8 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// Calls that may wait for a slow reader; one that is slower still loses the rest.
 const WAITING: usize = 4_096;
 
-/// What is asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    for_ms: u64,
-}
-
 /// Begins to record. It ends after the time, when nobody reads any more, or when it is full.
-pub(crate) fn begin(plugins: &Plugins, name: &str, asked: &Asked) -> Result<mpsc::Receiver<Vec<u8>>, Failure> {
+pub(crate) fn begin(plugins: &Plugins, name: &str, asked: RecordingQuery) -> Result<mpsc::Receiver<Vec<u8>>, Failure> {
     let Some(plugin) = plugins.get(name) else {
         let failure = Failure::new(Code::NotFound, format!("plugin `{}` cannot be recorded: {}", name.escape_default(), plugins.why_not(name)));
         return Err(failure.hint("`hostler plugin list` shows every plugin"));

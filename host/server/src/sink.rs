@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hostler_store::{NewEvent, Store, StoreError, Txn};
+use hostler_api::EventKind;
+use hostler_store::{Store, StoreError, Txn};
 use hostler_wasm::{CallError, Denial, Level, PluginLine, PluginSink, Quota, Reveal, StateError, StateStore, Wait};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -61,11 +62,11 @@ impl Sink {
     }
 
     /// Adds an event; false when this plugin has no room for one more, or the host ends.
-    fn tell(&self, kind: &str, plugin: &str, data: &Value) -> bool {
+    fn tell(&self, kind: EventKind, plugin: &str, data: &Value) -> bool {
         if self.events.count(plugin, second()) > EVENTS_PER_SECOND {
             return false;
         }
-        self.outbox.send(Message::Note(NewEvent::new(kind, ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()))).is_ok()
+        self.outbox.send(Message::Note(ledger::note(kind, ledger::OF_THE_HOST, data))).is_ok()
     }
 }
 
@@ -93,14 +94,14 @@ impl PluginSink for Sink {
         let data = json!({
             "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "capability": capability, "what": what,
         });
-        self.tell("plugin-denied", &plugin, &data);
+        self.tell(EventKind::PluginDenied, &plugin, &data);
     }
 
     fn revealed(&self, reveal: Reveal) -> bool {
         let Reveal { plugin, revision, function, subject, secret } = reveal;
         let message = format!("plugin {plugin} was told the secret {secret} (during {function})");
         let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "secret": secret });
-        self.tell("secret-revealed", &plugin, &data)
+        self.tell(EventKind::SecretRevealed, &plugin, &data)
     }
 
     fn failed(&self, plugin: &str, revision: &str, subject: &str, error: &CallError) {
@@ -112,7 +113,7 @@ impl PluginSink for Sink {
             tracing::error!(target: "plugin", plugin, subject, error = message, "a call failed");
         }
         let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": error.function, "subject": subject });
-        self.tell("plugin-failed", plugin, &data);
+        self.tell(EventKind::PluginFailed, plugin, &data);
     }
 }
 

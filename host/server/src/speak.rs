@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use hostler_api::{
-    CheckNow, CheckResult, CheckState, Code, Counters, Explanation, Failure, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep, Plugin,
-    PluginCounts, PluginDetail, PluginList, PluginRevision, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth,
+    CheckNow, CheckResult, CheckState, Code, Counters, Explanation, Failure, Graph, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep,
+    Plugin, PluginCounts, PluginDetail, PluginList, PluginRevision, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth,
     ServiceList, Shape, Status, Upgraded, Uptime, Wanted,
 };
 use hostler_core::{CheckView, Desired, Next, ReplicaView, Run, Sample, ServiceView, Time, closest};
@@ -111,7 +111,7 @@ pub(crate) fn list(desk: &Desk, names: Option<&[String]>) -> Result<ServiceList,
     })
 }
 
-fn is_ready(desk: &Desk) -> bool {
+pub(crate) fn is_ready(desk: &Desk) -> bool {
     desk.core.is_initialized() && desk.core.is_ready() && !desk.shutting_down
 }
 
@@ -322,6 +322,12 @@ fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     }
 }
 
+/// Who starts after whom.
+pub(crate) fn graph(desk: &Desk) -> Graph {
+    let views: Vec<_> = desk.core.names().filter_map(|name| desk.core.service(name.as_str())).collect();
+    Graph::of(views.iter().map(|view| view.spec))
+}
+
 /// Why a service is as it is.
 pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
     let view = desk.core.service(name)?;
@@ -384,6 +390,7 @@ pub(crate) fn host(desk: &Desk) -> HostInfo {
             limits_note: greeting.as_ref().map(|greeting| greeting.cgroup.why.clone()),
         },
         plugins,
+        listening: desk.front.told(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What tasks use: measured in one batch per backend, and only while somebody asks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{self, Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostler_api::{Failure, ReplicaStats, Shape, Stats, Timestamp, Unmeasured};
@@ -30,11 +31,11 @@ const STALE: Duration = Duration::from_secs(60);
 pub(crate) struct Life {
     pub(crate) service: String,
     pub(crate) replica: u32,
-    run: Run,
+    pub(crate) run: Run,
     backend: String,
     handle: Handle,
     /// Bytes that its spec allows, where its backend does not say.
-    memory_limit: Option<u64>,
+    pub(crate) memory_limit: Option<u64>,
 }
 
 /// The lives of these services that run, of every service when none is named.
@@ -93,6 +94,10 @@ struct Series {
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     series: Mutex<BTreeMap<Run, Series>>,
+    /// The last measurement of each life, for whoever does not wait.
+    latest: sync::Mutex<BTreeMap<Run, Sample>>,
+    /// Somebody who does not wait has asked, and is not answered yet.
+    glancing: AtomicBool,
     changes: Notify,
 }
 
@@ -125,6 +130,7 @@ impl Meter {
     pub(crate) async fn measure(&self, plugins: &Arc<Plugins>, lives: &[Life]) -> Measured {
         let mut series = self.series.lock().await;
         series.retain(|_, series| series.last.taken.elapsed() < STALE);
+        self.latest().retain(|_, sample| sample.taken.elapsed() < STALE);
         let mut batches: BTreeMap<&str, Vec<(Run, Handle)>> = BTreeMap::new();
         for life in lives.iter().filter(|life| series.get(&life.run).is_none_or(|series| series.last.taken.elapsed() >= FRESH)) {
             batches.entry(&life.backend).or_default().push((life.run, life.handle.clone()));
@@ -140,13 +146,37 @@ impl Meter {
         let mut trouble = BTreeMap::new();
         while let Some(done) = rounds.join_next().await {
             match done {
-                Ok((_, Ok(samples))) => samples.into_iter().for_each(|(run, sample)| note(&mut series, run, sample)),
+                Ok((_, Ok(samples))) => {
+                    self.latest().extend(samples.iter().cloned());
+                    samples.into_iter().for_each(|(run, sample)| note(&mut series, run, sample));
+                }
                 Ok((backend, Err(why))) => drop(trouble.insert(backend, why)),
                 Err(error) => tracing::error!(%error, "a measurement broke off"),
             }
         }
         let figures = lives.iter().filter_map(|life| Some((life.run, figures(series.get(&life.run)?, life.memory_limit)))).collect();
         Measured { figures, trouble }
+    }
+
+    /// What these lives use, for somebody who does not wait longer than this; and whether all engines have said it in time. What came too
+    /// late is there the next time.
+    pub(crate) async fn glance(self: &Arc<Self>, plugins: &Arc<Plugins>, lives: &[Life], patience: Duration) -> (BTreeMap<Run, Usage>, bool) {
+        let complete = if self.glancing.swap(true, Ordering::AcqRel) {
+            // Somebody else's round: it has the lock until it is over.
+            tokio::time::timeout(patience, self.series.lock()).await.is_ok()
+        } else {
+            let (glance, plugins, asked) = (Glance(Arc::clone(self)), Arc::clone(plugins), lives.to_vec());
+            // It goes on when it is not waited for any more: each backend has its own deadline.
+            let round = tokio::spawn(async move { glance.0.measure(&plugins, &asked).await });
+            tokio::time::timeout(patience, round).await.is_ok()
+        };
+        let latest = self.latest();
+        let known = lives.iter().filter_map(|life| Some((life.run, latest.get(&life.run)?)));
+        (known.filter(|(_, sample)| sample.taken.elapsed() < STALE).map(|(run, sample)| (run, sample.usage)).collect(), complete)
+    }
+
+    fn latest(&self) -> sync::MutexGuard<'_, BTreeMap<Run, Sample>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Measures these lives, and where there is no earlier measurement to compare with, once more a little later.
@@ -158,6 +188,15 @@ impl Meter {
         }
         tokio::time::sleep(WINDOW).await;
         self.measure(plugins, lives).await
+    }
+}
+
+/// A round for somebody who does not wait: one at a time.
+struct Glance(Arc<Meter>);
+
+impl Drop for Glance {
+    fn drop(&mut self) {
+        self.0.glancing.store(false, Ordering::Release);
     }
 }
 

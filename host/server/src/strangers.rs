@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hostler_api::{Code, Failure, Found, Shape, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag, Timestamp};
+use hostler_api::{Code, EventKind, Failure, Found, Shape, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag, Timestamp};
 use hostler_core::closest;
-use hostler_store::{NewEvent, StoreError, Txn};
+use hostler_store::{StoreError, Txn};
 use hostler_wasm::words::{Fault, Handle};
 use hostler_wasm::{Call, CallError};
 use serde_json::json;
 
 use crate::change::store_failure;
-use crate::clock;
 use crate::discovery;
 use crate::http::Door;
 use crate::ledger;
@@ -106,7 +105,7 @@ pub(crate) async fn kill(door: &Door, asked: StrangerRequest) -> Result<Stranger
     };
     went.map_err(|error| refused(&stranger, &error))?;
     let told = json!({ "message": format!("{} of {} was ended by request", stranger.name, stranger.backend), "backend": stranger.backend, "tag": stranger.tag });
-    record(door, "stranger-killed", told);
+    record(door, EventKind::StrangerKilled, &told);
     let key = key(&stranger.backend, &stranger.key);
     write(door, Txn::new().delete(key)).await?;
     // The next listing shows that it is gone.
@@ -173,9 +172,9 @@ async fn write(door: &Door, txn: Txn) -> Result<(), Failure> {
     went.map(drop).map_err(|error| store_failure(&error))
 }
 
-fn record(door: &Door, kind: &str, data: serde_json::Value) {
+fn record(door: &Door, kind: EventKind, data: &serde_json::Value) {
     // The loop is gone only when the host is.
-    door.outbox.send(Message::Note(NewEvent::new(kind, ledger::OF_THE_HOST, clock::wall_ms(), data.to_string()))).ok();
+    door.outbox.send(Message::Note(ledger::note(kind, ledger::OF_THE_HOST, data))).ok();
 }
 
 #[cfg(test)]

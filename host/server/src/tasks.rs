@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_api::{Code, ExecRequest, ExecResult, Failure, Said, Shape, SignalRequest, SignalResult};
+use hostler_api::{Code, EventKind, ExecRequest, ExecResult, Failure, Said, Shape, SignalRequest, SignalResult};
 use hostler_core::closest;
-use hostler_store::NewEvent;
 use hostler_wasm::words::{ExecCommand, Fault, Handle};
 use hostler_wasm::{Ability, Backend, Call, CallError, Failure as Why, Plugin};
 use serde_json::json;
 
-use crate::clock;
 use crate::desk::Desk;
 use crate::http::Door;
+use crate::ledger;
 use crate::message::Message;
 use crate::speak;
 
@@ -83,7 +82,7 @@ pub(crate) async fn signal(door: &Door, name: &str, asked: SignalRequest) -> Res
         backend.send_signal(Call::within(SIGNAL).about(&life.id), &life.handle, &signal).await.map_err(|error| failure(name, &error))?;
         replicas.push(life.replica);
     }
-    record(door, "signal-sent", name, json!({ "message": format!("{signal} was sent by request"), "signal": signal, "replicas": replicas }));
+    record(door, EventKind::SignalSent, name, &json!({ "message": format!("{signal} was sent by request"), "signal": signal, "replicas": replicas }));
     Ok(SignalResult { version: Shape, service: running.service.clone(), signal, replicas })
 }
 
@@ -113,9 +112,9 @@ pub(crate) async fn exec(door: &Door, name: &str, asked: ExecRequest) -> Result<
     // What was asked is on record before it is done; arguments may hold what nobody should read.
     record(
         door,
-        "command-run",
+        EventKind::CommandRun,
         name,
-        json!({ "message": format!("{program} is run inside it by request"), "program": program, "replica": life.replica }),
+        &json!({ "message": format!("{program} is run inside it by request"), "program": program, "replica": life.replica }),
     );
     let command = ExecCommand {
         program: program.clone(),
@@ -139,9 +138,9 @@ pub(crate) async fn exec(door: &Door, name: &str, asked: ExecRequest) -> Result<
 }
 
 /// Puts on record who was reached into.
-fn record(door: &Door, kind: &str, service: &str, data: serde_json::Value) {
+fn record(door: &Door, kind: EventKind, service: &str, data: &serde_json::Value) {
     // The loop is gone only when the host is.
-    door.outbox.send(Message::Note(NewEvent::new(kind, service, clock::wall_ms(), data.to_string()))).ok();
+    door.outbox.send(Message::Note(ledger::note(kind, service, data))).ok();
 }
 
 fn failure(service: &str, error: &CallError) -> Failure {

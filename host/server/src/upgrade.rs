@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_api::{Code, Difference, Failure, Need, PluginRevision, Revised, RevisedTo, Shape, UpgradeRequest};
+use hostler_api::{Code, Difference, EventKind, Failure, Need, PluginRevision, Revised, RevisedTo, Shape, UpgradeRequest};
 use hostler_core::{Event, ServiceName, pointer_key};
 use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Txn};
@@ -40,9 +40,9 @@ pub(crate) struct Revise {
 }
 
 /// What is told of a plugin.
-pub(crate) fn event(kind: &str, plugin: &str, message: String) -> NewEvent {
+pub(crate) fn event(kind: EventKind, plugin: &str, message: String) -> NewEvent {
     let data = json!({ "message": message, "plugin": plugin });
-    NewEvent::new(kind, ledger::OF_THE_HOST, clock::wall_ms(), data.to_string())
+    ledger::note(kind, ledger::OF_THE_HOST, &data)
 }
 
 impl Driver {
@@ -116,7 +116,7 @@ pub(crate) async fn upgrade(door: &Door, name: &str, request: UpgradeRequest) ->
         None => Choice { over: base, now: to.clone(), before: Vec::new(), watched: true },
     };
     let watch = request.watch_ms.map_or(WATCH, Duration::from_millis).min(LONGEST_WATCH);
-    let told = event("plugin-upgraded", name, format!("plugin {name} is {} now, and is watched for {watch:?}", to.short()));
+    let told = event(EventKind::PluginUpgraded, name, format!("plugin {name} is {} now, and is watched for {watch:?}", to.short()));
     let next = Slot { chosen: Some(choice), state: Ok(Arc::clone(&new)), note: None, ..slot };
     let (door, its_name, before, after) = (door.clone(), name.to_owned(), old.clone(), to.clone());
     // Whoever asked may go away: what is put into force is watched.
@@ -140,7 +140,7 @@ pub(crate) async fn rollback(door: &Door, name: &str) -> Result<Revised, Failure
     let _revising = door.plugins.begin_revising(name).ok_or_else(|| busy(name))?;
     let old = slot.state.as_ref().ok().cloned();
     let (to, next, tasks) = go_back(door, name, &slot).await?;
-    let told = event("plugin-rolled-back", name, format!("plugin {name} is {} again: somebody asked for it", to.short()));
+    let told = event(EventKind::PluginRolledBack, name, format!("plugin {name} is {} again: somebody asked for it", to.short()));
     swap(door, name, old.clone(), next, told).await?;
     let new = door.plugins.get(name);
     let difference = new.map_or_else(Difference::default, |new| difference(old.as_deref(), &new));

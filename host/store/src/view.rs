@@ -53,7 +53,7 @@ pub struct ServiceView {
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     /// The name cannot be a directory's.
-    #[error("`{0}` is not a service name: 1 to 128 of a-z, 0-9, _ and -")]
+    #[error("`{0}` is not a service name: 1 to 128 of a-z, 0-9, _, - and ., which is not the first")]
     Name(String),
     /// A system call failed.
     #[error("{doing} {}: {source}", path.display())]
@@ -207,7 +207,8 @@ impl View {
 
 fn check_name(service: &str) -> Result<(), ViewError> {
     let fits = (1..=128).contains(&service.len());
-    if fits && service.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-')) {
+    // A dot stands between a workspace and its service, and never first: neither `.` nor `..` is a name.
+    if fits && !service.starts_with('.') && service.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.')) {
         return Ok(());
     }
     Err(ViewError::Name(service.chars().take(128).collect()))

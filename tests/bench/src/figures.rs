@@ -6,6 +6,7 @@ mod checks;
 mod containers;
 mod crash;
 mod crowd;
+mod fan_out;
 pub(crate) mod keeper;
 mod languages;
 mod pair;
@@ -37,6 +38,7 @@ pub(crate) fn all(options: &Options, report: &mut Report) -> Fallible<()> {
             Part::Sizes => sizes::measure(options, &peers, report),
             Part::Keeper => keeper::measure(options, report),
             Part::Chain => chain::measure(options, report),
+            Part::Events => fan_out::measure(options, report),
             Part::Checks => checks::measure(options, report),
             Part::Plan => plan::measure(options, report),
             Part::Call => plugin_call::measure(&options.fixtures(), report).and_then(|()| languages::measure(report)),

@@ -27,6 +27,16 @@ impl Connection {
         serde_json::from_slice(&body).map_err(|error| format!("GET {path}: {error}").into())
     }
 
+    /// `POST` of a document. What the host refuses is refused; what it says to that is not read.
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Fallible<()> {
+        write!(self.0.get_mut(), "POST {path} HTTP/1.1\r\nhost: hostler\r\ncontent-length: {}\r\n\r\n", body.len())?;
+        self.0.get_mut().write_all(body)?;
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        let mut bytes = vec![0; self.length()?];
+        Ok(self.0.read_exact(&mut bytes)?)
+    }
+
     /// `GET`, as it came.
     pub(crate) fn get_bytes(&mut self, path: &str) -> Fallible<Vec<u8>> {
         write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nhost: hostler\r\n\r\n")?;

@@ -6,7 +6,7 @@
 //!
 //! - [`figures`] are what is measured: crashes, a thousand services, idleness, checks, plans.
 //! - [`machine`] is what they are measured against; [`peers`] are other supervisors, [`engine`] is Docker.
-//! - [`births`] is where services say when they came to life; [`target`] is what is checked over HTTP.
+//! - [`births`] is where services say when they came to life; [`target`] is what is checked over HTTP; [`listeners`] are who follows events.
 //! - [`place`] is where it happens; [`guard`] ends all of it, however this program ends.
 //! - [`report`] is the table, and the JSON beside it.
 
@@ -17,6 +17,7 @@ mod figures;
 mod guard;
 mod http;
 mod laps;
+mod listeners;
 mod machine;
 mod options;
 mod peers;

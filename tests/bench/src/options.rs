@@ -16,6 +16,7 @@ usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] 
                       keeper  the keeper alone: processes started, killed and stopped through its socket, N of them at once
                       chain   50 services, each waiting for the one before it to be healthy
                       checks  N services with HTTP checks: 1 and 5 per second each
+                      events  1000 listeners that hear what happens to N/2 services
                       plan    a plan of 10 N services
                       call    one call of a plugin, which asks the host one thing
                       containers   N/20 containers of a Docker engine: start, memory, processor, stats; beside docker and Docker Compose
@@ -44,6 +45,8 @@ pub(crate) enum Part {
     Chain,
     /// Health checks over HTTP.
     Checks,
+    /// Events, told to very many.
+    Events,
     /// Planning.
     Plan,
     /// One call of a plugin.
@@ -55,13 +58,14 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    const ALL: [(&str, Part); 10] = [
+    const ALL: [(&str, Part); 11] = [
         ("one", Part::One),
         ("many", Part::Many),
         ("sizes", Part::Sizes),
         ("keeper", Part::Keeper),
         ("chain", Part::Chain),
         ("checks", Part::Checks),
+        ("events", Part::Events),
         ("plan", Part::Plan),
         ("call", Part::Call),
         ("containers", Part::Containers),
@@ -198,7 +202,7 @@ mod tests {
     fn mistakes_are_named() {
         assert_eq!(
             of("--only on"),
-            Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, plan, call, containers, peers".to_owned())
+            Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, events, plan, call, containers, peers".to_owned())
         );
         assert_eq!(of("--kills 1"), Err("`1` is no number between 5 and 10000".to_owned()));
         assert_eq!(of("--kill 10"), Err("there is no option `--kill`".to_owned()));

@@ -15,6 +15,7 @@
 //! a machine cannot do ([`can`]) is said by name and passed over, except where `CI` is set: there it fails.
 
 mod can;
+mod clients;
 mod heard;
 mod live;
 mod machine;
@@ -22,6 +23,7 @@ mod pages;
 mod place;
 mod ran;
 mod services;
+mod stream;
 mod upgrade;
 mod wait;
 mod wire;
@@ -33,8 +35,9 @@ pub use machine::{alive, children, descendants, free_port, kill, parent, signal,
 pub use pages::Page;
 pub use place::{fixture, program, root};
 pub use ran::Ran;
+pub use stream::{Frame, Message, Socket, Stream};
 pub use wait::{until, until_nothing, until_some, until_some_within};
-pub use wire::{Answer, raw, request};
+pub use wire::{Answer, ask, hear, raw, raw_tcp, request, request_with};
 pub use yard::Yard;
 
 pub use rustix::process::Signal;

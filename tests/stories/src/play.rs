@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Config, Event, Exit, Fault, Phase, Run, ServiceName, Span, Spec, Time, Verdict, doubt};
+use hostler_core::{Config, Event, Exit, Fault, Phase, Run, ServiceName, Span, Spec, Time, Verdict, Wanted, doubt};
 
 use crate::settings::{change, services};
 use crate::show;
@@ -98,6 +98,9 @@ impl Teller {
             "stop" => world.stop(names?),
             "restart" => world.restart(names?),
             "scale" => return self.scale(rest),
+            "hold" => self.one(rest, Wanted::holding)?,
+            "free" => self.one(rest, Wanted::freeing)?,
+            "drop" => self.one(rest, Wanted::without)?,
             "load" => self.load(rest)?,
             "remove" => world.remove(names?),
             "force" => world.force(names?),
@@ -173,6 +176,14 @@ impl Teller {
         let (name, count) = rest.split_once(' ').ok_or("write `scale NAME COUNT`")?;
         let (name, count) = (self.known(name)?, count.parse().map_err(|_| "not a number")?);
         Ok(self.world.scale(name, count).err().map(|why| format!("refused: {why}")).into_iter().collect())
+    }
+
+    /// `hold web.1`: one replica is stopped; `free web.1`: and may run again; `drop web.1`: and goes.
+    fn one(&mut self, label: &str, change: fn(&Wanted, u32) -> Wanted) -> Result<(), String> {
+        let (name, replica) = label.split_once('.').ok_or("write `hold NAME.REPLICA`")?;
+        let (name, replica) = (self.known(name)?, replica.parse().map_err(|_| "not a number")?);
+        self.world.change(name, |wanted| *wanted = change(wanted, replica));
+        Ok(())
     }
 
     /// `load web 95 80`: what each replica uses, in percent; `-` of one that could not be measured.

@@ -196,7 +196,15 @@ impl World {
         let changes = specs.into_iter().map(|spec| {
             let name = spec.name.clone();
             let spec = Arc::new(spec);
-            let fresh = Wanted { spec: Arc::clone(&spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
+            let fresh = Wanted {
+                spec: Arc::clone(&spec),
+                generation: 1,
+                desired: Desired::Running,
+                starts: 1,
+                restarts: 0,
+                scaled: None,
+                held: Default::default(),
+            };
             let wanted = self.store.wanted.get(&name).map_or(fresh, |before| {
                 let scaled = Wanted::applied(Some(before), Arc::clone(&spec), Status::Running, Starting::Nothing).scaled;
                 Wanted { spec, generation: before.generation + 1, scaled, ..before.clone() }
@@ -258,6 +266,11 @@ impl World {
         if let Some(wanted) = self.core.weigh(self.now, name, &Loads { cpu, memory: None }) {
             self.want(vec![(ServiceName::new(name).expect("it is there"), Some(wanted))]);
         }
+    }
+
+    /// Somebody asks for something else of a service.
+    pub fn change(&mut self, name: &str, change: impl Fn(&mut Wanted)) {
+        self.request(name, change);
     }
 
     fn request(&mut self, names: &str, change: impl Fn(&mut Wanted)) {

@@ -53,6 +53,8 @@ const ROOMS: &[Room] = &[
     room("sdk/conformance", &["hostler-keeper", "hostler-wasm"]),
     // the format of packages: a guest reads them, the command line writes them
     room("sdk/package", &[]),
+    // calls a host from inside another program: the words on the wire are all it needs
+    Room { folder: "sdk/orchestrator", knows: &["hostler-api"], tests_know: &["hostler-e2e"] },
     // YAML with places, for whoever reads what people wrote
     room("sdk/yaml", &[]),
     // Compose files become service files
@@ -61,7 +63,8 @@ const ROOMS: &[Room] = &[
     // than the binary and what it prints
     room("tests/sim", &["hostler-core", "hostler-store", "hostler-ledger"]),
     room("tests/tidy", &[]),
-    room("tests/e2e", &[]),
+    // its tests shorten the past of a store that nobody holds, have the table of figures at hand, and walk the closed list of routes
+    Room { folder: "tests/e2e", knows: &[], tests_know: &["hostler-store", "hostler-api"] },
     // the same binary on a machine of its own, with real engines
     room("tests/engines", &["hostler-e2e"]),
     // measures the keeper alone too, over its socket
@@ -95,7 +98,7 @@ const KEPT_IN: &[(&str, &[&str], &str)] = &[
     ("miette", &["host/cli"], "one place talks with people"),
     (
         "tokio",
-        &["host/wasm", "host/server", "host/cli", "sdk/conformance", "tests/bench"],
+        &["host/wasm", "host/server", "host/cli", "sdk/conformance", "sdk/orchestrator", "tests/bench"],
         "core, store, keeper and api work under any executor, or none",
     ),
     ("rand", &[], "core is handed its seed, and nobody else decides"),

@@ -9,6 +9,7 @@ const PRINTERS: &[(&str, &str)] = &[
     ("host/keeper", "a process of its own, started with its standard error in a file; it has no other way to say what it lost"),
     ("sdk/componentize/build.rs", "cargo reads what a build script prints"),
     ("sdk/componentize/src/main.rs", "a tool of the build with a command line of its own"),
+    ("sdk/orchestrator/examples", "programs that show what happens"),
     ("tests", "tests say what they found"),
 ];
 

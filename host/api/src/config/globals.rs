@@ -1,19 +1,19 @@
 //! Settings, plugins and networks: what a document says beside its services.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 
 use hostler_core::Problem;
 use serde_json::Value;
 
 use super::limits::MAX_THINGS;
+use super::listen;
 use super::place::{Place, Report, Table};
 use super::{Network, PluginEntry, Settings, Source, StoreKind, values};
 
 const PLUGIN_HINT: &str = "write [plugins.NAME] source = \"./plugin.wasm\"";
 const NETWORK_HINT: &str = "write [networks.NAME] type = \"lan\", subnet = \"192.168.1.0/24\"";
 const DIGEST_HINT: &str = "write \"sha256:\" and 64 hexadecimal digits, as `sha256sum FILE` prints them";
-const LISTEN_HINT: &str = "write \"127.0.0.1:7070\", or a port alone for the loopback address";
 
 /// Reads `version`: 1.0, as text or number, and what an absent one means.
 pub(crate) fn read_version(table: &mut Table<'_>, report: &mut Report) {
@@ -40,7 +40,7 @@ pub(crate) fn read_settings(table: &mut Table<'_>, report: &mut Report) -> Setti
     if let Some(span) = table.take("default_timeout").and_then(|place| values::span_above_zero(&place, report)) {
         settings.default_timeout = span;
     }
-    settings.listen = table.take("listen").and_then(|place| read_listen(&place, report));
+    settings.listen = listen::read(&mut table, report);
     settings.log = table.take("log").and_then(|place| place.text(report)).map(str::to_owned);
     if let Some(place) = table.take("store") {
         settings.store = read_store(&place, report).unwrap_or_default();
@@ -51,23 +51,6 @@ pub(crate) fn read_settings(table: &mut Table<'_>, report: &mut Report) -> Setti
     });
     table.finish(&[("max_parallel_operations", "write `max_parallel`"), ("timeout", "write `default_timeout`")], report);
     settings
-}
-
-fn read_listen(place: &Place<'_>, report: &mut Report) -> Option<SocketAddr> {
-    let address = match place.value {
-        Value::Number(port) => {
-            port.as_u64().and_then(|port| u16::try_from(port).ok()).map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
-        }
-        Value::String(text) => match text.parse::<u16>() {
-            Ok(port) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
-            Err(_) => text.replacen("localhost:", "127.0.0.1:", 1).parse().ok(),
-        },
-        _ => None,
-    };
-    if address.is_none() {
-        report.add(place.wrong("an address and a port between 0 and 65535").hint(LISTEN_HINT));
-    }
-    address
 }
 
 fn read_store(place: &Place<'_>, report: &mut Report) -> Option<StoreKind> {

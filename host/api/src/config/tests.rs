@@ -40,11 +40,43 @@ fn settings_plugins_and_networks_are_read() {
         "networks": { "a": { "type": "lan", "subnet": "fd00::/8" }, "b": { "type": "wireguard", "config": "wg0.conf" } },
     }));
     assert_eq!(config.settings.default_timeout, Span::millis(1_500));
-    assert_eq!(config.settings.listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:7070"));
+    assert_eq!(config.settings.listen.map(|listen| listen.address.to_string()).as_deref(), Some("127.0.0.1:7070"));
     assert_eq!(config.plugins["docker"].source, Source::File("./docker.wasm".to_owned()));
     assert_eq!(config.plugins["docker"].digest, Some(format!("sha256:{}", "ab".repeat(32))));
     assert_eq!(config.plugins["http"].source, Source::BuiltIn);
     assert_eq!(config.networks["b"], Network::Wireguard { config: "wg0.conf".to_owned() });
+}
+
+#[test]
+fn a_door_beyond_loopback_needs_tls() {
+    let tls = json!({ "certificate": "/c.pem", "key": "/k.pem" });
+    for address in ["127.0.0.1:7070", "[::1]:7070", "127.5.0.1:0"] {
+        good(json!({ "settings": { "listen": address } }));
+    }
+    for address in ["0.0.0.0:7070", "[::]:7070", "192.168.1.2:7070", "[::ffff:127.0.0.1]:7070"] {
+        let open = problems(&json!({ "settings": { "listen": address } }));
+        assert!(open.len() == 1 && open[0].contains("which others can reach: tokens would travel in the clear"), "{address}: {open:?}");
+        good(json!({ "settings": { "listen": address, "tls": tls } }));
+    }
+    assert_eq!(
+        problems(&json!({ "settings": { "tls": tls, "allowed_hosts": ["x"] } })),
+        [
+            "/settings/tls: `tls` says how to listen, and there is no `listen`",
+            "/settings/allowed_hosts: `allowed_hosts` says how to listen, and there is no `listen`"
+        ],
+    );
+    assert_eq!(
+        problems(
+            &json!({ "settings": { "listen": 1, "tls": { "certificate": "c" }, "allowed_hosts": ["a:1", "*"], "allowed_origins": ["console.example", "https://a/b"] } })
+        ),
+        [
+            "/settings/tls: `tls` has no `key`",
+            "/settings/allowed_hosts/0: `allowed_hosts[0]` is no name of a host (a port and `*` do not belong here)",
+            "/settings/allowed_hosts/1: `allowed_hosts[1]` is no name of a host (a port and `*` do not belong here)",
+            "/settings/allowed_origins/0: `allowed_origins[0]` is no origin: it is `https://` or `http://` and a host, without a path",
+            "/settings/allowed_origins/1: `allowed_origins[1]` is no origin: it is `https://` or `http://` and a host, without a path",
+        ],
+    );
 }
 
 #[test]
@@ -402,7 +434,9 @@ fn places(value: &Value, at: String, found: &mut Vec<String>) {
 fn full() -> Value {
     json!({
         "version": "1.0",
-        "settings": { "state_dir": "x", "max_parallel": 2, "default_timeout": "5m", "listen": "127.0.0.1:1", "log": "info", "store": { "type": "sqlite" }, "built_in_plugins": [] },
+        "settings": { "state_dir": "x", "max_parallel": 2, "default_timeout": "5m", "listen": "127.0.0.1:1",
+            "tls": { "certificate": "c", "key": "k", "client_ca": "a" }, "allowed_hosts": ["h"], "allowed_origins": ["https://o"],
+            "log": "info", "store": { "type": "sqlite" }, "built_in_plugins": [] },
         "plugins": { "p": { "source": "./p.wasm", "config": {}, "grants": {}, "limits": {} } },
         "networks": { "n": { "type": "lan", "subnet": "10.0.0.0/8" } },
         "services": {

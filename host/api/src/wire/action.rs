@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
 
 /// `POST /services/start`: they are wanted, whatever ended them before. A second call starts again what has failed or completed since,
 /// and leaves alone what runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
     /// These; empty is all.
@@ -24,7 +25,7 @@ pub struct StartRequest {
 
 /// `POST /services/stop`: they are not wanted until somebody starts them. What requires them is taken down first and held, still wanted.
 /// A second call with `force` hurries a stop that is under way.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
     /// These; empty is all.
@@ -39,7 +40,7 @@ pub struct StopRequest {
 }
 
 /// `POST /services/restart`: each is stopped, and started again. A second call is a second restart.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RestartRequest {
     /// These, also when they were stopped or are done; empty is all that are to run: not what was stopped by hand, has completed or has failed.
@@ -55,7 +56,7 @@ pub struct RestartRequest {
 
 /// `POST /services/scale`: so many replicas of each are wanted, until somebody asks for another number or the configuration says another
 /// one. All of them or, where one number is beyond the bounds of its service, none.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScaleRequest {
     /// How many of which.
@@ -66,7 +67,7 @@ pub struct ScaleRequest {
 }
 
 /// What was accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionResult {
     /// Version of this shape.
     pub version: Shape,
@@ -81,7 +82,7 @@ pub struct ActionResult {
 }
 
 /// `POST /down`: every service is stopped in reverse order, and then forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DownRequest {
     /// Do not forget them: they stay, stopped, to be started again.
@@ -93,7 +94,7 @@ pub struct DownRequest {
 }
 
 /// `POST /shutdown`: the host exits.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShutdownRequest {
     /// Stop every service in reverse order first, without forgetting that they are wanted. Else their tasks go on, and the next host takes them up.

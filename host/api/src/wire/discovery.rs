@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use super::service::Endpoint;
 use crate::stamp::Timestamp;
 
 /// Who made something: the tag that every host puts on what it starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tag {
     /// Is it this host's tag?
     pub ours: bool,
@@ -21,7 +22,7 @@ pub struct Tag {
 }
 
 /// Something on an engine that this host has not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
     /// The backend whose engine has it.
     pub backend: String,
@@ -46,7 +47,7 @@ pub struct Found {
 }
 
 /// `GET /discovery`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FoundList {
     /// Version of this shape.
     pub version: Shape,
@@ -57,7 +58,7 @@ pub struct FoundList {
 }
 
 /// `?` of `GET /discovery`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscoveryQuery {
     /// Only at this backend.
@@ -65,7 +66,7 @@ pub struct DiscoveryQuery {
 }
 
 /// `POST /discovery/adopt`: what runs already becomes a service, and is not touched. A second call changes nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdoptRequest {
     /// Its name, its key, or the first eight characters or more of that.
@@ -82,7 +83,7 @@ pub struct AdoptRequest {
 }
 
 /// `POST /discovery/release`: what was taken over goes on as it is, and is nobody's again.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// These; at least one.
@@ -93,7 +94,7 @@ pub struct ReleaseRequest {
 }
 
 /// Something with a tag that nobody here knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stranger {
     /// The backend whose engine has it.
     pub backend: String,
@@ -114,7 +115,7 @@ pub struct Stranger {
 }
 
 /// `GET /strangers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StrangerList {
     /// Version of this shape.
     pub version: Shape,
@@ -125,7 +126,7 @@ pub struct StrangerList {
 }
 
 /// `POST /strangers/kill` and `/strangers/ignore`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StrangerRequest {
     /// Its key or its name.
@@ -139,7 +140,7 @@ pub struct StrangerRequest {
 }
 
 /// What was done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StrangerResult {
     /// Version of this shape.
     pub version: Shape,

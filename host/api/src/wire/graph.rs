@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use hostler_core::{Condition, Dependency, ServiceName, Spec};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
+use super::{Shape, schema};
 
 /// `GET /graph`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Graph {
     /// Version of this shape.
     pub version: Shape,
@@ -23,7 +24,7 @@ pub struct Graph {
 }
 
 /// One service's place in it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GraphNode {
     /// After whom it starts.
     pub dependencies: Vec<Edge>,
@@ -34,13 +35,14 @@ pub struct GraphNode {
 }
 
 /// One edge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Edge {
     /// Whom it needs.
     pub service: String,
     /// Orders, and never blocks.
     pub optional: bool,
     /// What must hold; absent is the default of what the dependency is.
+    #[schemars(with = "Option<schema::Condition>")]
     pub condition: Option<Condition>,
     /// A new run of the dependency restarts the dependent too.
     pub restart: bool,
@@ -57,6 +59,36 @@ impl Graph {
         let services = specs.iter().map(|spec| (spec.name.to_string(), node(spec, &graph))).collect();
         Graph { version: Shape, start_order, stop_order, layers, services }
     }
+
+    /// As a text, layer by layer, first started first: `<-` names what must be there, `[optional: …]` what only orders, each by name.
+    pub fn picture(&self) -> String {
+        let mut text = format!("Service Dependency Graph:\n{}\n", "=".repeat(50));
+        for (layer, names) in self.layers.iter().enumerate() {
+            text.push_str(&format!("\nLayer {layer} (Startup Priority):\n"));
+            for name in names {
+                let edges = self.services.get(name).map_or_else(String::new, edges_text);
+                text.push_str(&format!("  • {name}{edges}\n"));
+            }
+        }
+        text
+    }
+}
+
+fn edges_text(node: &GraphNode) -> String {
+    let names = |optional: bool| -> Vec<&str> {
+        let mut names: Vec<&str> = node.dependencies.iter().filter(|edge| edge.optional == optional).map(|edge| edge.service.as_str()).collect();
+        names.sort_unstable();
+        names
+    };
+    let (required, optional) = (names(false), names(true));
+    let mut text = String::new();
+    if !required.is_empty() {
+        text.push_str(&format!(" <- {}", required.join(", ")));
+    }
+    if !optional.is_empty() {
+        text.push_str(&format!(" [optional: {}]", optional.join(", ")));
+    }
+    text
 }
 
 fn node(spec: &Spec, graph: &hostler_core::Graph) -> GraphNode {
@@ -98,5 +130,23 @@ mod tests {
         let edges: Vec<&str> = graph.services["api"].dependencies.iter().map(|edge| edge.service.as_str()).collect();
         assert_eq!(edges, ["db"], "only what is in the set");
         assert_eq!(graph.services["db"].dependents, ["api"]);
+    }
+
+    #[test]
+    fn the_picture_is_layered_and_names_stand_in_their_order() {
+        let edges = |names: &'static [&'static str]| -> Vec<(&str, bool)> {
+            names.iter().map(|name| (name.trim_end_matches('?'), name.ends_with('?'))).collect()
+        };
+        let graph = Graph::of(&[
+            spec("dao", &[]),
+            spec("edge", &edges(&["dao?"])),
+            spec("scheduler", &edges(&["dao"])),
+            spec("vpn", &edges(&["scheduler", "edge", "dao?"])),
+        ]);
+        let expected = "Service Dependency Graph:\n==================================================\n\
+                        \nLayer 0 (Startup Priority):\n  • dao\n\
+                        \nLayer 1 (Startup Priority):\n  • edge [optional: dao]\n  • scheduler <- dao\n\
+                        \nLayer 2 (Startup Priority):\n  • vpn <- edge, scheduler [optional: dao]\n";
+        assert_eq!(graph.picture(), expected);
     }
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
+use super::{Shape, schema};
 use crate::stamp::Timestamp;
 use hostler_core::{Health, Verdict};
 
 /// One result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckResult {
     /// Of which service.
     pub service_name: String,
@@ -19,8 +20,10 @@ pub struct CheckResult {
     /// Of which replica.
     pub replica: u32,
     /// What it said.
+    #[schemars(with = "schema::Verdict")]
     pub verdict: Verdict,
     /// How well the service is after it.
+    #[schemars(with = "schema::Health")]
     pub status: Health,
     /// When it was asked.
     pub timestamp: Timestamp,
@@ -34,7 +37,7 @@ pub struct CheckResult {
 }
 
 /// How much of the time it was well, in percent; absent when nothing is known of that time.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Uptime {
     /// Of the last hour.
     pub uptime_1h: Option<f64>,
@@ -45,7 +48,7 @@ pub struct Uptime {
 }
 
 /// One check of one replica, as it stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckState {
     /// Its name.
     pub check: String,
@@ -54,6 +57,7 @@ pub struct CheckState {
     /// Name of the health-check plugin.
     pub plugin: String,
     /// How well the replica is by this check.
+    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// From one check to the next.
     pub interval_ms: u64,
@@ -79,9 +83,10 @@ pub struct CheckState {
 }
 
 /// How well one service is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceHealth {
     /// By its checks.
+    #[schemars(with = "schema::Health")]
     pub status: Health,
     /// The latest result of any of them.
     pub last_check: Option<CheckResult>,
@@ -93,11 +98,12 @@ pub struct ServiceHealth {
 }
 
 /// `GET /health`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthReport {
     /// Version of this shape.
     pub version: Shape,
     /// The worst health of all.
+    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// Is every critical service that is enabled up and well, or done?
     pub ready: bool,
@@ -110,7 +116,7 @@ pub struct HealthReport {
 }
 
 /// `POST /health/check-now`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckNowRequest {
     /// Of these; empty is all.
@@ -119,13 +125,14 @@ pub struct CheckNowRequest {
 }
 
 /// Its answer, once each check of what is up has said something since, or after [`CheckNow::LONGEST`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckNow {
     /// Version of this shape.
     pub version: Shape,
     /// When it was answered.
     pub timestamp: Timestamp,
     /// The worst health of all services.
+    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// By service, replica and check; none is older than the request.
     pub results: Vec<CheckResult>,

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
+use super::{Shape, schema};
 use crate::stamp::Timestamp;
 use hostler_core::{Health, Status};
 
 /// `GET /host`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostInfo {
     /// Version of this shape.
     pub version: Shape,
@@ -32,8 +33,10 @@ pub struct HostInfo {
     /// No new work is taken any more.
     pub shutting_down: bool,
     /// The worst health of all services.
+    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// How many services are in each status; statuses that none has are left out.
+    #[schemars(with = "BTreeMap<schema::Status, usize>")]
     pub services: BTreeMap<Status, usize>,
     /// Version of the wanted set; each apply, start and stop counts it up.
     pub generation: u64,
@@ -43,10 +46,26 @@ pub struct HostInfo {
     pub keeper: KeeperInfo,
     /// What is loaded.
     pub plugins: PluginCounts,
+    /// The TCP door, where there is to be one.
+    #[serde(default)]
+    pub listening: Option<Listening>,
+}
+
+/// The TCP door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Listening {
+    /// Where it is, or is to be.
+    pub address: String,
+    /// Behind TLS?
+    pub tls: bool,
+    /// Does it take connections?
+    pub open: bool,
+    /// Why not, or what is wrong beside that.
+    pub trouble: Option<String>,
 }
 
 /// The keeper, as the host sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct KeeperInfo {
     /// Is it there? It is started before the host answers; one that is not there was lost, and another one is being started.
     pub running: bool,
@@ -61,7 +80,7 @@ pub struct KeeperInfo {
 }
 
 /// How many plugins are in which state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PluginCounts {
     /// Loaded and usable.
     pub ok: usize,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use hostler_core::Status;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
+use super::{Shape, schema};
 
 /// Should its containers run?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageStatus {
     /// Yes.
@@ -18,7 +20,7 @@ pub enum ImageStatus {
 }
 
 /// What each container may use.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageResources {
     /// Cores, `"0.5"` or `"500m"`; not limited when absent.
@@ -32,7 +34,7 @@ pub struct ImageResources {
 }
 
 /// `POST /images`: so many containers of an image are wanted, at least one. A second call changes what is wanted, and replaces what differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageRequest {
     /// Its reference: `nginx:alpine`.
@@ -73,7 +75,7 @@ fn docker() -> String {
 }
 
 /// `POST /images/{image}/scale`: other bounds; as many are kept as fit between them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageScale {
     /// The fewest.
@@ -83,7 +85,7 @@ pub struct ImageScale {
 }
 
 /// What is wanted of one image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Image {
     /// Its reference.
     pub image: String,
@@ -108,7 +110,7 @@ pub struct Image {
 }
 
 /// `GET /images`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageList {
     /// Version of this shape.
     pub version: Shape,
@@ -117,7 +119,7 @@ pub struct ImageList {
 }
 
 /// Where a port of a container is published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Binding {
     /// An address of the engine's machine.
@@ -127,7 +129,7 @@ pub struct Binding {
 }
 
 /// One container.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Container {
     /// The engine's id of it.
     pub container_id: String,
@@ -140,13 +142,14 @@ pub struct Container {
     /// Which one.
     pub replica: u32,
     /// What is believed of it, as of a service.
-    pub status: String,
+    #[schemars(with = "schema::Status")]
+    pub status: Status,
     /// Its published ports.
     pub ports: BTreeMap<String, Vec<Binding>>,
 }
 
-/// `GET /images/{image}/containers`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// `GET /images/{image}/containers`: those that are kept stopped among them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerList {
     /// Version of this shape.
     pub version: Shape,
@@ -157,7 +160,7 @@ pub struct ContainerList {
 }
 
 /// How one container is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerHealth {
     /// Whose.
     #[serde(flatten)]
@@ -173,7 +176,7 @@ pub struct ContainerHealth {
 }
 
 /// `GET /images/{image}/health`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageHealth {
     /// Version of this shape.
     pub version: Shape,
@@ -184,7 +187,7 @@ pub struct ImageHealth {
 }
 
 /// `POST /images/{image}/reconcile`: what was missing is made, what is surplus removed, what differs replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reconciled {
     /// Version of this shape.
     pub version: Shape,

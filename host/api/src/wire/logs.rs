@@ -1,5 +1,6 @@
 //! What services have written.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -8,7 +9,7 @@ use crate::routes;
 use crate::stamp::Timestamp;
 
 /// `?` of `GET /services/{name}/logs`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsQuery {
     /// The last so many lines of each replica.
@@ -38,7 +39,7 @@ impl LogsQuery {
 }
 
 /// Where a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Standard output.
@@ -48,7 +49,7 @@ pub enum Origin {
 }
 
 /// One document of the stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum LogItem {
     /// A line.
@@ -85,7 +86,7 @@ pub enum LogItem {
 }
 
 /// One line, without its newline.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// Version of this shape.
     pub version: Shape,

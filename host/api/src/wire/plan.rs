@@ -1,13 +1,14 @@
 //! What an apply would change.
 
 use hostler_core::Problem;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Shape;
+use super::{Shape, schema};
 
 /// `POST /plan` and `POST /apply`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApplyRequest {
     /// The configuration as JSON, variables filled in.
@@ -30,7 +31,7 @@ fn yes() -> bool {
 }
 
 /// What becomes of one service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// It is new.
@@ -59,7 +60,7 @@ impl Change {
 }
 
 /// One service's part of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedChange {
     /// Whose.
     pub service: String,
@@ -71,7 +72,7 @@ pub struct PlannedChange {
 }
 
 /// A plugin that services name and the host does not have, or has refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissingPlugin {
     /// Its name.
     pub name: String,
@@ -84,7 +85,7 @@ pub struct MissingPlugin {
 }
 
 /// The answer: what would happen, or what has begun to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// Version of this shape.
     pub version: Shape,
@@ -101,6 +102,7 @@ pub struct Plan {
     pub missing_plugins: Vec<MissingPlugin>,
     /// What makes `/apply` refuse (422); empty when applied.
     #[serde(default)]
+    #[schemars(with = "Vec<schema::Problem>")]
     pub problems: Vec<Problem>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use super::{Shape, Upgraded};
 use crate::stamp::Timestamp;
 
 /// What a plugin is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Runs tasks.
@@ -29,7 +30,7 @@ impl Role {
 }
 
 /// Can it be used?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PluginState {
     /// Loaded.
@@ -58,7 +59,7 @@ impl PluginState {
 }
 
 /// What it says it will ask for, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Need {
     /// Capability and pattern.
     pub what: String,
@@ -67,7 +68,7 @@ pub struct Need {
 }
 
 /// What a backend says of the engine behind it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Engine {
     /// May new tasks be started?
     pub ready: bool,
@@ -82,7 +83,7 @@ pub struct Engine {
 }
 
 /// Since it was loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counters {
     /// Calls into it.
     pub calls: u64,
@@ -95,7 +96,7 @@ pub struct Counters {
 }
 
 /// A service whose calls broke the plugin, and none of them worked since.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PutAside {
     /// Nothing when the calls were about no service in particular.
     pub service: Option<String>,
@@ -108,7 +109,7 @@ pub struct PutAside {
 }
 
 /// How well a plugin stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PluginHealth {
     /// Those with strikes.
     pub struck: Vec<PutAside>,
@@ -119,7 +120,7 @@ pub struct PluginHealth {
 }
 
 /// One plugin. What is not known of one that is missing or refused is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Plugin {
     /// What configurations call it.
     pub name: String,
@@ -169,7 +170,7 @@ pub struct Plugin {
 }
 
 /// `GET /plugins`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginList {
     /// Version of this shape.
     pub version: Shape,
@@ -178,7 +179,7 @@ pub struct PluginList {
 }
 
 /// A component in a file, as `hostler plugin inspect FILE --json` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Examined {
     /// As of a plugin of a host, as far as that is known of a file.
     #[serde(flatten)]
@@ -190,7 +191,7 @@ pub struct Examined {
 }
 
 /// `GET /plugins/{name}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginDetail {
     /// Version of this shape.
     pub version: Shape,
@@ -201,3 +202,16 @@ pub struct PluginDetail {
     /// JSON Schema of a task's or check's settings.
     pub settings_schema: Option<Value>,
 }
+
+/// `?` of a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordingQuery {
+    /// How long to record, an hour at most.
+    pub for_ms: u64,
+}
+
+/// One line of a recording: what `hostler plugin replay` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RecordingItem(pub serde_json::Map<String, serde_json::Value>);

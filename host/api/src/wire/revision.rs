@@ -1,12 +1,13 @@
 //! Plugins under way from one revision to another.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Need, Shape};
 
 /// `POST /plugins/{name}/upgrade`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpgradeRequest {
     /// The component: an absolute path that the host can read.
@@ -26,12 +27,12 @@ pub struct UpgradeRequest {
 }
 
 /// `POST /plugins/{name}/rollback`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {}
 
 /// What became of a request to revise a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevisedTo {
     /// The other revision is in force.
@@ -43,7 +44,7 @@ pub enum RevisedTo {
 }
 
 /// One component of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginRevision {
     /// `blake3:…`.
     pub digest: String,
@@ -54,7 +55,7 @@ pub struct PluginRevision {
 }
 
 /// What one revision may do and another may not.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// Interfaces that it imports and the one before does not.
     pub imports: Vec<String>,
@@ -74,7 +75,7 @@ impl Difference {
 }
 
 /// The answer to both requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revised {
     /// Version of this shape.
     pub version: Shape,
@@ -97,7 +98,7 @@ pub struct Revised {
 }
 
 /// What a plugin was upgraded to, in place of what the configuration leads to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Upgraded {
     /// It is being watched, and is rolled back when it breaks.
     pub watched: bool,

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use hostler_core::{Category, Dependency, Health, Kind, Status};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Shape;
 use super::health::CheckState;
+use super::{Shape, schema};
 use crate::routes;
 use crate::stamp::Timestamp;
 
 /// What is asked of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wanted {
     /// To be up, or, of a one-shot, to be done.
@@ -23,7 +24,7 @@ pub enum Wanted {
 }
 
 /// The next step that happens by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NextStep {
     /// "restart", "health check `http`", "kill".
     pub what: String,
@@ -34,7 +35,7 @@ pub struct NextStep {
 }
 
 /// How many replicas there are, by what they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaCounts {
     /// Asked for now.
     pub wanted: u32,
@@ -49,15 +50,17 @@ pub struct ReplicaCounts {
 }
 
 /// One service, in one line of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Service {
     /// Its name.
     pub name: String,
     /// For people.
     pub display_name: Option<String>,
     /// For ever, or to its end?
+    #[schemars(with = "schema::Kind")]
     pub kind: Kind,
     /// What it is for.
+    #[schemars(with = "schema::Category")]
     pub category: Category,
     /// Is the whole not ready without it?
     pub critical: bool,
@@ -70,8 +73,10 @@ pub struct Service {
     /// A manual stop is remembered until a manual start.
     pub stopped_by_hand: bool,
     /// What is believed of it.
+    #[schemars(with = "schema::Status")]
     pub status: Status,
     /// How well it is.
+    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// Why, in one line: the first sentence of the cause chain.
     pub cause: Option<String>,
@@ -111,7 +116,7 @@ pub struct Service {
 }
 
 /// `GET /services`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceList {
     /// Version of this shape.
     pub version: Shape,
@@ -120,6 +125,7 @@ pub struct ServiceList {
     /// Is every critical service that is enabled up and well, or done?
     pub ready: bool,
     /// The worst health of all.
+    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// The latest event of this picture: `GET /events?after=` continues from here.
     pub last_event: u64,
@@ -128,7 +134,7 @@ pub struct ServiceList {
 }
 
 /// `?` of `GET /services`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesQuery {
     /// Only these, separated by commas; all when absent.
@@ -152,7 +158,7 @@ impl ServicesQuery {
 }
 
 /// Where a replica listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     /// Which of its endpoints.
     pub name: String,
@@ -165,7 +171,7 @@ pub struct Endpoint {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exit {
     /// Absent when a signal or something unknown ended it.
     pub code: Option<i32>,
@@ -180,7 +186,7 @@ pub struct Exit {
 }
 
 /// What a replica uses; absent is not measured.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// When it was measured.
     pub at: Option<Timestamp>,
@@ -201,7 +207,7 @@ pub struct Usage {
 }
 
 /// One replica of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Replica {
     /// From 0.
     pub replica: u32,
@@ -210,8 +216,10 @@ pub struct Replica {
     /// What its backend writes onto the real thing.
     pub task_id: Option<String>,
     /// What is believed of it.
+    #[schemars(with = "schema::Status")]
     pub status: Status,
     /// How well it is.
+    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// Why, in one line.
     pub cause: Option<String>,
@@ -237,7 +245,7 @@ pub struct Replica {
 }
 
 /// `GET /services/{name}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceDetail {
     /// Version of this shape.
     pub version: Shape,
@@ -248,6 +256,7 @@ pub struct ServiceDetail {
     /// Free-form.
     pub labels: BTreeMap<String, String>,
     /// After whom it starts.
+    #[schemars(with = "Vec<schema::Dependency>")]
     pub dependencies: Vec<Dependency>,
     /// Who starts after it.
     pub dependents: Vec<String>,
@@ -258,7 +267,7 @@ pub struct ServiceDetail {
 }
 
 /// `GET /services/{name}/explain`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// Version of this shape.
     pub version: Shape,
@@ -267,8 +276,10 @@ pub struct Explanation {
     /// What is asked of it.
     pub wanted: Wanted,
     /// What is believed of it.
+    #[schemars(with = "schema::Status")]
     pub status: Status,
     /// How well it is.
+    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// The cause chain, the effect first: each sentence is explained by the one after it.
     pub because: Vec<String>,

@@ -1,5 +1,6 @@
 //! What tasks use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
@@ -8,7 +9,7 @@ use crate::routes;
 use crate::stamp::Timestamp;
 
 /// `GET /stats`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     /// Version of this shape.
     pub version: Shape,
@@ -21,7 +22,7 @@ pub struct Stats {
 }
 
 /// What one replica uses; absent is not measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReplicaStats {
     /// Whose.
     pub service: String,
@@ -38,7 +39,7 @@ pub struct ReplicaStats {
 }
 
 /// A service of which nothing could be measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unmeasured {
     /// Which.
     pub service: String,
@@ -47,7 +48,7 @@ pub struct Unmeasured {
 }
 
 /// `?` of `GET /stats`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StatsQuery {
     /// Only these services, separated by commas; all when absent.

@@ -1,5 +1,6 @@
-//! What happened, in order.
+//! What happened, in order: as lines, as server-sent events, or as messages of a WebSocket.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::routes;
 use crate::stamp::Timestamp;
 
 /// `?` of `GET /events`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventsQuery {
     /// Only what came after this sequence number; from the oldest kept when absent.
@@ -17,35 +18,60 @@ pub struct EventsQuery {
     pub limit: Option<usize>,
     /// Only of these services, separated by commas.
     pub services: Option<String>,
+    /// Only of these kinds, separated by commas.
+    pub kinds: Option<String>,
     /// Keep the answer open, and send events as they happen.
     pub follow: bool,
+    /// Wait so long for the first of them; what comes last is a [`EventItem::Cursor`].
+    pub wait_ms: Option<u64>,
 }
 
 impl EventsQuery {
     /// The path with this query.
     pub fn path(&self) -> String {
+        self.path_of(routes::EVENTS)
+    }
+
+    /// The path with this query, of another route that takes it.
+    pub fn path_of(&self, route: &str) -> String {
         let pairs = [
             ("after", self.after.map(|n| n.to_string())),
             ("limit", self.limit.map(|n| n.to_string())),
             ("services", self.services.clone()),
+            ("kinds", self.kinds.clone()),
             ("follow", self.follow.then(|| "true".to_owned())),
+            ("wait_ms", self.wait_ms.map(|ms| ms.to_string())),
         ];
-        routes::with(routes::EVENTS, &pairs)
+        routes::with(route, &pairs)
     }
 }
 
 /// One document of the stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum EventItem {
     /// Something happened.
     Event(EventRecord),
-    /// What came after `after` and before `next` is no longer kept, or came too fast for this reader.
+    /// What came after `after` and before `next` is no longer kept.
     Gap {
         /// Version of this shape.
         version: Shape,
         /// The next event's sequence number.
         next: u64,
+    },
+    /// This is all for now: an answer to `wait_ms` ends with it.
+    Cursor {
+        /// Version of this shape.
+        version: Shape,
+        /// The `after` to go on with.
+        after: u64,
+    },
+    /// The reader was too slow: the answer ends here, and nothing is lost to whoever asks again.
+    Cut {
+        /// Version of this shape.
+        version: Shape,
+        /// The `after` to go on with.
+        after: u64,
     },
     /// What comes after cannot be read: the answer ends here.
     Error {
@@ -57,7 +83,7 @@ pub enum EventItem {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRecord {
     /// Version of this shape.
     pub version: Shape,
@@ -65,7 +91,7 @@ pub struct EventRecord {
     pub seq: u64,
     /// When.
     pub at: Timestamp,
-    /// What: `started`, `exited`, `health-changed`, …
+    /// What: the word of an [`EventKind`](crate::EventKind).
     pub kind: String,
     /// To whom.
     pub service: Option<String>,

@@ -1,12 +1,13 @@
 //! Reaching into what runs: signals and commands.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Shape;
 use crate::base64;
 
 /// `POST /services/{name}/signal`: the signal is sent once the answer is there; what it does is seen in the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignalRequest {
     /// `SIGHUP`, or `HUP`.
@@ -17,7 +18,7 @@ pub struct SignalRequest {
 }
 
 /// Who got it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignalResult {
     /// Version of this shape.
     pub version: Shape,
@@ -30,7 +31,7 @@ pub struct SignalResult {
 }
 
 /// `POST /services/{name}/exec`: runs a command inside one replica, to its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecRequest {
     /// The program and its arguments; no shell.
@@ -63,7 +64,7 @@ impl ExecRequest {
 }
 
 /// What a command left behind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExecResult {
     /// Version of this shape.
     pub version: Shape,
@@ -84,7 +85,7 @@ pub struct ExecResult {
 }
 
 /// Bytes that are usually text.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Said {
     /// What is not UTF-8 is replaced by U+FFFD, and `bytes_base64` has it as it was.
     pub text: String,

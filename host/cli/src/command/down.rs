@@ -35,6 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.here("down")?;
     let state_dir = context.state_dir(None)?;
     let client = Client::new(&state_dir);
     // Held to the end: what an earlier host left is stopped by one inside this process.

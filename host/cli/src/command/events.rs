@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Configuration file; here -f is --follow
     #[arg(id = "file", long = "file", value_name = "FILE", help_heading = "Global options")]
     _file: Option<PathBuf>,
+    /// Only of these kinds, such as `failed,health-changed`
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    kinds: Vec<String>,
     /// Only what came after this sequence number
     #[arg(long, value_name = "SEQ")]
     after: Option<u64>,
@@ -30,19 +33,26 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let kinds = (!args.kinds.is_empty()).then(|| args.kinds.join(","));
     let services = (!args.services.is_empty()).then(|| args.services.join(","));
-    let query = EventsQuery { after: args.after, limit: args.limit, services, follow: args.follow };
+    let mut query = EventsQuery { after: args.after, limit: args.limit, services, kinds, follow: args.follow, wait_ms: None };
     let mut lines = context.client()?.stream(&query.path()).await?;
     let zone = local_zone();
     while let Some(line) = lines.line().await? {
         let item = serde_json::from_slice(&line);
-        if context.out.json {
+        if context.out.json && !matches!(item, Ok(EventItem::Cut { .. })) {
             context.out.document(&line)?;
         }
         match item {
-            Ok(EventItem::Event(_) | EventItem::Gap { .. }) if context.out.json => {}
+            // Whoever reads this did not, for a while: nothing is lost.
+            Ok(EventItem::Cut { after, .. }) => {
+                query.after = Some(after);
+                lines = context.client()?.stream(&query.path()).await?;
+            }
+            Ok(EventItem::Event(_) | EventItem::Gap { .. } | EventItem::Cursor { .. }) if context.out.json => {}
             Ok(EventItem::Event(event)) => context.out.line(text(&event, context.out.paint, &zone))?,
             Ok(EventItem::Gap { next, .. }) => context.out.line(format!("… what came before {next} is no longer kept"))?,
+            Ok(EventItem::Cursor { .. }) => {}
             Ok(EventItem::Error { message, .. }) => return Err(crate::error::failed(message).into()),
             Err(error) => return Err(crate::error::failed(format!("the host sent an event that is not understood: {error}")).into()),
         }

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     match args.format {
         _ if context.out.json => json(&graph, context),
         Format::Json => json(&graph, context),
-        Format::Text => context.out.raw(picture::text(&graph).as_bytes()),
+        Format::Text => context.out.raw(graph.picture().as_bytes()),
         Format::Dot => context.out.raw(picture::dot(&graph).as_bytes()),
         Format::Mermaid => context.out.raw(picture::mermaid(&graph).as_bytes()),
     }

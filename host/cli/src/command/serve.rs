@@ -14,6 +14,8 @@ use crate::host::{self, Beginning, Embedded, Loudness};
 use crate::out::note;
 
 /// Be the host: stay until SIGTERM or SIGINT, and leave the services running under the keeper, for the next host to take up.
+///
+/// SIGHUP reads the certificates of its TCP door anew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Apply this file first [default: what was applied last]
@@ -28,6 +30,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.here("serve")?;
     if args.detached {
         return in_background(context).await;
     }
@@ -72,14 +75,18 @@ async fn in_background(context: &Context) -> Result<(), Error> {
 async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|error| failed(format!("cannot listen for signals: {error}")));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hangup = listen(SignalKind::hangup())?;
     note(&format!("hostler {} serves {}, pid {}", env!("CARGO_PKG_VERSION"), client.state_dir().display(), std::process::id()));
-    tokio::select! {
-        () = host.ended() => {
-            note("the host was shut down");
-            return Ok(());
+    loop {
+        tokio::select! {
+            () = host.ended() => {
+                note("the host was shut down");
+                return Ok(());
+            }
+            _ = hangup.recv() => host.reload(),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
         }
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
     leave(client, &host).await
 }

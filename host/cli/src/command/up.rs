@@ -35,6 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.here("up")?;
     let (file, services) = split(args.words);
     let wish = Wish::read(context, file.as_deref())?;
     let services = (!services.is_empty()).then_some(services);

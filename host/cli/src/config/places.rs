@@ -32,10 +32,13 @@ fn as_texts(table: &mut Node, source: &str) {
     }
 }
 
-/// Makes the paths that the host itself reads absolute: state directory, plugins, tunnels and secrets.
+/// Makes the paths that the host itself reads absolute: state directory, certificates, plugins, tunnels and secrets.
 pub(crate) fn make_absolute(root: &mut Node, base_dir: &Path) {
     if let Some(node) = root.member_mut("settings").and_then(|settings| settings.member_mut("state_dir")) {
         make_one(node, base_dir);
+    }
+    if let Some(tls) = root.member_mut("settings").and_then(|settings| settings.member_mut("tls")) {
+        tls.members_mut().iter_mut().for_each(|(_, file)| make_one(file, base_dir));
     }
     for (thing, key) in [("plugins", "source"), ("networks", "config")] {
         for (_, entry) in root.member_mut(thing).map(Node::members_mut).unwrap_or_default() {

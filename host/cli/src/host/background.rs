@@ -102,6 +102,8 @@ fn spawn(state_dir: &Path, log: &Path, context: &Context) -> Result<Child, Error
     let output = open_log(state_dir, log)?;
     let mut command = Command::new(program()?);
     command.arg("serve").arg("--detached").arg("--state-dir").arg(state_dir);
+    // It would stand in the environment of a process that stays, and nobody there needs it.
+    command.env_remove("HOSTLER_TOKEN").env_remove("HOSTLER_HOST");
     for _ in 0..context.global.verbose {
         command.arg("--verbose");
     }

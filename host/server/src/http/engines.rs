@@ -1,31 +1,33 @@
 //! What engines have: images as replica sets, what runs already, strangers.
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Uri;
-use axum::routing::{delete, get, post};
-use hostler_api::{ActionResult, Code, DiscoveryQuery, Failure, ReleaseRequest, Shape, routes};
+use hostler_api::{ActionResult, Code, DiscoveryQuery, Failure, ReleaseRequest, Removal, Shape, routes};
 
-use super::{Answer, Door, Name, act, body, json, names, query};
+use super::Door;
+use super::answer::{Answer, Name, body, json, names, query};
+use super::native::act;
+use super::table::Table;
 use crate::message::Change;
 use crate::{discovery, images, strangers};
 
-pub(super) fn router() -> Router<Door> {
-    Router::new()
-        .route(routes::IMAGES, get(all_images).post(run_image))
-        .route(routes::IMAGE, delete(remove_image))
-        .route(routes::SCALE_IMAGE, post(scale_image))
-        .route(routes::RECONCILE_IMAGE, post(reconcile_image))
-        .route(routes::IMAGE_CONTAINERS, get(image_containers))
-        .route(routes::IMAGE_HEALTH, get(image_health))
-        .route(routes::CONTAINERS, get(containers))
-        .route(routes::DISCOVERY, get(discover))
-        .route(routes::ADOPT, post(adopt))
-        .route(routes::RELEASE, post(release))
-        .route(routes::STRANGERS, get(all_strangers))
-        .route(routes::KILL_STRANGER, post(kill_stranger))
-        .route(routes::IGNORE_STRANGER, post(ignore_stranger))
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get(routes::IMAGES, all_images)
+        .post(routes::IMAGES, run_image)
+        .delete(routes::IMAGE, remove_image)
+        .post(routes::SCALE_IMAGE, scale_image)
+        .post(routes::RECONCILE_IMAGE, reconcile_image)
+        .get(routes::IMAGE_CONTAINERS, image_containers)
+        .get(routes::IMAGE_HEALTH, image_health)
+        .get(routes::CONTAINERS, containers)
+        .get(routes::DISCOVERY, discover)
+        .post(routes::ADOPT, adopt)
+        .post(routes::RELEASE, release)
+        .get(routes::STRANGERS, all_strangers)
+        .post(routes::KILL_STRANGER, kill_stranger)
+        .post(routes::IGNORE_STRANGER, ignore_stranger)
 }
 
 async fn all_images(State(door): State<Door>) -> Answer {
@@ -54,14 +56,6 @@ async fn containers(State(door): State<Door>) -> Answer {
 
 async fn image_health(State(door): State<Door>, Name(image): Name) -> Answer {
     json(&images::health(&door, &image).await?)
-}
-
-/// `?` of an image's removal.
-#[derive(Default, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Removal {
-    /// Without grace.
-    force: bool,
 }
 
 async fn remove_image(State(door): State<Door>, Name(image): Name, uri: Uri) -> Answer {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_api::EventKind;
 use hostler_wasm::{Counts, Plugin};
 use tokio::time::Instant;
 
@@ -102,7 +103,7 @@ async fn keep(door: &Door, name: &str, to: &Revision) {
     for _ in 0..TRIES {
         let Some((mut slot, new)) = in_force(door, name, to) else { return };
         slot.chosen.iter_mut().for_each(|choice| choice.watched = false);
-        let told = event("plugin-kept", name, format!("plugin {name} stood its time as {}", to.short()));
+        let told = event(EventKind::PluginKept, name, format!("plugin {name} stood its time as {}", to.short()));
         match swap(door, name, Some(new), slot, told).await {
             Ok(()) => return,
             Err(failure) => tracing::warn!(plugin = name, error = failure.message, "that an upgrade stood its time cannot be noted yet"),
@@ -117,7 +118,7 @@ async fn roll_back(door: &Door, name: &str, to: &Revision, why: &str) {
         match go_back(door, name, &slot).await {
             Ok((to, next, _)) => {
                 let note = format!("rolled back by itself: {why}");
-                let told = event("plugin-rolled-back", name, format!("plugin {name} is {} again, {note}", to.short()));
+                let told = event(EventKind::PluginRolledBack, name, format!("plugin {name} is {} again, {note}", to.short()));
                 let next = Slot { note: Some(note), ..next };
                 match swap(door, name, Some(new), next, told).await {
                     Ok(()) => return,
@@ -138,7 +139,7 @@ async fn stay(door: &Door, name: &str, new: &Arc<Plugin>, mut slot: Slot, note: 
     if let Some(choice) = &mut slot.chosen {
         choice.watched = false;
     }
-    let told = event("plugin-not-rolled-back", name, format!("plugin {name} {note}"));
+    let told = event(EventKind::PluginNotRolledBack, name, format!("plugin {name} {note}"));
     slot.note = Some(note);
     if let Err(failure) = swap(door, name, Some(Arc::clone(new)), slot, told).await {
         tracing::error!(plugin = name, error = failure.message, "that an upgrade cannot be rolled back could not be noted");

@@ -9,14 +9,20 @@ mod conformance;
 mod dependencies;
 mod dev;
 mod doctor;
+mod documents;
 mod examples;
 mod first_path;
 mod foreground;
+mod hardening;
 mod host_killed;
 mod hostile;
+mod identity;
 mod imported;
 mod keeper_killed;
+mod many_streams;
+mod metrics;
 mod on_disk;
+mod openapi;
 mod pins;
 mod plugin_examples;
 mod plugins;
@@ -26,9 +32,12 @@ mod recordings;
 mod replicas;
 mod restarts;
 mod secrets;
+mod specs;
 mod state;
+mod streams;
 mod tasks;
 mod templates;
+mod tls;
 mod tutorial;
 mod upgrades;
 mod wire;
@@ -44,4 +53,17 @@ fn sleeper(name: &str, more: &str) -> String {
 fn script(yard: &Yard, name: &str, text: &str, more: &str) -> String {
     yard.script(&format!("{name}.sh"), text);
     format!("[services.{name}]\nbackend = {{ type = \"process\", binary = \"./{name}.sh\" }}\n{more}\n")
+}
+
+/// A host that listens on TCP, and the port.
+fn listening(more: &str) -> (Yard, u16) {
+    let (yard, port) = (Yard::new(), hostler_e2e::free_port());
+    yard.up(&format!("[settings]\nlisten = {port}\n{more}\n{}", sleeper("db", "")));
+    (yard, port)
+}
+
+/// A token of the host that the yard has, made over its socket.
+#[track_caller]
+fn token(yard: &Yard, name: &str, role: &str) -> String {
+    yard.run(&format!("token create {name} --role {role}")).ok().trim().to_owned()
 }

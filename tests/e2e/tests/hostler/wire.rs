@@ -31,7 +31,7 @@ fn every_unknown_route_is_404() {
         "/api/v2/services",
         "/api/v1/services/db/shell",
         "/api/v1/services/db/../../host",
-        "/metrics",
+        "/metrics/",
         "/api/v1/hosts",
         "//api/v1/host",
         "/api/v1/host/",
@@ -54,7 +54,7 @@ fn a_route_takes_its_own_method_only() {
     let yard = host();
     for (method, path) in [
         ("POST", "/api/v1/host"),
-        ("DELETE", "/api/v1/services/db"),
+        ("PATCH", "/api/v1/services/db"),
         ("GET", "/api/v1/apply"),
         ("GET", "/api/v1/services/db/exec"),
         ("PUT", "/api/v1/services/stop"),

@@ -3,6 +3,7 @@
 mod checks;
 mod contract;
 mod cut;
+mod documents;
 mod ends;
 mod engine;
 mod far;

@@ -160,7 +160,15 @@ impl Liar {
                 let generation = before.as_ref().map_or(1, |before| before.generation + 1);
                 let starts = before.as_ref().map_or(1, |before| before.starts);
                 let restarts = before.as_ref().map_or(0, |before| before.restarts);
-                Wanted { spec: Arc::new(spec(name.clone(), at, from)?), generation, desired: Desired::Running, starts, restarts, scaled: None }
+                Wanted {
+                    spec: Arc::new(spec(name.clone(), at, from)?),
+                    generation,
+                    desired: Desired::Running,
+                    starts,
+                    restarts,
+                    scaled: None,
+                    held: Default::default(),
+                }
             }
         };
         let changes = vec![(name, Some(wanted))];

@@ -27,7 +27,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Error> {
         table.row(vec![
             Cell::painted(short(&one.container.container_id), Colour::Bold),
             Cell::new(one.container.replica.to_string()),
-            Cell::new(&one.container.status),
+            Cell::new(one.container.status.as_str()),
             alive.map_or_else(|| Cell::maybe(None::<&str>), |(word, colour)| Cell::painted(word, colour)),
             Cell::new(percent(one.cpu_percent)),
             Cell::new(percent(one.mem_percent)),

@@ -62,7 +62,7 @@ async fn containers(path: &str, context: &Context) -> Result<(), Error> {
             Cell::new(&container.name),
             Cell::new(&container.service),
             Cell::new(container.replica.to_string()),
-            Cell::new(&container.status),
+            Cell::new(container.status.as_str()),
             Cell::maybe(ports(container).as_deref()),
         ]);
     }

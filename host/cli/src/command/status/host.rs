@@ -1,6 +1,6 @@
 //! The host, for people.
 
-use hostler_api::{HostInfo, KeeperInfo};
+use hostler_api::{HostInfo, KeeperInfo, Listening};
 
 use super::Lines;
 use crate::context::Context;
@@ -24,6 +24,9 @@ pub(super) fn show(host: &HostInfo, context: &Context) -> Result<(), Error> {
     lines.add("keeper", keeper(&host.keeper));
     lines.add("limits", limits(&host.keeper));
     lines.add("plugins", plugins(host));
+    if let Some(door) = &host.listening {
+        lines.add("listening", listening(door));
+    }
     lines.add("owner", visible(&host.owner));
     context.out.line(lines.0)
 }
@@ -42,6 +45,15 @@ fn limits(keeper: &KeeperInfo) -> String {
         (Some(false), Some(why)) => format!("cpu and memory limits are not applied: {}", visible(why)),
         (Some(false), None) => "cpu and memory limits are not applied".to_owned(),
         (None, _) => "not known yet".to_owned(),
+    }
+}
+
+fn listening(door: &Listening) -> String {
+    let protected = if door.tls { " with TLS" } else { "" };
+    let trouble = door.trouble.as_deref().map(|trouble| format!(": {}", visible(trouble))).unwrap_or_default();
+    match door.open {
+        true => format!("{}{protected}{trouble}", visible(&door.address)),
+        false => format!("not on {}{protected}{trouble}", visible(&door.address)),
     }
 }
 

@@ -26,7 +26,15 @@ impl Answers {
 
     pub(super) fn apply(&mut self, specs: Vec<Spec>) {
         for spec in specs {
-            let wanted = Wanted { spec: Arc::new(spec), generation: 1, desired: Desired::Running, starts: 1, restarts: 0, scaled: None };
+            let wanted = Wanted {
+                spec: Arc::new(spec),
+                generation: 1,
+                desired: Desired::Running,
+                starts: 1,
+                restarts: 0,
+                scaled: None,
+                held: Default::default(),
+            };
             self.wanted.insert(wanted.spec.name.clone(), wanted);
         }
         self.change_all(|_| ());

@@ -1,0 +1,56 @@
+//! Who may ask what: roles, and what a route demands.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What somebody may do, in a workspace or on the host as a whole. Each may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AccessRole")]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Starts, stops, restarts, scales; changes nothing of what is configured.
+    Operator,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// Each, the least first.
+    pub const ALL: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
+
+    /// The one with this word.
+    pub fn parse(word: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+/// The workspace of whoever names none.
+pub const DEFAULT_WORKSPACE: &str = "default";
+
+/// May a workspace be called this? `[a-z0-9-]`, 1 to 63 bytes, beginning with a letter or a digit.
+pub fn is_workspace_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(good)
+}
+
+/// What a route demands of whoever asks. There is no default: a route without one cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Nothing: it tells nothing that is anybody's.
+    Anybody,
+    /// A role in the workspace that is asked about.
+    Workspace(Role),
+    /// A role on the host, which goes for every workspace.
+    Host(Role),
+}

@@ -1,0 +1,99 @@
+//! What is said of each route.
+
+use super::Operation;
+use crate::failure::Code;
+use crate::routes::{self, Method};
+use crate::wire::{
+    ActionResult, AdoptRequest, ApplyRequest, AuditPage, AuditQuery, CheckNow, CheckNowRequest, ContainerList, DiscoveryQuery, DownRequest,
+    EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, HostInfo, Image, ImageHealth, ImageList,
+    ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled, RecordingItem, RecordingQuery,
+    ReleaseRequest, Removal, RestartRequest, Revised, RevokedToken, RollbackRequest, ScaleRequest, ServiceDetail, ServiceList, ServiceMetrics,
+    ServiceSpec, ServicesQuery, ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, StopRequest,
+    StrangerList, StrangerRequest, StrangerResult, TokenList, TokenRequest, UpgradeRequest,
+};
+
+/// A service that is named and is not there, or stands in the way.
+const BY_NAME: &[Code] = &[Code::NotFound, Code::Conflict, Code::Invalid];
+/// Somebody's plugin or engine is asked, and may fail.
+const ASKED: &[Code] = &[Code::NotFound, Code::Conflict, Code::Failed, Code::Timeout];
+/// A configuration is read.
+const CONFIGURED: &[Code] = &[Code::Config, Code::Conflict, Code::NotFound, Code::Failed];
+
+/// Every route of the native API.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::get(routes::OPENAPI, "openapi", "This document"),
+    Operation::get(routes::HOST, "host", "What the host is and how it is").gives::<HostInfo>(),
+    Operation::get(routes::SERVICES, "services", "Every service").asks::<ServicesQuery>().gives::<ServiceList>().fails(BY_NAME),
+    Operation::get(routes::SERVICE, "service", "One service in detail").gives::<ServiceDetail>(),
+    Operation::new(Method::Put, routes::SERVICE, "putService", "Wants a service beside the configuration, as it is written here")
+        .takes::<SpecRequest>()
+        .gives::<ActionResult>()
+        .fails(&[Code::Config, Code::Conflict, Code::Changed, Code::Failed]),
+    Operation::delete(routes::SERVICE, "deleteService", "Stops a service that stands in no configuration, and forgets it")
+        .asks::<Removal>()
+        .gives::<ActionResult>()
+        .fails(&[Code::Conflict, Code::Changed]),
+    Operation::get(routes::SPEC, "spec", "One service as it was written").gives::<ServiceSpec>(),
+    Operation::get(routes::EXPLAIN, "explain", "Why a service is as it is, and what happens next").gives::<Explanation>(),
+    Operation::get(routes::LOGS, "logs", "What a service has written").asks::<LogsQuery>().lines::<LogItem>().fails(ASKED),
+    Operation::post(routes::SIGNAL, "signal", "Sends a signal to a service").takes::<SignalRequest>().gives::<SignalResult>().fails(ASKED),
+    Operation::post(routes::EXEC, "exec", "Runs a command inside a service").takes::<ExecRequest>().gives::<ExecResult>().fails(ASKED),
+    Operation::post(routes::START, "start", "Starts services and what they depend on").takes::<StartRequest>().gives::<ActionResult>().fails(BY_NAME),
+    Operation::post(routes::STOP, "stop", "Stops services").takes::<StopRequest>().gives::<ActionResult>().fails(BY_NAME),
+    Operation::post(routes::RESTART, "restart", "Restarts services").takes::<RestartRequest>().gives::<ActionResult>().fails(BY_NAME),
+    Operation::post(routes::SCALE, "scale", "Changes how many replicas services have").takes::<ScaleRequest>().gives::<ActionResult>().fails(BY_NAME),
+    Operation::post(routes::PLAN, "plan", "What an apply would do").takes::<ApplyRequest>().gives::<Plan>().fails(CONFIGURED),
+    Operation::post(routes::APPLY, "apply", "Makes a configuration the wanted one").takes::<ApplyRequest>().gives::<Plan>().fails(CONFIGURED),
+    Operation::post(routes::DOWN, "down", "Stops every service, and forgets it").takes::<DownRequest>().gives::<ActionResult>(),
+    Operation::post(routes::SHUTDOWN, "shutdown", "Ends the host").takes::<ShutdownRequest>().gives::<ActionResult>(),
+    Operation::get(routes::EVENTS, "events", "What happened").asks::<EventsQuery>().events::<EventItem>().fails(&[Code::Failed]),
+    Operation::get(routes::EVENTS_SOCKET, "eventsSocket", "What happens, over a WebSocket")
+        .asks::<EventsQuery>()
+        .socket::<EventItem>()
+        .fails(&[Code::Failed]),
+    Operation::get(routes::SERVICE_EVENTS, "serviceEvents", "What happened to one service")
+        .asks::<EventsQuery>()
+        .events::<EventItem>()
+        .fails(&[Code::Failed]),
+    Operation::get(routes::HEALTH, "health", "How well everything is").gives::<HealthReport>(),
+    Operation::post(routes::CHECK_NOW, "checkNow", "Runs checks now").takes::<CheckNowRequest>().gives::<CheckNow>().fails(BY_NAME),
+    Operation::get(routes::STATS, "stats", "What services use").asks::<StatsQuery>().gives::<Stats>().fails(BY_NAME),
+    Operation::get(routes::SERVICE_METRICS, "serviceMetrics", "The figures of one service").gives::<ServiceMetrics>(),
+    Operation::get(routes::METRICS, "metrics", "Every figure, for Prometheus").text(routes::PROMETHEUS),
+    Operation::get(routes::GRAPH, "graph", "Who starts after whom").gives::<Graph>(),
+    Operation::get(routes::PLUGINS, "plugins", "Every plugin").gives::<PluginList>(),
+    Operation::get(routes::PLUGIN, "plugin", "One plugin").gives::<PluginDetail>(),
+    Operation::get(routes::RECORDING, "recording", "Every call of a plugin, as it is made")
+        .asks::<RecordingQuery>()
+        .lines::<RecordingItem>()
+        .fails(&[Code::Conflict]),
+    Operation::post(routes::UPGRADE, "upgrade", "Another component for a plugin").takes::<UpgradeRequest>().gives::<Revised>().fails(CONFIGURED),
+    Operation::post(routes::ROLLBACK, "rollback", "Back to the component before").takes::<RollbackRequest>().gives::<Revised>().fails(CONFIGURED),
+    Operation::get(routes::IMAGES, "images", "Images of which containers are wanted").gives::<ImageList>(),
+    Operation::post(routes::IMAGES, "runImage", "Wants containers of an image").takes::<ImageRequest>().gives::<Image>().fails(CONFIGURED),
+    Operation::delete(routes::IMAGE, "removeImage", "Wants no container of an image any more").asks::<Removal>().gives::<ActionResult>(),
+    Operation::post(routes::SCALE_IMAGE, "scaleImage", "Other bounds for an image").takes::<ImageScale>().gives::<Image>().fails(CONFIGURED),
+    Operation::post(routes::RECONCILE_IMAGE, "reconcileImage", "Looks at once, and waits until all is as wanted").gives::<Reconciled>().fails(ASKED),
+    Operation::get(routes::IMAGE_CONTAINERS, "imageContainers", "The containers of an image").gives::<ContainerList>().fails(ASKED),
+    Operation::get(routes::IMAGE_HEALTH, "imageHealth", "How each container of an image is").gives::<ImageHealth>().fails(ASKED),
+    Operation::get(routes::CONTAINERS, "containers", "The containers of every image").gives::<ContainerList>().fails(ASKED),
+    Operation::get(routes::DISCOVERY, "discovery", "What already runs on engines").asks::<DiscoveryQuery>().gives::<FoundList>().fails(ASKED),
+    Operation::post(routes::ADOPT, "adopt", "Takes over something that runs").takes::<AdoptRequest>().gives::<ActionResult>().fails(&[
+        Code::Config,
+        Code::NotFound,
+        Code::Conflict,
+        Code::Failed,
+        Code::Timeout,
+    ]),
+    Operation::post(routes::RELEASE, "release", "Lets go of what was taken over").takes::<ReleaseRequest>().gives::<ActionResult>().fails(BY_NAME),
+    Operation::get(routes::STRANGERS, "strangers", "What bears a tag and is nobody's here").gives::<StrangerList>().fails(ASKED),
+    Operation::post(routes::KILL_STRANGER, "killStranger", "Ends a stranger").takes::<StrangerRequest>().gives::<StrangerResult>().fails(ASKED),
+    Operation::post(routes::IGNORE_STRANGER, "ignoreStranger", "Speaks no more of a stranger")
+        .takes::<StrangerRequest>()
+        .gives::<StrangerResult>()
+        .fails(ASKED),
+    Operation::get(routes::TOKENS, "tokens", "Every token, without its secret").gives::<TokenList>(),
+    Operation::post(routes::TOKENS, "createToken", "Makes a token").takes::<TokenRequest>().gives::<NewToken>().fails(&[Code::Conflict]),
+    Operation::delete(routes::TOKEN, "revokeToken", "Takes a token back").gives::<RevokedToken>(),
+    Operation::get(routes::AUDIT, "audit", "Who has asked for what, and what became of it").asks::<AuditQuery>().gives::<AuditPage>(),
+];

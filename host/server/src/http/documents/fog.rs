@@ -1,0 +1,126 @@
+//! `/api/orchestration/*`.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::StatusCode;
+use hostler_api::documents::fog::{CheckedNow, Counts, Dependencies, Detail, Figures, HealthOfAll, Metrics, Refused, Registry, Restarted, Services};
+use hostler_api::routes::documents;
+use hostler_api::{Code, Failure, Service};
+use hostler_core::{ServiceName, Status};
+use serde_json::Value;
+
+use super::super::Door;
+use super::super::answer::{Name, bytes};
+use super::super::native::checked_now;
+use super::super::table::Table;
+use super::{No, Told, done, first, no, sentence, status};
+use crate::desk::Desk;
+use crate::message::Change;
+use crate::speak::{self, Past};
+
+/// How long a restart may take until it is told as it is then.
+const RESTART: Duration = Duration::from_secs(120);
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get(documents::SERVICES, services)
+        .get(documents::HEALTH, health)
+        .post(documents::CHECK_NOW, check_now)
+        .post(documents::RESTART, restart)
+        .get(documents::DEPENDENCIES, dependencies)
+        .get(documents::METRICS, metrics)
+        .get(documents::SERVICE, service)
+}
+
+async fn services(State(door): State<Door>) -> Told {
+    let told = door.look(|desk| Ok(Services::of(&speak::list(desk, None)?, desk.core.is_initialized())));
+    done(&told.await.and_then(|told| told).map_err(refused)?)
+}
+
+async fn health(State(door): State<Door>) -> Told {
+    done(&HealthOfAll::from(&door.look(speak::health_report).await.map_err(refused)?))
+}
+
+async fn check_now(State(door): State<Door>) -> Told {
+    done(&CheckedNow::from(&checked_now(&door, Vec::new()).await.map_err(refused)?))
+}
+
+async fn dependencies(State(door): State<Door>) -> Told {
+    done(&Dependencies::from(&door.look(speak::graph).await.map_err(refused)?))
+}
+
+async fn metrics(State(door): State<Door>) -> Told {
+    done(&door.look(figures).await.and_then(|told| told).map_err(refused)?)
+}
+
+fn figures(desk: &Desk) -> Result<Metrics, Failure> {
+    let list = speak::list(desk, None)?;
+    let report = speak::health_report(desk);
+    let begun = Instant::now();
+    drop(speak::graph(desk));
+    let resolved = begun.elapsed().as_secs_f64() * 1_000.0;
+    let details = report.services.iter().filter_map(|(name, health)| {
+        let detail = speak::detail(desk, name, Past::LeftOut)?;
+        Some((name.clone(), Figures::of(&detail, health)))
+    });
+    Ok(Metrics {
+        success: true,
+        metrics: Counts::of(&list, desk.core.is_initialized()),
+        registry_stats: Registry::of(&list, resolved),
+        service_details: details.collect(),
+    })
+}
+
+async fn service(State(door): State<Door>, Name(name): Name) -> Told {
+    let found = door.look(move |desk| speak::detail(desk, &name, Past::Told).ok_or_else(|| speak::not_found(desk, &name)));
+    done(&Detail::from(&found.await.and_then(|found| found).map_err(refused)?))
+}
+
+async fn restart(State(door): State<Door>, Name(name): Name, request: Body) -> Told {
+    let body = bytes(request).await.map_err(refused)?;
+    let force = hostler_api::documents::fog::restart(&body).map_err(|mistakes| {
+        let detail = serde_json::to_value(&mistakes).expect("mistakes have no maps with odd keys");
+        refuse(StatusCode::UNPROCESSABLE_ENTITY, first(&mistakes), detail)
+    })?;
+    let before = line(&door, &name).await?;
+    let chosen = ServiceName::new(&name).map_err(|why| refused(Failure::new(Code::NotFound, why)))?;
+    if before.status == Status::Disabled {
+        return Err(not_restarted(StatusCode::CONFLICT, &before, format!("Service '{name}' is disabled")));
+    }
+    if let Err(failure) = door.change(Change::Restart { names: vec![chosen], force }).await {
+        let words = match failure.code {
+            Code::Conflict => format!("{}. Use force=true to override.", failure.message),
+            _ => sentence(&failure),
+        };
+        return Err(not_restarted(status(&failure), &before, words));
+    }
+    let settled = door.settle(Some(vec![name.clone()]), RESTART).await.map_err(refused)?;
+    let after = line(&door, &name).await?;
+    let why = || after.cause.clone().unwrap_or_else(|| after.status.as_str().to_owned());
+    match after.status {
+        Status::Running | Status::Completed => done(&Restarted::of(&after, true, format!("Service '{name}' restarted successfully"))),
+        _ if !settled => Err(not_restarted(StatusCode::GATEWAY_TIMEOUT, &after, format!("Service '{name}' is still on its way: it {}", why()))),
+        _ => Err(not_restarted(StatusCode::INTERNAL_SERVER_ERROR, &after, format!("Service '{name}' was restarted, and {}", why()))),
+    }
+}
+
+async fn line(door: &Door, name: &str) -> Result<Service, No> {
+    let asked = vec![name.to_owned()];
+    let list = door.look(move |desk| speak::list(desk, Some(&asked))).await.and_then(|list| list).map_err(refused)?;
+    list.services.into_iter().next().ok_or_else(|| refused(Failure::new(Code::NotFound, format!("there is no service `{name}`"))))
+}
+
+fn not_restarted(status: StatusCode, service: &Service, message: String) -> No {
+    no(status, &Restarted::of(service, false, message))
+}
+
+fn refused(failure: Failure) -> No {
+    let message = sentence(&failure);
+    refuse(status(&failure), message.clone(), Value::from(message))
+}
+
+fn refuse(status: StatusCode, message: String, detail: Value) -> No {
+    no(status, &Refused { success: false, message, detail })
+}

@@ -1,0 +1,238 @@
+//! The native API's services, plugins and host: each route a read of the desk or a request to the loop.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Response, Uri, header};
+use hostler_api::{
+    ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, Failure, LogsQuery, RecordingQuery, RestartRequest, RollbackRequest,
+    ScaleRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, openapi, routes,
+};
+use hostler_core::ServiceName;
+
+use super::Door;
+use super::answer::{Answer, Name, body, json, listed, names, query, stream};
+use super::table::Table;
+use crate::message::Change;
+use crate::{apply, clock, logs, record, speak, stats, tasks, upgrade};
+
+pub(super) fn routes(table: Table) -> Table {
+    table
+        .get(routes::OPENAPI, described)
+        .get(routes::HOST, host)
+        .get(routes::SERVICES, services)
+        .post(routes::START, start)
+        .post(routes::STOP, stop)
+        .post(routes::RESTART, restart)
+        .post(routes::SCALE, scale)
+        .get(routes::SERVICE, service)
+        .get(routes::EXPLAIN, explain)
+        .get(routes::LOGS, service_logs)
+        .post(routes::SIGNAL, signal)
+        .post(routes::EXEC, exec)
+        .post(routes::PLAN, plan)
+        .post(routes::APPLY, apply)
+        .post(routes::DOWN, down)
+        .post(routes::SHUTDOWN, shutdown)
+        .get(routes::HEALTH, health)
+        .post(routes::CHECK_NOW, check_now)
+        .get(routes::STATS, stats)
+        .get(routes::GRAPH, graph)
+        .get(routes::PLUGINS, plugins)
+        .get(routes::PLUGIN, plugin)
+        .get(routes::RECORDING, recording)
+        .post(routes::UPGRADE, upgrade)
+        .post(routes::ROLLBACK, rollback)
+}
+
+/// This API.
+async fn described() -> Response<Body> {
+    let mut response = Response::new(Body::from(openapi::DOCUMENT));
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(routes::JSON));
+    response
+}
+
+async fn host(State(door): State<Door>) -> Answer {
+    json(&door.look(speak::host).await?)
+}
+
+async fn services(State(door): State<Door>, uri: Uri) -> Answer {
+    let asked: ServicesQuery = query(&uri)?;
+    let chosen = listed(asked.names.as_deref());
+    if asked.wait_settled {
+        let wait = Duration::from_millis(asked.timeout_ms.unwrap_or(60_000));
+        door.settle(chosen.clone(), wait).await?;
+    }
+    json(&door.look(move |desk| speak::list(desk, chosen.as_deref())).await??)
+}
+
+async fn service(State(door): State<Door>, Name(name): Name) -> Answer {
+    let asked = name.clone();
+    let (detail, measured) = door
+        .look(move |desk| {
+            (speak::detail(desk, &asked, speak::Past::Told).ok_or_else(|| speak::not_found(desk, &asked)), logs::measurable(desk, &asked))
+        })
+        .await?;
+    let mut detail = detail?;
+    logs::add_usage(&door.plugins, measured, &mut detail).await;
+    json(&detail)
+}
+
+async fn stats(State(door): State<Door>, uri: Uri) -> Answer {
+    let asked: StatsQuery = query(&uri)?;
+    let chosen = listed(asked.names.as_deref());
+    let lives = door.look(move |desk| stats::lives(desk, chosen.as_deref())).await??;
+    let measured = door.meter.measure_twice(&door.plugins, &lives).await;
+    json(&stats::told(&lives, &measured))
+}
+
+async fn explain(State(door): State<Door>, Name(name): Name) -> Answer {
+    json(&door.look(move |desk| speak::explanation(desk, &name).ok_or_else(|| speak::not_found(desk, &name))).await??)
+}
+
+async fn start(State(door): State<Door>, request: Body) -> Answer {
+    let asked: StartRequest = body(request).await?;
+    let change = Change::Start { names: names(&asked.services)?, deps: !asked.no_deps };
+    act(&door, change, asked.wait_ms).await
+}
+
+async fn stop(State(door): State<Door>, request: Body) -> Answer {
+    let asked: StopRequest = body(request).await?;
+    let change = Change::Stop { names: names(&asked.services)?, force: asked.force };
+    act(&door, change, asked.wait_ms).await
+}
+
+async fn restart(State(door): State<Door>, request: Body) -> Answer {
+    let asked: RestartRequest = body(request).await?;
+    let change = Change::Restart { names: names(&asked.services)?, force: asked.force };
+    act(&door, change, asked.wait_ms).await
+}
+
+async fn scale(State(door): State<Door>, request: Body) -> Answer {
+    let asked: ScaleRequest = body(request).await?;
+    let named = |(text, count): (&String, &u32)| Ok((ServiceName::new(text).map_err(|why| Failure::new(Code::Invalid, why))?, *count));
+    let counts: BTreeMap<ServiceName, u32> = asked.services.iter().map(named).collect::<Result<_, Failure>>()?;
+    act(&door, Change::Scale(counts), asked.wait_ms).await
+}
+
+async fn signal(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    json(&tasks::signal(&door, &name, body(request).await?).await?)
+}
+
+async fn exec(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    json(&tasks::exec(&door, &name, body(request).await?).await?)
+}
+
+async fn down(State(door): State<Door>, request: Body) -> Answer {
+    let asked: DownRequest = body(request).await?;
+    act(&door, Change::Down { keep: asked.keep, force: asked.force }, None).await
+}
+
+async fn shutdown(State(door): State<Door>, request: Body) -> Answer {
+    let asked: ShutdownRequest = body(request).await?;
+    act(&door, Change::Shutdown { stop_services: asked.stop_services, force: asked.force }, None).await
+}
+
+pub(super) async fn act(door: &Door, change: Change, wait_ms: Option<u64>) -> Answer {
+    let accepted = door.change(change).await?;
+    let services: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
+    let settled = match wait_ms {
+        Some(ms) => door.settle(Some(services.clone()), Duration::from_millis(ms)).await?,
+        None => false,
+    };
+    json(&ActionResult { version: Shape, generation: accepted.generation, last_event: accepted.last_event, services, settled })
+}
+
+async fn plan(State(door): State<Door>, request: Body) -> Answer {
+    let asked: ApplyRequest = body(request).await?;
+    let prepared = apply::prepare(&door.plugins, asked).await?;
+    json(&door.look(move |desk| apply::plan(desk, &prepared, false)).await?)
+}
+
+async fn apply(State(door): State<Door>, request: Body) -> Answer {
+    let asked: ApplyRequest = body(request).await?;
+    let prepared = apply::prepare(&door.plugins, asked).await?;
+    if !prepared.problems.is_empty() {
+        return Err(Failure::config(prepared.problems).into());
+    }
+    let (prepared, mut plan) = door
+        .look(move |desk| {
+            let plan = apply::plan(desk, &prepared, true);
+            (prepared, plan)
+        })
+        .await?;
+    let accepted = door.change(Change::Apply(Box::new(prepared))).await?;
+    door.front.settled().await;
+    plan.generation = accepted.generation;
+    plan.last_event = accepted.last_event;
+    json(&plan)
+}
+
+async fn health(State(door): State<Door>) -> Answer {
+    json(&door.look(speak::health_report).await?)
+}
+
+/// Runs the checks of some services now, and answers once each has said something since.
+async fn check_now(State(door): State<Door>, request: Body) -> Answer {
+    let asked: CheckNowRequest = body(request).await?;
+    json(&checked_now(&door, names(&asked.services)?).await?)
+}
+
+/// What checks of these services say now, of all when none is named.
+pub(super) async fn checked_now(door: &Door, services: Vec<ServiceName>) -> Result<CheckNow, Failure> {
+    let begun = clock::now();
+    let mut rounds = door.rounds.clone();
+    let accepted = door.change(Change::CheckNow(services)).await?;
+    let names: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
+    let end = tokio::time::Instant::now() + CheckNow::LONGEST;
+    loop {
+        rounds.mark_unchanged();
+        let asked = names.clone();
+        let (now, awaits) =
+            door.look(move |desk| (speak::results_since(desk, &asked, begun), speak::is_awaiting_checks(desk, &asked, begun))).await?;
+        // The loop goes round at every result.
+        if !awaits || tokio::time::timeout_at(end, rounds.changed()).await.is_err() {
+            return Ok(now);
+        }
+    }
+}
+
+async fn graph(State(door): State<Door>) -> Answer {
+    json(&door.look(speak::graph).await?)
+}
+
+async fn plugins(State(door): State<Door>) -> Answer {
+    json(&door.look(speak::plugins).await?)
+}
+
+async fn plugin(State(door): State<Door>, Name(name): Name) -> Answer {
+    let found = door.look({
+        let name = name.clone();
+        move |desk| speak::plugin_detail(desk, &name)
+    });
+    let missing =
+        || Failure::new(Code::NotFound, format!("there is no plugin `{}`", name.escape_default())).hint("`hostler plugin list` shows every plugin");
+    json(&found.await?.ok_or_else(missing)?)
+}
+
+async fn recording(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {
+    let asked: RecordingQuery = query(&uri)?;
+    Ok(stream(record::begin(&door.plugins, &name, asked)?))
+}
+
+async fn upgrade(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    json(&upgrade::upgrade(&door, &name, body(request).await?).await?)
+}
+
+async fn rollback(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
+    let _: RollbackRequest = body(request).await?;
+    json(&upgrade::rollback(&door, &name).await?)
+}
+
+async fn service_logs(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {
+    let asked: LogsQuery = query(&uri)?;
+    let reading = logs::Reading::begin(&door, &name, asked).await?;
+    Ok(stream(reading.run()))
+}

@@ -1,0 +1,117 @@
+//! What the audit log is told of one request.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Response, StatusCode};
+use hostler_api::routes::Route;
+use hostler_api::{AuditEntry, Code, Timestamp, token};
+
+use super::caller::{Caller, Peer};
+use super::{answer, gate};
+use crate::audit::{Audit, Written};
+use crate::clock;
+
+/// The longest subject that is kept.
+const SUBJECT_BYTES: usize = 256;
+/// What nginx calls a request whose caller went away; no answer has it.
+const CUT_OFF: u16 = 499;
+
+/// In an answer: the route that it is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Routed(pub(super) &'static Route);
+
+/// One request under way. Dropped before its end, it was cut off, and that is written down.
+pub(super) struct Record {
+    audit: Arc<Audit>,
+    path: String,
+    changes: bool,
+    entry: Option<AuditEntry>,
+}
+
+impl Record {
+    pub(super) fn begin(audit: &Arc<Audit>, peer: &Peer, method: &Method, path: &str) -> Record {
+        let certificate = if let Peer::Remote(visitor) = peer { visitor.certificate.clone() } else { None };
+        let entry = AuditEntry {
+            seq: 0,
+            at: Timestamp(0),
+            caller: "nobody".to_owned(),
+            token: None,
+            certificate,
+            from: peer.place(),
+            method: shortened(&token::redacted(method.as_str())),
+            route: None,
+            subject: Some(told(path)),
+            status: CUT_OFF,
+            code: "cut-off".to_owned(),
+            more: 0,
+        };
+        Record { audit: Arc::clone(audit), path: path.to_owned(), changes: gate::changes(method), entry: Some(entry) }
+    }
+
+    /// Whoever asks.
+    pub(super) fn is_by(&mut self, caller: &Caller) {
+        if let Some(entry) = &mut self.entry {
+            entry.caller.clone_from(&caller.name);
+            entry.token.clone_from(&caller.token);
+        }
+    }
+
+    /// What became of it; what to wait for until that is written down, where it is worth it.
+    pub(super) fn end(mut self, answer: &Response<Body>) -> Option<Written> {
+        let mut entry = self.entry.take()?;
+        let status = answer.status();
+        let route = answer.extensions().get::<Routed>().map(|routed| routed.0);
+        entry.at = Timestamp(clock::wall_ms());
+        entry.status = status.as_u16();
+        entry.code = match answer.extensions().get::<Code>() {
+            Some(code) => code.as_str().to_owned(),
+            None if status.is_success() => "ok".to_owned(),
+            None => Code::from_http_status(status.as_u16()).as_str().to_owned(),
+        };
+        if let Some(route) = route {
+            entry.route = Some(route.path.to_owned());
+            entry.subject = answer::subject(route.path, &self.path).map(|name| told(&name));
+        }
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+            || route.is_none() && status.is_client_error();
+        match (refused, self.changes) {
+            (true, _) => self.audit.refused(entry),
+            (false, true) => Some(self.audit.write(entry)),
+            (false, false) => None,
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(mut entry) = self.entry.take().filter(|_| self.changes) {
+            entry.at = Timestamp(clock::wall_ms());
+            drop(self.audit.refused(entry));
+        }
+    }
+}
+
+/// As it may stand anywhere: short, without control characters, and without the secret of a token that somebody put there.
+fn told(text: &str) -> String {
+    shortened(&token::redacted(&answer::decoded(text)).escape_default().to_string())
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(SUBJECT_BYTES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_short_and_tells_no_token() {
+        let token = token::compose("abc", "0123456789ABCDEFGHIJKLMNOPQRSTUV");
+        let path = format!("/api/v1/tokens/{}", token.reveal());
+        assert_eq!(told(&path), "/api/v1/tokens/hst_\\u{2026}");
+        assert_eq!(told(&path.replace('_', "%5F")), "/api/v1/tokens/hst_\\u{2026}");
+        assert_eq!(told("/%1b%5b2J"), "/\\u{1b}[2J");
+        assert_eq!(told(&"x".repeat(9_000)).len(), SUBJECT_BYTES);
+    }
+}

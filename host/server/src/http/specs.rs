@@ -1,0 +1,123 @@
+//! One service at a time, beside the configuration: written, read as it was written, removed.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header};
+use hostler_api::{ActionResult, AskedBy, Code, Failure, Removal, ServiceSpec, Shape, SpecRequest, routes};
+use hostler_core::{ServiceName, Starting};
+use serde_json::Value;
+
+use super::Door;
+use super::answer::{Answer, Name, body, json, query};
+use super::table::Table;
+use crate::beside::{self, OnlyIf};
+use crate::ledger::Origin;
+use crate::message::{Accepted, Change};
+use crate::{operator, speak};
+
+pub(super) fn routes(table: Table) -> Table {
+    table.get(routes::SPEC, spec).put(routes::SERVICE, put).delete(routes::SERVICE, delete)
+}
+
+async fn spec(State(door): State<Door>, Name(name): Name) -> Answer {
+    let found = door.look(move |desk| {
+        let service = desk.core.wanted(&name).map(|wanted| wanted.spec.name.clone()).ok_or_else(|| speak::not_found(desk, &name))?;
+        let asked_by = match desk.origins.get(&service) {
+            None => AskedBy::Configuration,
+            Some(Origin::Request) => AskedBy::Request,
+            Some(Origin::Image(_)) => AskedBy::Image,
+            Some(Origin::Discovery { .. }) => AskedBy::Discovery,
+            Some(Origin::Adoption { .. }) => AskedBy::Adoption,
+        };
+        let tag = beside::tag(desk, &service).unwrap_or_default();
+        let written = operator::written(desk, &service).value();
+        Ok::<_, Failure>((ServiceSpec { version: Shape, name: service.to_string(), asked_by, service: written }, tag))
+    });
+    let (spec, tag) = found.await??;
+    tagged(json(&spec)?, &tag)
+}
+
+async fn put(State(door): State<Door>, Name(name): Name, headers: HeaderMap, request: Body) -> Answer {
+    let only_if = only_if(&headers)?;
+    let asked: SpecRequest = body(request).await?;
+    let name = ServiceName::new(&name).map_err(|why| Failure::new(Code::Invalid, why))?;
+    let starting = if asked.start { Starting::New } else { Starting::Nothing };
+    let around = door.look(|desk| desk.written.iter().map(|(name, written)| (name.clone(), written.value())).collect()).await?;
+    let service = vec![(name.clone(), Value::Object(asked.service), Origin::Request)];
+    let mut added = beside::prepare(&door.plugins, service, around, starting).await?;
+    added.only_if = only_if;
+    let accepted = door.change(Change::Add(Box::new(added))).await?;
+    let tag = door.look(move |desk| beside::tag(desk, &name).unwrap_or_default()).await?;
+    tagged(done(accepted)?, &tag)
+}
+
+async fn delete(State(door): State<Door>, Name(name): Name, headers: HeaderMap, uri: Uri) -> Answer {
+    let (only_if, asked) = (only_if(&headers)?, query::<Removal>(&uri)?);
+    let name = {
+        let asked = name.clone();
+        door.look(move |desk| desk.core.wanted(&asked).map(|wanted| wanted.spec.name.clone()).ok_or_else(|| speak::not_found(desk, &asked))).await??
+    };
+    done(door.change(Change::Remove { names: vec![name], only_if, force: asked.force }).await?)
+}
+
+fn done(accepted: Accepted) -> Answer {
+    let services = accepted.services.iter().map(ToString::to_string).collect();
+    json(&ActionResult { version: Shape, generation: accepted.generation, last_event: accepted.last_event, services, settled: false })
+}
+
+fn tagged(mut response: Response<Body>, tag: &str) -> Answer {
+    if let Ok(value) = HeaderValue::from_str(&format!("\"{tag}\"")) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    Ok(response)
+}
+
+/// What `If-Match` and `If-None-Match` demand (RFC 9110, section 13).
+fn only_if(headers: &HeaderMap) -> Result<OnlyIf, Failure> {
+    match (texts(headers, &header::IF_MATCH)?, texts(headers, &header::IF_NONE_MATCH)?) {
+        (None, None) => Ok(OnlyIf::Anyhow),
+        (Some(tags), None) if tags == "*" => Ok(OnlyIf::There),
+        (Some(tags), None) => tags.split(',').map(|tag| read_tag(tag.trim())).collect::<Result<_, _>>().map(OnlyIf::Tagged),
+        (None, Some(tags)) if tags == "*" => Ok(OnlyIf::Absent),
+        (None, Some(_)) => Err(Failure::new(Code::Invalid, "`If-None-Match` is understood as `*` alone: it is not to be there yet")),
+        (Some(_), Some(_)) => Err(Failure::new(Code::Invalid, "`If-Match` and `If-None-Match` contradict each other")),
+    }
+}
+
+/// All values of a header as one.
+fn texts(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Failure> {
+    let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
+    let values = values.map_err(|_| Failure::new(Code::Invalid, format!("`{name}` is no text")))?;
+    Ok((!values.is_empty()).then(|| values.join(",").trim().to_owned()))
+}
+
+fn read_tag(text: &str) -> Result<String, Failure> {
+    let inside = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inside.map(str::to_owned).ok_or_else(|| Failure::new(Code::Invalid, "`If-Match` holds tags in quotes, as `ETag` gives them"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demanded(pairs: &[(HeaderName, &str)]) -> Result<OnlyIf, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, value.parse().expect("a header's value"));
+        }
+        only_if(&headers).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn conditions_are_read_as_http_writes_them() {
+        assert_eq!(demanded(&[]), Ok(OnlyIf::Anyhow));
+        assert_eq!(demanded(&[(header::IF_MATCH, "*")]), Ok(OnlyIf::There));
+        assert_eq!(demanded(&[(header::IF_NONE_MATCH, " * ")]), Ok(OnlyIf::Absent));
+        let two = Ok(OnlyIf::Tagged(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(demanded(&[(header::IF_MATCH, "\"a\", \"b\"")]), two);
+        assert_eq!(demanded(&[(header::IF_MATCH, "\"a\""), (header::IF_MATCH, "\"b\"")]), two);
+        assert!(demanded(&[(header::IF_MATCH, "a")]).is_err());
+        assert!(demanded(&[(header::IF_NONE_MATCH, "\"a\"")]).is_err());
+        assert!(demanded(&[(header::IF_MATCH, "*"), (header::IF_NONE_MATCH, "*")]).is_err());
+    }
+}

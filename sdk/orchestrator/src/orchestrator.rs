@@ -1,0 +1,221 @@
+//! The orchestrator itself: a caller of one host.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hostler_api::{Code, EventsQuery, Failure, HealthReport, Service, ServiceDetail, ServiceHealth, ServiceList, routes};
+use hyper::Method;
+use serde_json::{Value, json};
+
+use crate::link::Link;
+use crate::{Error, EventSubscriber, ServiceConfig};
+
+/// How long an action waits until services are settled.
+const SETTLED: Duration = Duration::from_secs(300);
+
+/// Which host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrchestratorConfig {
+    /// Where it keeps everything; made when absent.
+    pub state_dir: PathBuf,
+    /// Starts and stops under way at a time, of a host that has no state yet; one that has keeps its own.
+    pub max_parallel_operations: u32,
+    /// The program that is started as a host where none runs: `$HOSTLER_BIN` or `hostler` when absent.
+    pub program: Option<PathBuf>,
+}
+
+impl OrchestratorConfig {
+    /// The host of this directory, with the defaults.
+    pub fn new(state_dir: impl Into<PathBuf>) -> OrchestratorConfig {
+        OrchestratorConfig { state_dir: state_dir.into(), max_parallel_operations: 4, program: None }
+    }
+
+    fn program(&self) -> PathBuf {
+        self.program.clone().or_else(|| std::env::var_os("HOSTLER_BIN").map(PathBuf::from)).unwrap_or_else(|| "hostler".into())
+    }
+}
+
+/// A caller of one host. Clones call the same one; dropping the last leaves it and its services running.
+#[derive(Debug, Clone)]
+pub struct Orchestrator {
+    link: Link,
+}
+
+impl Orchestrator {
+    /// The host of this state directory; started where none runs.
+    ///
+    /// # Errors
+    /// [`Error::NotStarted`], with what the program said.
+    pub async fn new(config: OrchestratorConfig) -> Result<Orchestrator, Error> {
+        let link = Link::new(&config.state_dir);
+        match link.ask(Method::GET, routes::HOST, None, Duration::ZERO).await {
+            Ok(_) => {}
+            Err(failure) if failure.code == Code::Unreachable => blocking::unblock(move || start(&config)).await?,
+            Err(failure) => return Err(failure.into()),
+        }
+        Ok(Orchestrator { link })
+    }
+
+    /// Wants a service; it is not started. A second call with the same changes nothing, with another one it changes the service to that.
+    ///
+    /// # Errors
+    /// [`Code::Config`] with every mistake; [`Code::Conflict`] where somebody else asked for a service of that name.
+    pub async fn register_service(&self, service: ServiceConfig) -> Result<(), Error> {
+        let body = json!({ "service": service.written(), "start": false });
+        self.ask(Method::PUT, &routes::of(routes::SERVICE, &service.name), Some(&body)).await.map(drop)
+    }
+
+    /// Stops a service, and forgets it.
+    ///
+    /// # Errors
+    /// There is none of that name, or it stands in the host's configuration.
+    pub async fn unregister_service(&self, name: &str) -> Result<(), Error> {
+        self.ask(Method::DELETE, &routes::of(routes::SERVICE, name), None).await.map(drop)
+    }
+
+    /// Starts a service after what it depends on; returns once it is up (with a check: well) or has failed.
+    ///
+    /// # Errors
+    /// It failed, with why; or is not settled after five minutes, and may still come up.
+    pub async fn start_service(&self, name: &str) -> Result<(), Error> {
+        self.act(routes::START, name, json!({ "services": [name] })).await?;
+        self.is_up(name).await
+    }
+
+    /// Stops a service after what depends on it; returns once it is down.
+    ///
+    /// # Errors
+    /// There is none of that name, or it is not down after five minutes.
+    pub async fn stop_service(&self, name: &str) -> Result<(), Error> {
+        self.act(routes::STOP, name, json!({ "services": [name] })).await
+    }
+
+    /// Restarts a service, also one that has failed; returns once it is up or has failed again.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::start_service`].
+    pub async fn restart_service(&self, name: &str) -> Result<(), Error> {
+        self.act(routes::RESTART, name, json!({ "services": [name], "force": true })).await?;
+        self.is_up(name).await
+    }
+
+    /// How well a service is, by its checks.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn get_service_health(&self, name: &str) -> Result<ServiceHealth, Error> {
+        // The report leaves nobody out, so whoever is not in it is not there: the detail says so in the host's own words.
+        let mut report: HealthReport = read(self.ask(Method::GET, routes::HEALTH, None).await?)?;
+        match report.services.remove(name) {
+            Some(health) => Ok(health),
+            None => self.get_service(name).await.and_then(|_| Err(gone(name).into())),
+        }
+    }
+
+    /// One service in detail.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn get_service(&self, name: &str) -> Result<ServiceDetail, Error> {
+        Ok(read(self.ask(Method::GET, &routes::of(routes::SERVICE, name), None).await?)?)
+    }
+
+    /// Every service of the host, by name.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn list_services(&self) -> Result<Vec<Service>, Error> {
+        let list: ServiceList = read(self.ask(Method::GET, routes::SERVICES, None).await?)?;
+        Ok(list.services)
+    }
+
+    /// Follows what happens from now on.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn subscribe(&self) -> Result<EventSubscriber, Error> {
+        let host = self.ask(Method::GET, routes::HOST, None).await?;
+        self.subscribe_after(host["last_event"].as_u64().unwrap_or_default()).await
+    }
+
+    /// Follows what happened after the event of this number, and goes on with what happens.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn subscribe_after(&self, seq: u64) -> Result<EventSubscriber, Error> {
+        let query = EventsQuery { after: Some(seq), follow: true, ..EventsQuery::default() };
+        Ok(EventSubscriber { lines: self.link.follow(&query.path()).await?, last: seq })
+    }
+
+    /// Stops every service in reverse order and ends the host; what was registered is started again by the next one.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.ask(Method::POST, routes::SHUTDOWN, Some(&json!({ "stop_services": true }))).await.map(drop)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
+        Ok(self.link.ask(method, path, body, Duration::ZERO).await?)
+    }
+
+    async fn act(&self, path: &str, name: &str, mut body: Value) -> Result<(), Error> {
+        body["wait_ms"] = json!(u64::try_from(SETTLED.as_millis()).unwrap_or(u64::MAX));
+        let done = self.link.ask(Method::POST, path, Some(&body), SETTLED).await?;
+        if done["settled"] == true {
+            return Ok(());
+        }
+        let message = format!("service `{name}` is not settled after {} s; it may still be", SETTLED.as_secs());
+        Err(Failure::new(Code::Timeout, message).into())
+    }
+
+    async fn is_up(&self, name: &str) -> Result<(), Error> {
+        use hostler_api::Status::{Completed, Running};
+        let detail = self.get_service(name).await?;
+        if matches!(detail.service.status, Running | Completed) {
+            return Ok(());
+        }
+        let why = detail.because.first().cloned().unwrap_or_else(|| format!("is {}", detail.service.status.as_str()));
+        Err(Failure::new(Code::Failed, format!("service `{name}` {why}")).into())
+    }
+}
+
+fn gone(name: &str) -> Failure {
+    Failure::new(Code::NotFound, format!("service `{name}` went meanwhile"))
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    serde_json::from_value(value).map_err(|error| {
+        let failure = Failure::new(Code::Internal, format!("the host's answer is not understood: {error}"));
+        failure.hint("host and library may be of different versions")
+    })
+}
+
+/// Starts a host in the background, and returns once it answers.
+fn start(config: &OrchestratorConfig) -> Result<(), Error> {
+    let program = config.program();
+    let not_started = |why: String| Error::NotStarted { program: program.display().to_string(), why };
+    let mut command = Command::new(&program);
+    command.arg("--state-dir").arg(&config.state_dir).arg("serve").arg("--detach").stdin(Stdio::null());
+    if !config.state_dir.join("store.db").exists() {
+        let file = first_configuration(config).map_err(|error| not_started(format!("{}: {error}", config.state_dir.display())))?;
+        command.arg(file);
+    }
+    let output = command.output().map_err(|error| not_started(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(not_started(format!("{}: {}", output.status, said.trim())))
+}
+
+/// What a host begins with that has no state yet.
+fn first_configuration(config: &OrchestratorConfig) -> std::io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.state_dir)?;
+    let path: &Path = &config.state_dir;
+    let file = path.join("orchestrator.toml");
+    std::fs::write(&file, format!("[settings]\nmax_parallel = {}\n", config.max_parallel_operations))?;
+    Ok(file)
+}

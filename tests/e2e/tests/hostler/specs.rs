@@ -1,0 +1,102 @@
+//! One service at a time, beside the configuration: written, read as it was written, removed.
+
+use hostler_e2e::{Answer, Value, Yard, json, request_with, until};
+
+use crate::sleeper;
+
+const BESIDE: &str = "/api/v1/services/beside";
+
+fn ask(yard: &Yard, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    request_with(&yard.socket(), method, path, headers, body.as_bytes()).unwrap_or_else(|| panic!("{method} {path}: no answer"))
+}
+
+#[track_caller]
+fn is(answer: &Answer, status: u16) -> Value {
+    assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));
+    answer.json()
+}
+
+fn tag(yard: &Yard) -> String {
+    ask(yard, "GET", "/api/v1/services/beside/spec", &[], &Value::Null).header("etag").expect("a spec has a tag").to_owned()
+}
+
+fn waits(seconds: u32) -> Value {
+    json!({ "service": { "backend": { "type": "process", "binary": "/bin/sleep", "args": [seconds.to_string()] } } })
+}
+
+#[test]
+fn a_service_is_wanted_beside_the_configuration_and_outlives_the_host() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    // It may depend on what the configuration says.
+    let standing = json!({ "service": { "backend": waits(1000)["service"]["backend"], "dependencies": ["db"] }, "start": false });
+    let put = ask(&yard, "PUT", BESIDE, &[], &standing);
+    let first = put.header("etag").expect("what was written has a tag").to_owned();
+    is(&put, 200);
+    assert_eq!(yard.status("beside"), "stopped");
+    let spec = is(&ask(&yard, "GET", "/api/v1/services/beside/spec", &[], &Value::Null), 200);
+    assert_eq!([&spec["asked_by"], &spec["service"]], [&json!("request"), &standing["service"]]);
+    assert_eq!(is(&ask(&yard, "GET", "/api/v1/services/db/spec", &[], &Value::Null), 200)["asked_by"], "configuration");
+
+    yard.run("start beside").ok();
+    let (pid, generation) = (yard.pid("beside"), yard.service("beside")["generation"].clone());
+    is(&ask(&yard, "PUT", BESIDE, &[], &standing), 200);
+    assert_eq!((yard.pid("beside"), tag(&yard)), (pid, first), "the same again changes nothing");
+    assert_eq!(yard.detail("beside")["dependencies"][0]["service"], "db");
+    yard.run("apply").ok();
+    assert_eq!(yard.pid("beside"), pid, "an apply leaves it alone");
+    yard.kill_host();
+    yard.serve();
+    assert_eq!((yard.pid("beside"), yard.service("beside")["generation"].clone()), (pid, generation));
+
+    is(&ask(&yard, "PUT", BESIDE, &[], &waits(2000)), 200);
+    yard.until_again("beside", pid);
+    is(&ask(&yard, "DELETE", BESIDE, &[], &Value::Null), 200);
+    until("it is gone", || yard.get("/services/beside").is_none());
+    assert_eq!(ask(&yard, "GET", BESIDE, &[], &Value::Null).status, 404);
+    assert_eq!(yard.status("db"), "running");
+}
+
+#[test]
+fn whoever_changes_what_he_has_not_read_is_told() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    is(&ask(&yard, "PUT", BESIDE, &[("if-none-match", "*")], &waits(1000)), 200);
+    let first = tag(&yard);
+    let pid = yard.until_status("beside", "running")["pid"].clone();
+    assert_eq!(is(&ask(&yard, "PUT", BESIDE, &[("if-none-match", "*")], &waits(1)), 412)["code"], "changed");
+    is(&ask(&yard, "PUT", BESIDE, &[("if-match", &first)], &waits(2000)), 200);
+    yard.until_service("beside", "another process", |service| service["status"] == "running" && service["pid"] != pid);
+    let second = tag(&yard);
+    assert_ne!(first, second);
+    for method in ["PUT", "DELETE"] {
+        let body = if method == "PUT" { waits(3000) } else { Value::Null };
+        let refused = is(&ask(&yard, method, BESIDE, &[("if-match", &first)], &body), 412);
+        assert!(refused["message"].as_str().is_some_and(|text| text.contains("was changed since it was read")), "{refused}");
+        is(&ask(&yard, method, BESIDE, &[("if-match", "no-quotes")], &body), 400);
+    }
+    assert_eq!(tag(&yard), second, "nothing was changed");
+    is(&ask(&yard, "DELETE", &format!("{BESIDE}?force=true"), &[("if-match", &second)], &Value::Null), 200);
+    is(&ask(&yard, "PUT", BESIDE, &[("if-match", "*")], &waits(1)), 412);
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_nothing_is_changed() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    let refused = is(&ask(&yard, "PUT", "/api/v1/services/db", &[], &waits(1)), 409);
+    assert!(refused["message"].as_str().is_some_and(|text| text.contains("stands in the configuration")), "{refused}");
+    is(&ask(&yard, "DELETE", "/api/v1/services/db", &[], &Value::Null), 409);
+    is(&ask(&yard, "DELETE", "/api/v1/services/nobody", &[], &Value::Null), 404);
+    is(&ask(&yard, "PUT", "/api/v1/services/acme.db", &[], &waits(1)), 400);
+    is(&ask(&yard, "PUT", "/api/v1/services/UP", &[], &waits(1)), 400);
+    let mistaken = json!({ "service": { "backend": { "type": "process", "binry": "/bin/true" }, "dependences": [] } });
+    let refused = is(&ask(&yard, "PUT", BESIDE, &[], &mistaken), 422);
+    let places: Vec<&str> = refused["problems"].as_array().into_iter().flatten().filter_map(|problem| problem["at"].as_str()).collect();
+    assert!(places.iter().any(|at| at.starts_with("/services/beside/")), "{refused}");
+    let lonely = json!({ "service": { "backend": waits(1)["service"]["backend"], "dependencies": ["nobody"] } });
+    is(&ask(&yard, "PUT", BESIDE, &[], &lonely), 422);
+    assert_eq!(yard.get("/services").expect("it answers")["services"].as_array().map(Vec::len), Some(1));
+    assert_eq!(yard.status("db"), "running");
+}
