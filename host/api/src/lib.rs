@@ -45,7 +45,8 @@ pub use wire::{
     LogItem, LogLine, LogsQuery, MeasuredUsage, MissingPlugin, Need, NewToken, NextStep, Origin, Plan, PlannedChange, Plugin, PluginCounts,
     PluginDetail, PluginHealth, PluginList, PluginRevision, PluginState, PutAside, Reconciled, RecordingItem, RecordingQuery, ReleaseRequest,
     Removal, Replica, ReplicaCounts, ReplicaMetrics, ReplicaStats, RestartRequest, Revised, RevisedTo, RevokedToken, Role, RollbackRequest, Said,
-    ScaleRequest, Service, ServiceDetail, ServiceHealth, ServiceList, ServiceMetrics, ServiceSpec, ServicesQuery, Shape, ShutdownRequest,
-    SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, Status, StopRequest, Stranger, StrangerList, StrangerRequest,
-    StrangerResult, Tag, Token, TokenList, TokenRequest, Unmeasured, UpgradeRequest, Upgraded, Uptime, UptimeRatio, Usage, Verdict, Wanted,
+    ScaleRequest, Service, ServiceDetail, ServiceHealth, ServiceList, ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, Shape,
+    ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, Status, StopRequest, Stranger, StrangerList,
+    StrangerRequest, StrangerResult, Tag, Token, TokenList, TokenRequest, Unmeasured, UpgradeRequest, Upgraded, Uptime, UptimeRatio, Usage, Verdict,
+    Wanted,
 };

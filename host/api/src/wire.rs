@@ -46,7 +46,9 @@ pub use plugin::{
     Counters, Engine, Examined, Need, Plugin, PluginDetail, PluginHealth, PluginList, PluginState, PutAside, RecordingItem, RecordingQuery, Role,
 };
 pub use revision::{Difference, PluginRevision, Revised, RevisedTo, RollbackRequest, UpgradeRequest, Upgraded};
-pub use service::{Endpoint, Exit, Explanation, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServicesQuery, Usage, Wanted};
+pub use service::{
+    Endpoint, Exit, Explanation, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServiceQuery, ServicesQuery, Usage, Wanted,
+};
 pub use spec::{AskedBy, Removal, ServiceSpec, SpecRequest};
 pub use stats::{ReplicaStats, Stats, StatsQuery, Unmeasured};
 pub use stream::{EventItem, EventRecord, EventsQuery};

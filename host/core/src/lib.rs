@@ -54,6 +54,7 @@ mod restart;
 mod restore;
 mod scaling;
 mod scheduler;
+mod services;
 mod spec;
 mod strikes;
 mod task;

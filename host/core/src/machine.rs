@@ -7,7 +7,8 @@ use crate::backends::{Backend, Lost};
 use crate::chance::Chance;
 use crate::event::{Action, Event, Notice, NoticeKind, Run, Wanted};
 use crate::graph::Graph;
-use crate::registry::{Service, Services};
+use crate::registry::Service;
+use crate::services::Services;
 use crate::spec::ServiceName;
 use crate::task::{Slot, State};
 use crate::time::{Span, Time};
@@ -88,7 +89,7 @@ impl Core {
             now: Time::default(),
             chance: Chance::new(config.seed),
             config,
-            services: Services::new(),
+            services: Services::default(),
             graph: Graph::default(),
             former: BTreeMap::new(),
             backends: BTreeMap::new(),
@@ -156,6 +157,12 @@ impl Core {
     /// Has [`Event::Close`] been carried out: is nothing of ours alive?
     pub fn is_closed(&self) -> bool {
         self.closing && self.live == 0
+    }
+
+    /// The services of which something that is shown may have changed since this was last asked, those that are gone among them. What time alone
+    /// changes is not among it.
+    pub fn take_changed(&mut self) -> BTreeSet<ServiceName> {
+        self.services.take_changed()
     }
 
     fn hear_wanted(&mut self, changes: Vec<(ServiceName, Option<Wanted>)>) {
@@ -248,6 +255,7 @@ impl Core {
     /// Finds every layer anew, for what waits in the order of layers too.
     pub(crate) fn find_layers(&mut self) {
         self.graph.find_layers();
+        self.services.all_changed();
         let layer = |name: &ServiceName| self.graph.layer(name.as_str()).unwrap_or(usize::MAX);
         self.ready = std::mem::take(&mut self.ready).into_iter().map(|(replica, _, name)| (replica, layer(&name), name)).collect();
         self.dirty = std::mem::take(&mut self.dirty).into_iter().map(|(_, name)| (layer(&name), name)).collect();

@@ -7,6 +7,7 @@ use crate::autoscale::Scaler;
 use crate::edges::{Behind, Edges};
 use crate::event::{Desired, Run, Wanted};
 use crate::health::{Check, Health};
+use crate::services::Services;
 use crate::spec::{Condition, Dependency, Kind, ServiceName, Spec};
 use crate::task::{Because, Down, Slot, State, Why};
 
@@ -144,9 +145,6 @@ fn holding(condition: Condition, outlook: &Outlook) -> u32 {
         Condition::Completed => 0,
     }
 }
-
-/// All services, by name.
-pub(crate) type Services = BTreeMap<ServiceName, Service>;
 
 /// Does this edge keep a service down, when its dependency is as `outlook` says?
 pub(crate) fn keeps_down(edge: &Dependency, outlook: &Outlook) -> Option<Down> {

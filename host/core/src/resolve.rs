@@ -31,6 +31,9 @@ impl Core {
 
     /// A running life was looked at by its own backend; what another one says of it is no news.
     pub(crate) fn see(&mut self, backend: &str, run: Run, phase: Phase) {
+        if matches!(phase, Phase::Pending | Phase::Running | Phase::Stopping) && !self.is_unknown(run) {
+            return;
+        }
         let missing = self.backends.get(backend).and_then(|backend| backend.missing.clone());
         let Some((name, replica, slot)) = self.live_slot(run) else { return };
         let State::Running(life) = &slot.state else { return };
@@ -67,6 +70,12 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Is it a life of which nobody could say lately whether it is there?
+    fn is_unknown(&self, run: Run) -> bool {
+        let slot = self.runs.get(&run).and_then(|(name, replica)| self.services.get(name)?.slots.get(replica));
+        slot.is_some_and(|slot| slot.unknown.is_some())
     }
 
     pub(crate) fn hear_listed(&mut self, backend: &str, found: Result<Vec<(Run, Phase)>, String>) {

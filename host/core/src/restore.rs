@@ -132,7 +132,7 @@ impl Core {
             }
             return;
         }
-        let service = self.services.entry(record.service.clone()).or_insert_with(|| removed_service(&record));
+        let service = self.services.get_or_insert_with(&record.service, || removed_service(&record));
         let checks = service.spec.checks.len();
         let spec = Arc::clone(&service.spec);
         let slot = service.slots.entry(record.replica).or_insert_with(|| Box::new(Slot::new(record.replica, checks)));

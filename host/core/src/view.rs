@@ -1,5 +1,7 @@
 //! What people may see: statuses, health and the reasons behind them. Looking changes nothing.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Desired, Exit, Run, Wanted};
@@ -184,6 +186,11 @@ impl Core {
         self.services.get(name)?.wanted.as_ref()
     }
 
+    /// What was last asked for, also of one that is being removed.
+    pub fn spec(&self, name: &str) -> Option<&Arc<Spec>> {
+        self.services.get(name).map(|service| &service.spec)
+    }
+
     /// Whose life this is, when it has a record.
     pub fn owner_of(&self, run: Run) -> Option<(&ServiceName, u32)> {
         self.runs.get(&run).map(|(name, replica)| (name, *replica))
@@ -205,6 +212,17 @@ impl Core {
             next,
             replicas: self.replicas(name),
         })
+    }
+
+    /// Is all that is shown of it its own: does it change by what [`take_changed`](Core::take_changed) tells of alone, whatever becomes of others? Shares
+    /// of watched time aside, and how long it is until the next check, which time changes.
+    pub fn rests(&self, view: &ServiceView<'_>) -> bool {
+        let own = match view.status {
+            Status::Running => view.cause.is_empty(),
+            Status::Stopped | Status::Disabled | Status::Completed | Status::Failed => view.cause.len() <= 1,
+            Status::NotFound | Status::Pending | Status::Starting | Status::Unhealthy | Status::Stopping | Status::Scaling | Status::Unknown => false,
+        };
+        own && view.next.as_ref().is_none_or(|next| next.at.is_none()) && self.is_settled(view.spec.name.as_str())
     }
 
     /// The replicas of one service, without the reasons that [`service`](Core::service) finds; none when it is not there.

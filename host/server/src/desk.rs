@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hostler_api::EventKind;
-use hostler_core::{Core, Run, ServiceName, Time};
+use hostler_core::{Run, ServiceName, Time};
 use hostler_wasm::KeeperLink;
 use hostler_wasm::words::{Handle, Status};
 
+use crate::board::Observed;
 use crate::discovery::Discoveries;
 use crate::engines::Engines;
 use crate::front::Front;
@@ -28,7 +29,7 @@ pub(crate) struct Stranger {
 
 /// What reads may look at. Only the loop changes it.
 pub(crate) struct Desk {
-    pub(crate) core: Core,
+    pub(crate) core: Observed,
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) engines: Arc<Engines>,
@@ -106,6 +107,17 @@ impl Desk {
     pub(crate) fn attribute(&self, run: Run, name: &str) -> Option<&str> {
         let status = self.seen.get(&run)?;
         status.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Notes what a backend says of a life.
+    pub(crate) fn note_seen(&mut self, run: Run, status: Status) {
+        if self.seen.get(&run) == Some(&status) {
+            return;
+        }
+        self.seen.insert(run, status);
+        if let Some((name, _)) = self.core.owner_of(run) {
+            self.core.board().take_down(name);
+        }
     }
 
     /// Forgets everything beside the core about a service that is gone.

@@ -85,6 +85,7 @@ impl Driver {
                 // 3. Nothing is, for a while.
                 () = tokio::time::sleep(rest), if self.heard => {
                     (self.heard, self.given_back) = (false, Some(Instant::now()));
+                    self.desk.core.board().take_all_down();
                     // Nobody waits for it.
                     drop(tokio::task::spawn_blocking(memory::give_back));
                 }
@@ -201,7 +202,7 @@ impl Driver {
                 self.desk.core.handle(now, Event::Started { run });
                 let Some(status) = status else { return };
                 let phase = phase(&status);
-                self.desk.seen.insert(run, status);
+                self.desk.note_seen(run, status);
                 Event::Seen { backend, seen: vec![(run, phase)] }
             }
             News::StartFailed { run, fault } => Event::StartFailed { run, fault },
@@ -248,7 +249,7 @@ impl Driver {
         for (run, status) in seen {
             phases.push((run, phase(&status)));
             if self.desk.handles.contains_key(&run) {
-                self.desk.seen.insert(run, status);
+                self.desk.note_seen(run, status);
             }
         }
         phases
@@ -268,7 +269,7 @@ impl Driver {
                 failpoint!("host.news.found-kept");
             }
             phases.push((run, phase(&status)));
-            self.desk.seen.insert(run, status);
+            self.desk.note_seen(run, status);
         }
         self.report_strangers(backend, strangers);
         phases
@@ -397,6 +398,7 @@ impl Driver {
         if let Some(begun) = self.desk.begun.remove(&run) {
             let took = clock::now().since(begun);
             self.desk.startup_ms.insert((name.clone(), replica), took.0);
+            self.desk.core.board().take_down(name);
         }
     }
 
@@ -498,6 +500,7 @@ impl Driver {
                 }
                 if let Some(last) = told.last() {
                     self.desk.last_event = last.seq;
+                    self.desk.core.board().has_told(last.seq);
                     self.feed.tell(told);
                 }
                 failpoint!("host.commit.told");

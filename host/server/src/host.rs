@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::act::Actor;
 use crate::audit::Audit;
+use crate::board::{Board, Observed};
 use crate::clock;
 use crate::compiler;
 use crate::desk::Desk;
@@ -256,8 +257,10 @@ impl Host {
         // What is applied first says whether there is a door.
         let wanted = if initial.is_some() { None } else { ledger::meta(&*store, "listen")?.flatten() };
         let front = Arc::new(Front::new(wanted));
+        let board: Arc<Board> = Arc::default();
+        board.has_told(memory.last_event);
         let desk = Desk {
-            core,
+            core: Observed::new(core, Arc::clone(&board)),
             plugins: Arc::clone(&plugins),
             secrets,
             engines: Arc::clone(&engines),
@@ -295,6 +298,7 @@ impl Host {
             plugins: Arc::clone(&plugins),
             meter,
             readers,
+            board,
             traffic: Arc::default(),
             rounds: rounds.subscribe(),
             identities,

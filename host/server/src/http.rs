@@ -19,6 +19,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::audit::Audit;
+use crate::board::Board;
 use crate::desk::Desk;
 use crate::feed::Readers;
 use crate::front::{Front, Guest};
@@ -36,6 +37,7 @@ mod engines;
 mod events;
 mod gate;
 mod limits;
+mod listing;
 mod metrics;
 mod native;
 mod origin;
@@ -72,6 +74,7 @@ pub(crate) struct Door {
     pub(crate) plugins: Arc<Plugins>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) readers: Readers,
+    pub(crate) board: Arc<Board>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) rounds: watch::Receiver<u64>,
     pub(crate) identities: Arc<Identities>,
@@ -222,7 +225,7 @@ async fn unwelcome(peer: Peer, identities: Arc<Identities>) {
 }
 
 fn router(door: Door) -> Router {
-    let table = engines::routes(specs::routes(native::routes(Table::default())));
+    let table = engines::routes(specs::routes(listing::routes(native::routes(Table::default()))));
     let table = tokens::routes(documents::routes(metrics::routes(events::routes(table))));
     table
         .whole()

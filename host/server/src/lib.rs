@@ -19,6 +19,7 @@ mod apply;
 mod audit;
 mod autoscale;
 mod beside;
+mod board;
 mod bucket;
 mod change;
 mod clock;

@@ -107,6 +107,7 @@ pub(crate) fn list(desk: &Desk, names: Option<&[String]>) -> Result<ServiceList,
         ready: is_ready(desk),
         composite_health: desk.core.composite_health(),
         last_event: desk.last_event,
+        next: None,
         services,
     })
 }

@@ -12,6 +12,7 @@ mod languages;
 mod pair;
 mod plan;
 mod plugin_call;
+mod requests;
 mod single;
 mod sizes;
 
@@ -39,6 +40,7 @@ pub(crate) fn all(options: &Options, report: &mut Report) -> Fallible<()> {
             Part::Keeper => keeper::measure(options, report),
             Part::Chain => chain::measure(options, report),
             Part::Events => fan_out::measure(options, report),
+            Part::Requests => requests::measure(options, report),
             Part::Checks => checks::measure(options, report),
             Part::Plan => plan::measure(options, report),
             Part::Call => plugin_call::measure(&options.fixtures(), report).and_then(|()| languages::measure(report)),

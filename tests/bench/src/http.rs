@@ -39,13 +39,20 @@ impl Connection {
 
     /// `GET`, as it came.
     pub(crate) fn get_bytes(&mut self, path: &str) -> Fallible<Vec<u8>> {
-        write!(self.0.get_mut(), "GET {path} HTTP/1.1\r\nhost: hostler\r\n\r\n")?;
+        self.ask("GET", path, &[])
+    }
+
+    /// Any request, in one write; its answer, as it came, which is to be a good one.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Fallible<Vec<u8>> {
+        let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: hostler\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
+        bytes.extend_from_slice(body);
+        self.0.get_mut().write_all(&bytes)?;
         let mut line = String::new();
         self.0.read_line(&mut line)?;
-        let good = line.split(' ').nth(1) == Some("200");
-        let mut bytes = vec![0; self.length()?];
+        let good = line.split(' ').nth(1).is_some_and(|status| status.starts_with('2'));
+        bytes.resize(self.length()?, 0);
         self.0.read_exact(&mut bytes)?;
-        if good { Ok(bytes) } else { Err(format!("GET {path}: {} {}", line.trim(), String::from_utf8_lossy(&bytes)).into()) }
+        if good { Ok(bytes) } else { Err(format!("{method} {path}: {} {}", line.trim(), String::from_utf8_lossy(&bytes)).into()) }
     }
 
     /// Reads the headers, up to the body; answers its length.

@@ -6,7 +6,7 @@
 //!
 //! - [`figures`] are what is measured: crashes, a thousand services, idleness, checks, plans.
 //! - [`machine`] is what they are measured against; [`peers`] are other supervisors, [`engine`] is Docker.
-//! - [`births`] is where services say when they came to life; [`target`] is what is checked over HTTP; [`listeners`] are who follows events.
+//! - [`births`] is where services say when they came to life; [`target`] is what is checked over HTTP, [`hello`] what answers beside the API; [`listeners`] are who follows events.
 //! - [`place`] is where it happens; [`guard`] ends all of it, however this program ends.
 //! - [`report`] is the table, and the JSON beside it.
 
@@ -15,6 +15,7 @@ mod clock;
 mod engine;
 mod figures;
 mod guard;
+mod hello;
 mod http;
 mod laps;
 mod listeners;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Some("guard") => guard::stand(words.nth(1)),
         Some("keeper") => keep(words.nth(2)),
         Some("target") => target::live(words.skip(1)),
+        Some("hello") => hello::live(words.nth(1)),
         _ => measure(words.map(|word| word.to_string_lossy().into_owned()).collect()),
     }
 }

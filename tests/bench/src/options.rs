@@ -17,6 +17,7 @@ usage: hostler-bench [--only PARTS] [--services N] [--kills N] [--idle SECONDS] 
                       chain   50 services, each waiting for the one before it to be healthy
                       checks  N services with HTTP checks: 1 and 5 per second each
                       events  1000 listeners that hear what happens to N/2 services
+                      requests   status of one, a list of N, an apply: beside hyper that says hello
                       plan    a plan of 10 N services
                       call    one call of a plugin, which asks the host one thing
                       containers   N/20 containers of a Docker engine: start, memory, processor, stats; beside docker and Docker Compose
@@ -47,6 +48,8 @@ pub(crate) enum Part {
     Checks,
     /// Events, told to very many.
     Events,
+    /// Requests, beside the least that a server can do.
+    Requests,
     /// Planning.
     Plan,
     /// One call of a plugin.
@@ -58,7 +61,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    const ALL: [(&str, Part); 11] = [
+    const ALL: [(&str, Part); 12] = [
         ("one", Part::One),
         ("many", Part::Many),
         ("sizes", Part::Sizes),
@@ -66,6 +69,7 @@ impl Part {
         ("chain", Part::Chain),
         ("checks", Part::Checks),
         ("events", Part::Events),
+        ("requests", Part::Requests),
         ("plan", Part::Plan),
         ("call", Part::Call),
         ("containers", Part::Containers),
@@ -202,7 +206,8 @@ mod tests {
     fn mistakes_are_named() {
         assert_eq!(
             of("--only on"),
-            Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, events, plan, call, containers, peers".to_owned())
+            Err("there is no part `on`; there are one, many, sizes, keeper, chain, checks, events, requests, plan, call, containers, peers"
+                .to_owned())
         );
         assert_eq!(of("--kills 1"), Err("`1` is no number between 5 and 10000".to_owned()));
         assert_eq!(of("--kill 10"), Err("there is no option `--kill`".to_owned()));

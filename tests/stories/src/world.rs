@@ -478,7 +478,8 @@ impl World {
         }
         self.core.handle(self.now, event);
         self.decide();
-        self.before = holds::after(self, &told, &self.before);
+        let changed = self.core.take_changed();
+        self.before = holds::after(self, &told, &changed, &self.before);
     }
 
     /// One decision: what is to be remembered is committed before anything else is begun.

@@ -8,8 +8,8 @@ use crate::wire::{
     EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, HostInfo, Image, ImageHealth, ImageList,
     ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled, RecordingItem, RecordingQuery,
     ReleaseRequest, Removal, RestartRequest, Revised, RevokedToken, RollbackRequest, ScaleRequest, ServiceDetail, ServiceList, ServiceMetrics,
-    ServiceSpec, ServicesQuery, ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, StopRequest,
-    StrangerList, StrangerRequest, StrangerResult, TokenList, TokenRequest, UpgradeRequest,
+    ServiceQuery, ServiceSpec, ServicesQuery, ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery,
+    StopRequest, StrangerList, StrangerRequest, StrangerResult, TokenList, TokenRequest, UpgradeRequest,
 };
 
 /// A service that is named and is not there, or stands in the way.
@@ -24,7 +24,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get(routes::OPENAPI, "openapi", "This document"),
     Operation::get(routes::HOST, "host", "What the host is and how it is").gives::<HostInfo>(),
     Operation::get(routes::SERVICES, "services", "Every service").asks::<ServicesQuery>().gives::<ServiceList>().fails(BY_NAME),
-    Operation::get(routes::SERVICE, "service", "One service in detail").gives::<ServiceDetail>(),
+    Operation::get(routes::SERVICE, "service", "One service in detail").asks::<ServiceQuery>().gives::<ServiceDetail>(),
     Operation::new(Method::Put, routes::SERVICE, "putService", "Wants a service beside the configuration, as it is written here")
         .takes::<SpecRequest>()
         .gives::<ActionResult>()

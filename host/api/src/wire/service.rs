@@ -129,16 +129,33 @@ pub struct ServiceList {
     pub composite_health: Health,
     /// The latest event of this picture: `GET /events?after=` continues from here.
     pub last_event: u64,
-    /// By name.
+    /// The `after` of the next page; absent behind the last.
+    #[serde(default)]
+    pub next: Option<String>,
+    /// By name. The last of this document.
     pub services: Vec<Service>,
 }
 
-/// `?` of `GET /services`.
+/// `?` of `GET /services`. Of several things that are asked for, all must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesQuery {
-    /// Only these, separated by commas; all when absent.
+    /// Only these, separated by commas; all when absent. One that is not there is a failure.
     pub names: Option<String>,
+    /// Only with one of these statuses, separated by commas.
+    pub status: Option<String>,
+    /// Only with one of these healths, separated by commas.
+    pub health: Option<String>,
+    /// Only of this category.
+    pub category: Option<String>,
+    /// Only of this backend.
+    pub backend: Option<String>,
+    /// Only with this label: `KEY`, or `KEY=VALUE`.
+    pub label: Option<String>,
+    /// Only what comes after this name.
+    pub after: Option<String>,
+    /// At most so many, at least 1; then `next` says where to go on. All when absent.
+    pub limit: Option<usize>,
     /// Answer once each of them is settled, or at the timeout.
     pub wait_settled: bool,
     /// How long to wait; 60 s when absent. After it the answer is the picture as it is, with `settled: false`.
@@ -150,10 +167,32 @@ impl ServicesQuery {
     pub fn path(&self) -> String {
         let pairs = [
             ("names", self.names.clone()),
+            ("status", self.status.clone()),
+            ("health", self.health.clone()),
+            ("category", self.category.clone()),
+            ("backend", self.backend.clone()),
+            ("label", self.label.clone()),
+            ("after", self.after.clone()),
+            ("limit", self.limit.map(|limit| limit.to_string())),
             ("wait_settled", self.wait_settled.then(|| "true".to_owned())),
             ("timeout_ms", self.timeout_ms.map(|ms| ms.to_string())),
         ];
         routes::with(routes::SERVICES, &pairs)
+    }
+}
+
+/// `?` of `GET /services/{name}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServiceQuery {
+    /// Say what each replica uses: its backend is asked, which takes as long as it takes.
+    pub usage: bool,
+}
+
+impl ServiceQuery {
+    /// The path of a service with this query.
+    pub fn path(&self, name: &str) -> String {
+        routes::with(&routes::of(routes::SERVICE, name), &[("usage", self.usage.then(|| "true".to_owned()))])
     }
 }
 
@@ -240,7 +279,7 @@ pub struct Replica {
     pub endpoints: Vec<Endpoint>,
     /// What its backend says of it: container id, unit name, notes such as "memory limit not applied: …".
     pub attributes: BTreeMap<String, String>,
-    /// What it uses, when its backend has the `stats` ability.
+    /// What it uses, when that was asked for and its backend has the `stats` ability.
     pub usage: Option<Usage>,
 }
 

@@ -8,20 +8,58 @@ use crate::out::{Cell, Colour, Table, elapsed, health_colour, status_colour};
 use crate::progress::beside;
 
 /// List the services.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct Args {
     /// Only these services
     #[arg(value_name = "SERVICE")]
     services: Vec<String>,
+    /// Only with one of these statuses, such as running, unhealthy, failed
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    status: Vec<String>,
+    /// Only with one of these healths: healthy, degraded, unhealthy, unknown
+    #[arg(long, value_name = "HEALTH", value_delimiter = ',')]
+    health: Vec<String>,
+    /// Only of this category: infrastructure, ai, monitoring, application
+    #[arg(long, value_name = "CATEGORY")]
+    category: Option<String>,
+    /// Only of this backend
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<String>,
+    /// Only with this label
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    label: Option<String>,
+}
+
+impl Args {
+    fn query(self) -> ServicesQuery {
+        let listed = |words: Vec<String>| (!words.is_empty()).then(|| words.join(","));
+        ServicesQuery {
+            names: listed(self.services),
+            status: listed(self.status),
+            health: listed(self.health),
+            category: self.category,
+            backend: self.backend,
+            label: self.label,
+            ..ServicesQuery::default()
+        }
+    }
+
+    /// Does it leave something out?
+    fn is_narrow(&self) -> bool {
+        *self != Args::default()
+    }
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let names = (!args.services.is_empty()).then(|| args.services.join(","));
-    let document = context.client()?.get(&ServicesQuery { names, ..ServicesQuery::default() }.path()).await?;
+    let is_narrow = args.is_narrow();
+    let document = context.client()?.get(&args.query().path()).await?;
     if context.out.json {
         return context.out.document(document.bytes());
     }
     let list: ServiceList = document.read()?;
+    if list.services.is_empty() && is_narrow {
+        return context.out.line("no service is like that; `hostler ps` shows every one");
+    }
     if list.services.is_empty() {
         return context.out.line("there are no services; `hostler apply FILE` makes some");
     }

@@ -3,7 +3,7 @@
 mod host;
 mod service;
 
-use hostler_api::{HostInfo, ServiceDetail, routes};
+use hostler_api::{HostInfo, ServiceDetail, ServiceQuery, routes};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -18,7 +18,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let client = context.client()?;
-    let path = args.service.as_deref().map_or_else(|| routes::HOST.to_owned(), |name| routes::of(routes::SERVICE, name));
+    let path = args.service.as_deref().map_or_else(|| routes::HOST.to_owned(), |name| ServiceQuery { usage: true }.path(name));
     let document = client.get(&path).await?;
     if context.out.json {
         return context.out.document(document.bytes());

@@ -23,7 +23,7 @@ fn service(text: &str) -> Service {
 fn list(services: &[&str]) -> ServiceList {
     let services: Vec<Service> = services.iter().map(|text| service(text)).collect();
     let settled = services.iter().all(|service| service.settled);
-    ServiceList { version: Shape, settled, ready: true, composite_health: Health::Unknown, last_event: 0, services }
+    ServiceList { version: Shape, settled, ready: true, composite_health: Health::Unknown, last_event: 0, next: None, services }
 }
 
 #[test]

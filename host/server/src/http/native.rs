@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{Response, Uri, header};
 use hostler_api::{
     ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, Failure, LogsQuery, RecordingQuery, RestartRequest, RollbackRequest,
-    ScaleRequest, ServicesQuery, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, openapi, routes,
+    ScaleRequest, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, openapi, routes,
 };
 use hostler_core::ServiceName;
 
@@ -22,12 +22,10 @@ pub(super) fn routes(table: Table) -> Table {
     table
         .get(routes::OPENAPI, described)
         .get(routes::HOST, host)
-        .get(routes::SERVICES, services)
         .post(routes::START, start)
         .post(routes::STOP, stop)
         .post(routes::RESTART, restart)
         .post(routes::SCALE, scale)
-        .get(routes::SERVICE, service)
         .get(routes::EXPLAIN, explain)
         .get(routes::LOGS, service_logs)
         .post(routes::SIGNAL, signal)
@@ -56,28 +54,6 @@ async fn described() -> Response<Body> {
 
 async fn host(State(door): State<Door>) -> Answer {
     json(&door.look(speak::host).await?)
-}
-
-async fn services(State(door): State<Door>, uri: Uri) -> Answer {
-    let asked: ServicesQuery = query(&uri)?;
-    let chosen = listed(asked.names.as_deref());
-    if asked.wait_settled {
-        let wait = Duration::from_millis(asked.timeout_ms.unwrap_or(60_000));
-        door.settle(chosen.clone(), wait).await?;
-    }
-    json(&door.look(move |desk| speak::list(desk, chosen.as_deref())).await??)
-}
-
-async fn service(State(door): State<Door>, Name(name): Name) -> Answer {
-    let asked = name.clone();
-    let (detail, measured) = door
-        .look(move |desk| {
-            (speak::detail(desk, &asked, speak::Past::Told).ok_or_else(|| speak::not_found(desk, &asked)), logs::measurable(desk, &asked))
-        })
-        .await?;
-    let mut detail = detail?;
-    logs::add_usage(&door.plugins, measured, &mut detail).await;
-    json(&detail)
 }
 
 async fn stats(State(door): State<Door>, uri: Uri) -> Answer {

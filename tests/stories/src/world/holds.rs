@@ -1,6 +1,6 @@
 //! What must hold after every step: the invariants of the design, judged by the world and not by the core's own reasons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::{Action, Condition, Dependency, Desired, Event, Health, Kind, Notice, NoticeKind, Run, ServiceName, Spec, Stage, Status, Verdict};
 
@@ -16,6 +16,8 @@ fn is_big(world: &World) -> bool {
 pub(crate) struct Before {
     healths: BTreeMap<(Run, String), Health>,
     attempts: BTreeMap<(ServiceName, u32), u32>,
+    /// Of what rests: all that is shown of it, but for what time alone changes.
+    resting: BTreeMap<ServiceName, String>,
 }
 
 /// Whose health an event may change.
@@ -41,6 +43,7 @@ pub(crate) fn look(world: &World) -> Before {
         return before;
     }
     for name in world.core.names() {
+        before.resting.extend(resting(world, name).map(|shown| (name.clone(), shown)));
         for replica in world.core.replicas(name.as_str()) {
             before.attempts.insert((name.clone(), replica.replica), replica.attempts);
             let Some(run) = replica.run else { continue };
@@ -50,8 +53,20 @@ pub(crate) fn look(world: &World) -> Before {
     before
 }
 
+fn resting(world: &World, name: &ServiceName) -> Option<String> {
+    let view = world.core.service(name.as_str()).filter(|view| world.core.rests(view))?;
+    let replicas = view.replicas.iter().map(|part| {
+        let checks = part.checks.iter().map(|check| (check.name, check.health, check.failures, check.successes, check.history.len()));
+        let counts = (part.attempts, part.restarts, part.failures, part.last_restart, part.last_failure);
+        let lives = (part.run, part.previous, part.since, part.last_exit, part.last_error);
+        format!("{:?}", (part.replica, part.status, part.health, part.surplus, part.held, counts, lives, checks.collect::<Vec<_>>()))
+    });
+    let asked = (view.spec, view.desired, view.generation, view.count);
+    Some(format!("{:?}", (asked, view.status, view.health, view.layer, &view.cause, &view.next, replicas.collect::<Vec<_>>())))
+}
+
 /// I7: no verdict changes without a result that says something; I6: no count of restarts beyond its limit.
-pub(crate) fn after(world: &World, told: &Told, before: &Before) -> Before {
+pub(crate) fn after(world: &World, told: &Told, changed: &BTreeSet<ServiceName>, before: &Before) -> Before {
     one_life_per_slot(world);
     let now = look(world);
     for (key, health) in &now.healths {
@@ -62,6 +77,9 @@ pub(crate) fn after(world: &World, told: &Told, before: &Before) -> Before {
             Told::Nothing => false,
         };
         assert!(earlier == health || judged, "I7: check {key:?} went from {earlier:?} to {health:?}");
+    }
+    for (name, shown) in before.resting.iter().filter(|(name, _)| !changed.contains(*name)) {
+        assert_eq!(now.resting.get(name), Some(shown), "{name} rested, and nobody told that it changed");
     }
     for ((name, replica), attempts) in &now.attempts {
         let earlier = before.attempts.get(&(name.clone(), *replica)).copied().unwrap_or(0);
