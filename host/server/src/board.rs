@@ -92,6 +92,7 @@ impl Picture {
         let mut text = stencil::json(&empty);
         // The list is the last of it: `…[]}`.
         text.truncate(text.len() - 2);
+        text.reserve_exact(page.iter().map(|drawn| drawn.line.most() + 1).sum::<usize>() + 2);
         let now = clock::now();
         for (place, drawn) in page.iter().enumerate() {
             if place > 0 {

@@ -25,7 +25,7 @@ use crate::discovery::Discoveries;
 use crate::drive::Driver;
 use crate::engines::Engines;
 use crate::front::Front;
-use crate::http::{self, Door};
+use crate::http::{self, Behind, Door};
 use crate::identity::Identities;
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
@@ -292,7 +292,7 @@ impl Host {
         };
         let (feed, readers) = feed::open();
         let rounds = watch::Sender::new(0);
-        let door = Door {
+        let door = Door::new(Behind {
             outbox: outbox.clone(),
             store: Arc::clone(&store),
             plugins: Arc::clone(&plugins),
@@ -305,7 +305,7 @@ impl Host {
             audit,
             limits: Arc::default(),
             front: Arc::clone(&front),
-        };
+        });
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");
         let watching = tokio::spawn(Arc::clone(&engines).watch(Arc::clone(&plugins)));

@@ -1,5 +1,6 @@
 //! The API over HTTP: a closed list of routes, each a read of the desk or a request to the loop.
 
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,9 +67,20 @@ const EXPIRED: Duration = Duration::from_secs(15);
 /// The longest that a request may ask to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// What requests go through.
+/// What requests go through. Each takes several of it, on every processor at once.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct Door(Arc<Behind>);
+
+impl Deref for Door {
+    type Target = Behind;
+
+    fn deref(&self) -> &Behind {
+        &self.0
+    }
+}
+
+/// What is behind the door.
+pub(crate) struct Behind {
     pub(crate) outbox: mpsc::UnboundedSender<Message>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) plugins: Arc<Plugins>,
@@ -84,6 +96,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    pub(crate) fn new(behind: Behind) -> Door {
+        Door(Arc::new(behind))
+    }
+
     /// Looks at the desk, between two rounds of the loop.
     pub(crate) async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Desk) -> T + Send + 'static) -> Result<T, Failure> {
         let (answer, answered) = oneshot::channel();
@@ -232,7 +248,6 @@ fn router(door: Door) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(door.clone(), gate::pass))
-        .layer(middleware::from_fn_with_state(door.clone(), metrics::count))
         .with_state(door)
 }
 

@@ -5,6 +5,9 @@ use std::io::Write;
 use hostler_core::Time;
 use serde::Serialize;
 
+/// As many as a number may have.
+const DIGITS: usize = 20;
+
 /// A number of milliseconds that is filled in when it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hole {
@@ -60,9 +63,15 @@ impl Stencil {
         (Stencil { text: text.into(), holes: cut.into() }, is_whole)
     }
 
+    /// How long it can be.
+    pub(super) fn most(&self) -> usize {
+        self.text.len() + self.holes.len() * DIGITS
+    }
+
     /// Appends it as it reads now.
     pub(super) fn write(&self, now: Time, out: &mut Vec<u8>) {
         let mut from = 0;
+        out.reserve(self.most());
         for (at, hole) in &self.holes {
             out.extend_from_slice(&self.text[from..*at]);
             // Nothing can go wrong in memory.

@@ -4,6 +4,7 @@
 //! 4. He does not ask too often. Then the routes have it, each with its own policy (`table`). Every answer gets the headers that tell browsers to
 //!    keep out; every change and every refusal is written down before its answer goes out.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -30,7 +31,7 @@ const HEADERS: [(header::HeaderName, &str); 4] = [
 pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Response<Body> {
     // Without one it did not come through a door of ours.
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or(Peer::Local { uid: None });
-    let mut record = Record::begin(&door.audit, &peer, request.method(), request.uri().path());
+    let mut record = Record::begin(&door.audit, &peer, request.method(), request.uri());
     let mut answer = match examine(&door, &peer, &request) {
         Ok(caller) => {
             record.is_by(&caller);
@@ -44,6 +45,7 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
             refused.into_response()
         }
     };
+    door.traffic.count(&answer);
     if let Some(written) = record.end(&answer) {
         written.wait().await;
     }
@@ -148,7 +150,7 @@ fn odd(path: &str) -> Option<&'static str> {
         return Some("a part of its path is empty");
     }
     for part in parts {
-        let text = super::answer::decoded(part);
+        let text = if part.contains('%') { Cow::Owned(super::answer::decoded(part)) } else { Cow::Borrowed(part) };
         if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
             return Some("its path has a control character");
         }

@@ -1,19 +1,19 @@
 //! Figures: of the host for a monitoring system, and of one service as a document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, Response, header};
-use axum::middleware::Next;
 use hostler_api::metrics::Metric;
 use hostler_api::routes;
 
 use super::Door;
 use super::answer::{Answer, Name, json};
+use super::record::Routed;
 use super::table::Table;
 use crate::metrics::{self, Page};
 use crate::stats;
@@ -28,30 +28,31 @@ pub(super) fn routes(table: Table) -> Table {
 /// What was asked, and by how many who stay.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    requests: Mutex<BTreeMap<(String, u16), u64>>,
+    /// By the route, as a place in the list of all (nothing: there is none), and the status of the answer.
+    requests: Mutex<HashMap<(Option<usize>, u16), u64>>,
     pub(super) streams: AtomicUsize,
 }
 
 impl Traffic {
-    fn count(&self, route: &str, status: u16) {
+    /// Counts an answer by its route's pattern: what is asked for in vain is one, whatever it says.
+    pub(super) fn count(&self, answer: &Response<Body>) {
+        let (route, status) = (answer.extensions().get::<Routed>().map(|routed| routed.place), answer.status().as_u16());
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((route.to_owned(), status)).or_default() += 1;
+        *requests.entry((route, status)).or_default() += 1;
     }
 
     fn add_to(&self, page: &mut Page) {
         page.add(Metric::EventStreams, &[], metrics::number(self.streams.load(Ordering::Relaxed) as u64));
+        // Several methods of one path are one route to whoever counts.
+        let mut requests: BTreeMap<(&str, u16), u64> = BTreeMap::new();
         for ((route, status), count) in &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
-            page.add(Metric::HttpRequests, &[route, &status.to_string()], metrics::number(*count));
+            let path = route.and_then(|place| routes::every().nth(place)).map_or("other", |route| route.path);
+            *requests.entry((path, *status)).or_default() += count;
+        }
+        for ((path, status), count) in requests {
+            page.add(Metric::HttpRequests, &[path, &status.to_string()], metrics::number(count));
         }
     }
-}
-
-/// Counts each request by its route's pattern: what is asked for in vain is one, whatever it says.
-pub(super) async fn count(State(door): State<Door>, request: Request, next: Next) -> axum::response::Response {
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    door.traffic.count(&route, response.status().as_u16());
-    response
 }
 
 async fn of_host(State(door): State<Door>) -> Answer {

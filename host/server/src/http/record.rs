@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode, Uri};
 use hostler_api::routes::Route;
 use hostler_api::{AuditEntry, Code, Timestamp, token};
 
@@ -19,51 +19,48 @@ const CUT_OFF: u16 = 499;
 
 /// In an answer: the route that it is of.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Routed(pub(super) &'static Route);
+pub(super) struct Routed {
+    pub(super) route: &'static Route,
+    /// Its place in the list of all.
+    pub(super) place: usize,
+}
 
-/// One request under way. Dropped before its end, it was cut off, and that is written down.
+/// One request under way. Dropped before its end, it was cut off, and that is written down. Most are only looked at, and nothing is written of them:
+/// until that is known it holds what there is, and makes nothing of it.
 pub(super) struct Record {
     audit: Arc<Audit>,
-    path: String,
+    peer: Peer,
+    method: Method,
+    uri: Uri,
+    by: Option<(String, Option<String>)>,
     changes: bool,
-    entry: Option<AuditEntry>,
+    ended: bool,
 }
 
 impl Record {
-    pub(super) fn begin(audit: &Arc<Audit>, peer: &Peer, method: &Method, path: &str) -> Record {
-        let certificate = if let Peer::Remote(visitor) = peer { visitor.certificate.clone() } else { None };
-        let entry = AuditEntry {
-            seq: 0,
-            at: Timestamp(0),
-            caller: "nobody".to_owned(),
-            token: None,
-            certificate,
-            from: peer.place(),
-            method: shortened(&token::redacted(method.as_str())),
-            route: None,
-            subject: Some(told(path)),
-            status: CUT_OFF,
-            code: "cut-off".to_owned(),
-            more: 0,
-        };
-        Record { audit: Arc::clone(audit), path: path.to_owned(), changes: gate::changes(method), entry: Some(entry) }
+    pub(super) fn begin(audit: &Arc<Audit>, peer: &Peer, method: &Method, uri: &Uri) -> Record {
+        let (audit, peer, method, uri) = (Arc::clone(audit), peer.clone(), method.clone(), uri.clone());
+        Record { audit, peer, changes: gate::changes(&method), method, uri, by: None, ended: false }
     }
 
     /// Whoever asks.
     pub(super) fn is_by(&mut self, caller: &Caller) {
-        if let Some(entry) = &mut self.entry {
-            entry.caller.clone_from(&caller.name);
-            entry.token.clone_from(&caller.token);
+        if self.by.is_none() {
+            self.by = Some((caller.name.clone(), caller.token.clone()));
         }
     }
 
     /// What became of it; what to wait for until that is written down, where it is worth it.
     pub(super) fn end(mut self, answer: &Response<Body>) -> Option<Written> {
-        let mut entry = self.entry.take()?;
+        self.ended = true;
         let status = answer.status();
-        let route = answer.extensions().get::<Routed>().map(|routed| routed.0);
-        entry.at = Timestamp(clock::wall_ms());
-        entry.status = status.as_u16();
+        let route = answer.extensions().get::<Routed>().map(|routed| routed.route);
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+            || route.is_none() && status.is_client_error();
+        if !refused && !self.changes {
+            return None;
+        }
+        let mut entry = self.entry(status.as_u16());
         entry.code = match answer.extensions().get::<Code>() {
             Some(code) => code.as_str().to_owned(),
             None if status.is_success() => "ok".to_owned(),
@@ -71,22 +68,35 @@ impl Record {
         };
         if let Some(route) = route {
             entry.route = Some(route.path.to_owned());
-            entry.subject = answer::subject(route.path, &self.path).map(|name| told(&name));
+            entry.subject = answer::subject(route.path, self.uri.path()).map(|name| told(&name));
         }
-        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
-            || route.is_none() && status.is_client_error();
-        match (refused, self.changes) {
-            (true, _) => self.audit.refused(entry),
-            (false, true) => Some(self.audit.write(entry)),
-            (false, false) => None,
+        if refused { self.audit.refused(entry) } else { Some(self.audit.write(entry)) }
+    }
+
+    fn entry(&mut self, status: u16) -> AuditEntry {
+        let (caller, token) = self.by.take().unwrap_or_else(|| ("nobody".to_owned(), None));
+        let certificate = if let Peer::Remote(visitor) = &self.peer { visitor.certificate.clone() } else { None };
+        AuditEntry {
+            seq: 0,
+            at: Timestamp(clock::wall_ms()),
+            caller,
+            token,
+            certificate,
+            from: self.peer.place(),
+            method: shortened(&token::redacted(self.method.as_str())),
+            route: None,
+            subject: Some(told(self.uri.path())),
+            status,
+            code: "cut-off".to_owned(),
+            more: 0,
         }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if let Some(mut entry) = self.entry.take().filter(|_| self.changes) {
-            entry.at = Timestamp(clock::wall_ms());
+        if self.changes && !self.ended {
+            let entry = self.entry(CUT_OFF);
             drop(self.audit.refused(entry));
         }
     }

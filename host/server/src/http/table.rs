@@ -62,7 +62,9 @@ impl Table {
             Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
-        let admit = middleware::from_fn(move |request, next| admit(route, request, next));
+        let place = routes::every().position(|other| other == route).expect("it was just found among them");
+        let routed = Routed { route, place };
+        let admit = middleware::from_fn(move |request, next| admit(routed, request, next));
         self.router = self.router.route(path, MethodRouter::new().on(filter, answer).route_layer(admit));
         self.answered.insert((method, path));
         self
@@ -80,7 +82,8 @@ impl Table {
 }
 
 /// Lets in who may ask this, with no more than it takes.
-async fn admit(route: &'static Route, request: Request, next: Next) -> Response {
+async fn admit(routed: Routed, request: Request, next: Next) -> Response {
+    let route = routed.route;
     let caller = request.extensions().get::<Caller>().expect("whoever gets here was identified");
     let may = match route.access {
         Access::Anybody => Ok(()),
@@ -91,13 +94,14 @@ async fn admit(route: &'static Route, request: Request, next: Next) -> Response 
     let mut answer = match may {
         Err(failure) => Refusal(failure).into_response(),
         Ok(()) if announced(&request) > most(route) => too_long(route),
+        Ok(()) if request.body().is_end_stream() => next.run(request).await,
         Ok(()) => {
             let (parts, body) = request.into_parts();
             let body = Body::new(Limited::new(body, usize::try_from(most(route)).unwrap_or(usize::MAX)));
             next.run(Request::from_parts(parts, body)).await
         }
     };
-    answer.extensions_mut().insert(Routed(route));
+    answer.extensions_mut().insert(routed);
     answer
 }
 
