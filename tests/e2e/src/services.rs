@@ -22,6 +22,15 @@ impl Yard {
         self.get(&format!("/services/{name}")).unwrap_or_else(|| panic!("the host says nothing of `{name}`"))
     }
 
+    /// What its first replica uses.
+    ///
+    /// # Panics
+    /// When it is not there.
+    #[track_caller]
+    pub fn usage(&self, name: &str) -> Value {
+        self.detail(&format!("{name}?usage=true"))["replicas"][0]["usage"].clone()
+    }
+
     /// Its line of the list.
     ///
     /// # Panics

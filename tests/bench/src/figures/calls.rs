@@ -17,14 +17,15 @@ use crate::{Fallible, clock, processes};
 pub(crate) fn measure(place: &Place, rounds: usize, report: &mut Report) -> Fallible<()> {
     let mut host = place.connect()?;
     let path = format!("/api/v1/services/{}", idler(0));
-    let detail = host.get(&path)?;
+    let measured = format!("{path}?usage=true");
+    let detail = host.get(&measured)?;
     let pid = pid_in(&detail["service"]["pid"]).ok_or("the service has no process")?;
     if detail["replicas"][0]["usage"]["memory_bytes"].is_null() {
         return Err("the backend does not measure: there is no plugin call in the detail of a service".into());
     }
     let (mut with, mut without) = (Samples::default(), Samples::default());
     for _ in 0..rounds {
-        with.add_nanos(asked(&mut host, &path)?);
+        with.add_nanos(asked(&mut host, &measured)?);
         without.add_nanos(asked(&mut host, &format!("{path}/explain"))?);
     }
     let call = with.median() - without.median();

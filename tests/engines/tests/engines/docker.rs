@@ -84,7 +84,7 @@ fn what_a_service_file_says_stands_in_the_container() {
     assert_eq!(inside("ulimit -n; pwd").ok(), "512\n/srv\n");
     assert_ne!(inside("touch /srv/x").code, 0, "its root is read-only");
     inside("touch /tmp/x /data/x").ok();
-    let usage = &docked.yard.detail("web")["replicas"][0]["usage"];
+    let usage = docked.yard.usage("web");
     assert!(usage["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{usage}");
     assert_eq!(usage["memory_limit_bytes"], 64 << 20, "{usage}");
     assert!(usage["processes"].as_u64().is_some_and(|count| count >= 2), "{usage}");

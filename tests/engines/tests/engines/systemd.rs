@@ -94,7 +94,7 @@ fn limits_stand_in_the_cgroup() {
     assert_eq!(host.run(&["sh", "-c", limit, "limit", &unit]).out.trim(), (64 << 20).to_string());
     assert!(host.read(&format!("/proc/{pid}/limits")).lines().any(|line| line.starts_with("Max open files") && line.contains(" 512 ")));
     assert!(host.read(&format!("/proc/{pid}/status")).contains("NoNewPrivs:\t1"));
-    let detail = host.get("/services/web").expect("the host answers");
+    let detail = host.get("/services/web?usage=true").expect("the host answers");
     let usage = |detail: &Value| detail["replicas"][0]["usage"].clone();
     assert!(usage(&detail)["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{detail:#}");
     assert_eq!(usage(&detail)["processes"], 1, "{detail:#}");

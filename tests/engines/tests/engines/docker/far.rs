@@ -228,7 +228,7 @@ fn podman_is_an_engine() {
     assert_eq!(podman.run(&["inspect", "--format", "{{.State.Pid}} {{.HostConfig.Memory}}", &id]), format!("{pid} 67108864"));
     until("its log is read", || yard.log("web") == ["hello"]);
     assert_eq!(yard.run("exec web -- echo within").ok(), "within\n");
-    until("it is measured", || yard.detail("web")["replicas"][0]["usage"]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    until("it is measured", || yard.usage("web")["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
 
     yard.kill_host();
     yard.serve();
