@@ -19,6 +19,7 @@ mod hostile;
 mod identity;
 mod imported;
 mod keeper_killed;
+mod listing;
 mod many_streams;
 mod metrics;
 mod on_disk;
