@@ -44,6 +44,8 @@ enum Gives {
     Events(Make),
     /// Text of a media type.
     Text(&'static str),
+    /// Bytes of a media type.
+    Bytes(&'static str),
     /// Messages of a WebSocket.
     Socket(Make),
     /// A document of another making.
@@ -98,6 +100,11 @@ impl Operation {
 
     const fn text(mut self, media: &'static str) -> Operation {
         self.gives = Gives::Text(media);
+        self
+    }
+
+    const fn bytes(mut self, media: &'static str) -> Operation {
+        self.gives = Gives::Bytes(media);
         self
     }
 
@@ -213,6 +220,7 @@ impl Words {
                 return ("101", json!({ "description": "Messages of a WebSocket, each a document", "x-message": schema }));
             }
             Gives::Text(media) => json!({ *media: { "schema": { "type": "string" } } }),
+            Gives::Bytes(media) => json!({ *media: { "schema": { "type": "string", "format": "binary" } } }),
             Gives::Json => json!({ routes::JSON: { "schema": { "type": "object" } } }),
         };
         ("200", json!({ "description": "Done", "content": content }))

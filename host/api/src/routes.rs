@@ -103,6 +103,8 @@ pub const TOKENS: &str = "/api/v1/tokens";
 pub const TOKEN: &str = "/api/v1/tokens/{name}";
 /// Who has asked for what: `GET` with [`AuditQuery`](crate::AuditQuery) → [`AuditPage`](crate::AuditPage).
 pub const AUDIT: &str = "/api/v1/audit";
+/// Everything that the host remembers, as one file: `GET` → a database of SQLite.
+pub const STORE_SNAPSHOT: &str = "/api/v1/store/snapshot";
 
 /// One route: how it is asked, and who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -208,6 +210,7 @@ pub const ALL: &[Route] = &[
     does(TOKENS, Access::Host(Role::Admin)),
     removes(TOKEN, Access::Host(Role::Admin)),
     reads(AUDIT, Access::Host(Role::Admin)),
+    reads(STORE_SNAPSHOT, Access::Host(Role::Admin)),
 ];
 
 /// Every route there is. A server answers these and no others.
@@ -230,6 +233,8 @@ pub const NDJSON: &str = "application/x-ndjson";
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Media type of server-sent events.
 pub const EVENT_STREAM: &str = "text/event-stream";
+/// Media type of [`STORE_SNAPSHOT`].
+pub const SQLITE: &str = "application/vnd.sqlite3";
 /// Name of the socket in the state directory.
 pub const SOCKET: &str = "api.sock";
 

@@ -119,6 +119,10 @@ pub(crate) enum Command {
     Token(command::token::Args),
     /// Show who has asked for what, and what became of it
     Audit(command::audit::Args),
+    /// Write everything that the host remembers into one file
+    Backup(command::backup::Args),
+    /// Put a backup back, while no host runs
+    Restore(command::restore::Args),
     /// Look at plugins, add and upgrade them
     Plugin(command::plugin::Args),
     /// Build and look at packages

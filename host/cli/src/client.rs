@@ -6,7 +6,7 @@ mod lines;
 mod remote;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -143,6 +143,32 @@ impl Client {
             Ok(Lines::new(response.into_body()))
         };
         tokio::time::timeout(self.patience, beginning).await.unwrap_or_else(|_| Err(self.too_slow(&Method::GET)))
+    }
+
+    /// `GET` of bytes into a file, readable by its owner only, that appears complete or not at all; how many they were. Waits for its beginning as
+    /// for any answer, and then for as long as something comes.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; the file cannot be written, or the answer broke off: then what was there stays.
+    pub async fn save(&self, path: &str, file: &Path) -> Result<u64, Failure> {
+        let unwritten = |error: io::Error| Failure::new(Code::Failed, format!("cannot write {}: {error}", file.display()));
+        let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut written = tempfile::NamedTempFile::new_in(beside).map_err(unwritten)?;
+        let silent = |_| Err(self.too_slow(&Method::GET));
+        let response = tokio::time::timeout(self.patience, self.send(self.request(Method::GET, path, Bytes::new())?)).await.unwrap_or_else(silent)?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let (mut body, mut bytes) = (response.into_body(), 0);
+        while let Some(frame) = tokio::time::timeout(self.patience, body.frame()).await.map_err(|_| self.too_slow(&Method::GET))? {
+            // Trailers say nothing here.
+            let Ok(piece) = frame.map_err(|error| self.gone(&error))?.into_data() else { continue };
+            written.write_all(&piece).map_err(unwritten)?;
+            bytes += piece.len() as u64;
+        }
+        written.as_file().sync_all().map_err(unwritten)?;
+        written.persist(file).map_err(|error| unwritten(error.error))?;
+        Ok(bytes)
     }
 
     /// `GET /services`.

@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod compile_plugin;
 pub(crate) mod completions;
 pub(crate) mod discover;
@@ -22,6 +23,7 @@ pub(crate) mod plugin;
 pub(crate) mod ps;
 pub(crate) mod release;
 pub(crate) mod restart;
+pub(crate) mod restore;
 pub(crate) mod scale;
 pub(crate) mod serve;
 pub(crate) mod signal;

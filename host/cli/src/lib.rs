@@ -30,6 +30,7 @@ mod host;
 mod out;
 mod picture;
 mod progress;
+mod service_manager;
 mod signals;
 
 use std::ffi::OsString;
@@ -122,6 +123,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Strangers(args) => command::strangers::run(args, context).await,
         Command::Token(args) => command::token::run(args, context).await,
         Command::Audit(args) => command::audit::run(args, context).await,
+        Command::Backup(args) => command::backup::run(args, context).await,
+        Command::Restore(args) => command::restore::run(args, context).await,
         Command::Down(args) => Box::pin(command::down::run(args, context)).await,
         Command::Plugin(args) => command::plugin::run(args, context).await,
         Command::Import(args) => command::import::run(args, context),

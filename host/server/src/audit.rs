@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::HostError;
 use crate::bucket::{Bucket, Rate};
-use crate::change::store_failure;
+use crate::change::unreadable;
 use crate::ledger;
 
 const PREFIX: &str = "audit/";
@@ -118,7 +118,7 @@ impl Audit {
         let (store, after) = (Arc::clone(&self.store), asked.after.unwrap_or(0));
         let limit = asked.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
         let read = tokio::task::spawn_blocking(move || store.range(PREFIX, Some(&key(after)), limit)).await;
-        let found = read.unwrap_or(Err(StoreError::Closed)).map_err(|error| store_failure(&error))?;
+        let found = read.unwrap_or(Err(StoreError::Closed)).map_err(|error| unreadable(&error))?;
         let entries: Vec<AuditEntry> = found.iter().filter_map(|(_, entry)| serde_json::from_slice(&entry.value).ok()).collect();
         let next = entries.last().map_or(after, |entry: &AuditEntry| entry.seq);
         Ok(AuditPage { version: Shape, entries, next, last: self.state().last })

@@ -375,6 +375,15 @@ async fn forget_plugin(store: Arc<dyn Store>, txn: Txn, name: &str) -> Result<Tx
     Ok(keys.unwrap_or(Err(StoreError::Closed))?.into_iter().fold(txn, Txn::delete))
 }
 
+/// A read of the store that did not work, for whoever asked.
+pub(crate) fn unreadable(error: &StoreError) -> Failure {
+    let failure = Failure::new(Code::Unavailable, format!("the store cannot be read: {error}"));
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
 /// A commit that did not work, for whoever asked.
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let failure = Failure::new(Code::Unavailable, format!("nothing was changed: {error}"));

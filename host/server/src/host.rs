@@ -305,6 +305,7 @@ impl Host {
             audit,
             limits: Arc::default(),
             front: Arc::clone(&front),
+            snapshots: Arc::default(),
         });
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");

@@ -44,6 +44,7 @@ mod native;
 mod origin;
 mod record;
 mod specs;
+mod store;
 mod table;
 mod tokens;
 
@@ -93,6 +94,8 @@ pub(crate) struct Behind {
     pub(crate) audit: Arc<Audit>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) front: Arc<Front>,
+    /// Held while a snapshot is written.
+    pub(crate) snapshots: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Door {
@@ -242,6 +245,7 @@ async fn unwelcome(peer: Peer, identities: Arc<Identities>) {
 
 fn router(door: Door) -> Router {
     let table = engines::routes(specs::routes(listing::routes(native::routes(Table::default()))));
+    let table = store::routes(table);
     let table = tokens::routes(documents::routes(metrics::routes(events::routes(table))));
     table
         .whole()

@@ -12,10 +12,12 @@ use crate::document::Wish;
 use crate::error::{Error, failed};
 use crate::host::{self, Beginning, Embedded, Loudness};
 use crate::out::note;
+use crate::service_manager;
 
 /// Be the host: stay until SIGTERM or SIGINT, and leave the services running under the keeper, for the next host to take up.
 ///
-/// SIGHUP reads the certificates of its TCP door anew.
+/// SIGHUP reads the certificates of its TCP door anew. A service manager that wants to know hears when it is ready, reloads and stops (sd_notify), and,
+/// where it watches, that the host still answers.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Apply this file first [default: what was applied last]
@@ -76,6 +78,7 @@ async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|error| failed(format!("cannot listen for signals: {error}")));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
+    service_manager::ready(client);
     note(&format!("hostler {} serves {}, pid {}", env!("CARGO_PKG_VERSION"), client.state_dir().display(), std::process::id()));
     loop {
         tokio::select! {
@@ -83,11 +86,16 @@ async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
                 note("the host was shut down");
                 return Ok(());
             }
-            _ = hangup.recv() => host.reload(),
+            _ = hangup.recv() => {
+                service_manager::reloading();
+                host.reload();
+                service_manager::reloaded();
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
+    service_manager::stopping();
     leave(client, &host).await
 }
 

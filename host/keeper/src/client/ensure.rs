@@ -82,7 +82,12 @@ fn start(dir: &Path, exe: &Path) -> io::Result<Child> {
     }
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
     // no process group of its own: only then can it lead a session
-    Command::new(exe).arg("keeper").arg("--dir").arg(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+    let mut command = Command::new(exe);
+    // what a service manager has told the host is for the host alone
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
+        command.env_remove(name);
+    }
+    command.arg("keeper").arg("--dir").arg(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }
 
 fn last_words(dir: &Path) -> String {

@@ -54,7 +54,9 @@ fn a_list_holds_what_was_asked_for() {
     assert_eq!(yard.run("ps --status disabled --json").json()["services"][0]["name"], "off");
     assert!(yard.run("ps --label tier=1 --category ai").ok().contains("s4"));
     assert!(yard.run("ps --category infrastructure").ok().contains("no service is like that"));
-    for (query, told) in [("status=odd", "`status`"), ("health=ill", "`health`"), ("category=x", "`category`"), ("limit=0", "`limit`"), ("x=1", "`x`")] {
+    for (query, told) in
+        [("status=odd", "`status`"), ("health=ill", "`health`"), ("category=x", "`category`"), ("limit=0", "`limit`"), ("x=1", "`x`")]
+    {
         let answer = request(&yard.socket(), "GET", &format!("/api/v1/services?{query}"), b"").expect("an answer");
         let text = String::from_utf8_lossy(&answer.body);
         assert!(answer.status == 400 && text.contains(told), "{query}: {} {text}", answer.status);

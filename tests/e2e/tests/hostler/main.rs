@@ -1,5 +1,6 @@
 //! `hostler`, from the outside. Each file is one side of it, and each test's name is a fact.
 
+mod backups;
 mod bad_luck;
 mod bombs;
 mod changes;

@@ -3,6 +3,7 @@
 mod docker;
 mod package;
 mod package_far;
+mod packaged;
 mod ssh;
 mod stack;
 mod systemd;
