@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use hostler_api::access::{Access, DEFAULT_WORKSPACE, Role};
 use hostler_api::config::Listen;
@@ -94,7 +94,9 @@ impl Caller {
     /// # Errors
     /// He is another user, whom a mode of the directory that somebody has changed let in.
     pub(crate) fn local(uid: Option<u32>) -> Result<Caller, Failure> {
-        let me = rustix::process::geteuid().as_raw();
+        // It stays who it is: every request asks, and the kernel need not.
+        static ME: LazyLock<u32> = LazyLock::new(|| rustix::process::geteuid().as_raw());
+        let me = *ME;
         match uid {
             Some(uid) if uid == 0 || uid == me => Ok(Caller { host: Some(Role::Admin), ..Caller::nobody(&format!("local:{uid}")) }),
             Some(uid) => Err(Failure::new(Code::Denied, format!("this socket is for uid {me}, and this is uid {uid}"))
