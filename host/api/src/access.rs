@@ -38,10 +38,12 @@ impl Role {
 /// The workspace of whoever names none.
 pub const DEFAULT_WORKSPACE: &str = "default";
 
-/// May a workspace be called this? `[a-z0-9-]`, 1 to 63 bytes, beginning with a letter or a digit.
+/// Every workspace, where one is named that is asked about: for those with a role on the host.
+pub const ALL_WORKSPACES: &str = "*";
+
+/// May a workspace be called this? `[a-z0-9-]`, 1 to 32 bytes, beginning with a letter or a digit.
 pub fn is_workspace_name(name: &str) -> bool {
-    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(good)
+    hostler_core::WorkspaceName::new(name).is_ok()
 }
 
 /// What a route demands of whoever asks. There is no default: a route without one cannot be written.
@@ -49,8 +51,12 @@ pub fn is_workspace_name(name: &str) -> bool {
 pub enum Access {
     /// Nothing: it tells nothing that is anybody's.
     Anybody,
-    /// A role in the workspace that is asked about.
+    /// To be somebody: it tells him what is his.
+    Known,
+    /// A role in the workspace that is asked about: the one in the path, else the one of the query's `workspace`, else `default`.
     Workspace(Role),
+    /// To be admin of the workspace that is asked about, and of the host for `default`: its document is the host's own.
+    Document,
     /// A role on the host, which goes for every workspace.
     Host(Role),
 }

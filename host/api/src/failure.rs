@@ -22,6 +22,8 @@ pub enum Code {
     NotFound,
     /// Something stands in the way: another operation, another host, a failed service without `force`.
     Conflict,
+    /// It would be more than its workspace may have.
+    Quota,
     /// It is not what the caller has read (`If-Match`), or is there already (`If-None-Match`): read it again.
     Changed,
     /// The caller asks too often: the answer says when to come back.
@@ -39,13 +41,14 @@ pub enum Code {
 }
 
 /// Code, HTTP status, exit code.
-const TABLE: [(Code, u16, u8); 13] = [
+const TABLE: [(Code, u16, u8); 14] = [
     (Code::Invalid, 400, 2),
     (Code::Config, 422, 3),
     (Code::Unauthenticated, 401, 5),
     (Code::Denied, 403, 5),
     (Code::NotFound, 404, 1),
     (Code::Conflict, 409, 1),
+    (Code::Quota, 409, 1),
     (Code::Changed, 412, 1),
     (Code::TooMany, 429, 1),
     (Code::Timeout, 504, 1),
@@ -70,6 +73,7 @@ impl Code {
             Code::Denied => "denied",
             Code::NotFound => "not-found",
             Code::Conflict => "conflict",
+            Code::Quota => "quota",
             Code::Changed => "changed",
             Code::TooMany => "too-many",
             Code::Timeout => "timeout",
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_one_row_and_its_own_status() {
+    fn every_code_has_one_row_and_a_status_that_says_most_of_it() {
         let every = [
             Code::Invalid,
             Code::Config,
@@ -166,6 +170,7 @@ mod tests {
             Code::Denied,
             Code::NotFound,
             Code::Conflict,
+            Code::Quota,
             Code::Changed,
             Code::TooMany,
             Code::Timeout,
@@ -176,7 +181,8 @@ mod tests {
         ];
         assert!(Code::all().eq(every));
         for code in every {
-            assert_eq!(Code::from_http_status(code.http_status()), code);
+            let first = if code == Code::Quota { Code::Conflict } else { code };
+            assert_eq!(Code::from_http_status(code.http_status()), first);
             assert_eq!(serde_json::to_value(code).expect("a word"), code.as_str());
         }
     }

@@ -50,3 +50,7 @@ pub use wire::{
     StrangerRequest, StrangerResult, Tag, Token, TokenList, TokenRequest, Unmeasured, UpgradeRequest, Upgraded, Uptime, UptimeRatio, Usage, Verdict,
     Wanted,
 };
+pub use wire::{
+    Environment, NetworkPolicy, QuotaUse, Quotas, Removed, Team, TeamDetail, TeamList, TeamMember, TeamMembers, TeamRequest, Workspace,
+    WorkspaceChange, WorkspaceDetail, WorkspaceList, WorkspaceRequest, WorkspaceSettings,
+};

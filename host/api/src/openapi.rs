@@ -73,6 +73,14 @@ impl Operation {
         Operation::new(Method::Delete, path, id, summary)
     }
 
+    const fn put(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+        Operation::new(Method::Put, path, id, summary)
+    }
+
+    const fn patch(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+        Operation::new(Method::Patch, path, id, summary)
+    }
+
     const fn asks<T: JsonSchema>(mut self) -> Operation {
         self.query = Some(make::<T>);
         self
@@ -190,6 +198,12 @@ impl Words {
         if let Some(query) = operation.query {
             parameters.extend(self.parameters(query));
         }
+        if route.is_some_and(takes_workspace) {
+            parameters.push(json!({
+                "name": "workspace", "in": "query", "required": false, "schema": { "type": "string", "maxLength": 32 },
+                "description": "The workspace that is asked about; `default` when absent.",
+            }));
+        }
         if matches!(operation.gives, Gives::Events(_)) {
             parameters.push(json!({
                 "name": "Last-Event-ID", "in": "header", "required": false, "schema": { "type": "integer", "format": "uint64", "minimum": 0 },
@@ -279,9 +293,16 @@ fn method(method: Method) -> &'static str {
     }
 }
 
+/// Is it asked of a workspace that its path does not name?
+fn takes_workspace(route: &Route) -> bool {
+    matches!(route.access, Access::Workspace(_) | Access::Document) && !routes::names_workspace(route.path)
+}
+
 fn access(access: Access) -> String {
     match access {
         Access::Anybody => "anybody".to_owned(),
+        Access::Known => "anybody with a token".to_owned(),
+        Access::Document => "admin of the workspace, and of the host for `default`".to_owned(),
         Access::Workspace(role) => format!("{} of the workspace", role.as_str()),
         Access::Host(role) => format!("{} of the host", role.as_str()),
     }

@@ -106,6 +106,17 @@ pub const AUDIT: &str = "/api/v1/audit";
 /// Everything that the host remembers, as one file: `GET` → a database of SQLite.
 pub const STORE_SNAPSHOT: &str = "/api/v1/store/snapshot";
 
+/// Those in which whoever asks has a role: `GET` → [`WorkspaceList`](crate::WorkspaceList); `POST` [`WorkspaceRequest`](crate::WorkspaceRequest) →
+/// [`WorkspaceDetail`](crate::WorkspaceDetail).
+pub const WORKSPACES: &str = "/api/v1/workspaces";
+/// One of them: `GET` → [`WorkspaceDetail`](crate::WorkspaceDetail); `PATCH` [`WorkspaceChange`](crate::WorkspaceChange) → the same; `DELETE` with
+/// `force` → [`Removed`](crate::Removed).
+pub const WORKSPACE: &str = "/api/v1/workspaces/{name}";
+/// Those of whoever asks: `GET` → [`TeamList`](crate::TeamList); `POST` [`TeamRequest`](crate::TeamRequest) → [`TeamDetail`](crate::TeamDetail).
+pub const TEAMS: &str = "/api/v1/teams";
+/// One of them: `GET` → [`TeamDetail`](crate::TeamDetail); `PUT` [`TeamMembers`](crate::TeamMembers) → the same; `DELETE` → [`Removed`](crate::Removed).
+pub const TEAM: &str = "/api/v1/teams/{name}";
+
 /// One route: how it is asked, and who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Route {
@@ -170,9 +181,9 @@ pub const ALL: &[Route] = &[
     does(STOP, OPERATE),
     does(RESTART, OPERATE),
     does(SCALE, OPERATE),
-    // The document says how the host runs and what its plugins may do, and reading it already calls them.
-    does(PLAN, Access::Host(Role::Admin)),
-    does(APPLY, Access::Host(Role::Admin)),
+    // The host's own says how it runs and what its plugins may do; reading any already calls them.
+    does(PLAN, Access::Document),
+    does(APPLY, Access::Document),
     does(DOWN, CONFIGURE),
     does(SHUTDOWN, Access::Host(Role::Admin)),
     reads(EVENTS, LOOK),
@@ -211,6 +222,16 @@ pub const ALL: &[Route] = &[
     removes(TOKEN, Access::Host(Role::Admin)),
     reads(AUDIT, Access::Host(Role::Admin)),
     reads(STORE_SNAPSHOT, Access::Host(Role::Admin)),
+    reads(WORKSPACES, Access::Known),
+    does(WORKSPACES, Access::Host(Role::Admin)),
+    reads(WORKSPACE, LOOK),
+    changes(WORKSPACE, CONFIGURE),
+    removes(WORKSPACE, Access::Host(Role::Admin)),
+    reads(TEAMS, Access::Known),
+    does(TEAMS, Access::Host(Role::Admin)),
+    reads(TEAM, Access::Known),
+    Route { method: Method::Put, path: TEAM, access: Access::Host(Role::Admin) },
+    removes(TEAM, Access::Host(Role::Admin)),
 ];
 
 /// Every route there is. A server answers these and no others.
@@ -247,6 +268,23 @@ pub const SOCKET: &str = "api.sock";
 /// ```
 pub fn of(pattern: &str, name: &str) -> String {
     pattern.replace("{name}", &percent_encoded(name))
+}
+
+/// A path with its query, asked of a workspace.
+///
+/// ```
+/// use hostler_api::routes;
+/// assert_eq!(routes::of_workspace("/x?tail=5", "acme"), "/x?tail=5&workspace=acme");
+/// assert_eq!(routes::of_workspace("/x", "*"), "/x?workspace=%2A");
+/// ```
+pub fn of_workspace(path: &str, workspace: &str) -> String {
+    let mark = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{mark}workspace={}", percent_encoded(workspace))
+}
+
+/// Is the part of this pattern that varies a workspace?
+pub fn names_workspace(pattern: &str) -> bool {
+    pattern.strip_prefix(WORKSPACES).is_some_and(|rest| rest.starts_with("/{"))
 }
 
 /// Appends a query of the pairs that have a value.
@@ -296,7 +334,8 @@ mod tests {
 
     #[test]
     fn whoever_looks_changes_nothing() {
-        let odd = every().filter(|route| route.method != Method::Get && matches!(route.access, Access::Anybody | Access::Workspace(Role::Viewer)));
+        let looks = |access| matches!(access, Access::Anybody | Access::Known | Access::Workspace(Role::Viewer));
+        let odd = every().filter(|route| route.method != Method::Get && looks(route.access));
         assert_eq!(odd.collect::<Vec<_>>(), Vec::<&Route>::new());
     }
 }

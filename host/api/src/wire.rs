@@ -20,6 +20,7 @@ mod spec;
 mod stats;
 mod stream;
 mod task;
+mod workspace;
 
 use std::fmt;
 
@@ -53,6 +54,10 @@ pub use spec::{AskedBy, Removal, ServiceSpec, SpecRequest};
 pub use stats::{ReplicaStats, Stats, StatsQuery, Unmeasured};
 pub use stream::{EventItem, EventRecord, EventsQuery};
 pub use task::{ExecRequest, ExecResult, Said, SignalRequest, SignalResult};
+pub use workspace::{
+    Environment, NetworkPolicy, QuotaUse, Quotas, Removed, Team, TeamDetail, TeamList, TeamMember, TeamMembers, TeamRequest, Workspace,
+    WorkspaceChange, WorkspaceDetail, WorkspaceList, WorkspaceRequest, WorkspaceSettings,
+};
 
 /// The `"version": 1` of every document: its shape. Reading refuses any other number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

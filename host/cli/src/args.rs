@@ -37,6 +37,9 @@ pub(crate) struct Global {
     /// Ask a host over TCP, such as https://hostler.example:7070, with the token of HOSTLER_TOKEN or of --token-file
     #[arg(long, global = true, value_name = "URL", env = "HOSTLER_HOST", hide_env_values = true)]
     pub(crate) host: Option<String>,
+    /// Ask about the services of this workspace, or of every one with `*` [default: default]
+    #[arg(long, global = true, value_name = "NAME", env = "HOSTLER_WORKSPACE", hide_env_values = true)]
+    pub(crate) workspace: Option<String>,
     /// File that holds the token
     #[arg(long, global = true, value_name = "FILE", env = "HOSTLER_TOKEN_FILE", hide_env_values = true)]
     pub(crate) token_file: Option<PathBuf>,
@@ -117,6 +120,10 @@ pub(crate) enum Command {
     Import(command::import::Args),
     /// Make, list and take back tokens for callers over TCP
     Token(command::token::Args),
+    /// Make, list, change and remove workspaces
+    Workspace(command::workspace::Args),
+    /// Make, list, change and remove teams
+    Team(command::team::Args),
     /// Show who has asked for what, and what became of it
     Audit(command::audit::Args),
     /// Write everything that the host remembers into one file

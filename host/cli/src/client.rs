@@ -39,6 +39,8 @@ pub struct Client {
     socket: PathBuf,
     /// Instead of the socket.
     remote: Option<Arc<Remote>>,
+    /// What is asked about; `default` when absent.
+    workspace: Option<String>,
     patience: Duration,
 }
 
@@ -68,7 +70,7 @@ impl Document {
 impl Client {
     /// A caller of the host of this state directory, whether it runs or not.
     pub fn new(state_dir: &Path) -> Client {
-        Client { state_dir: state_dir.to_owned(), socket: state_dir.join(routes::SOCKET), remote: None, patience: PATIENCE }
+        Client { state_dir: state_dir.to_owned(), socket: state_dir.join(routes::SOCKET), remote: None, workspace: None, patience: PATIENCE }
     }
 
     /// A caller of a host over TCP.
@@ -77,7 +79,7 @@ impl Client {
     /// The address, the token or a certificate makes no sense; nobody was asked.
     pub fn remote(reach: &Reach) -> Result<Client, Failure> {
         let remote = Some(Arc::new(Remote::new(reach)?));
-        Ok(Client { state_dir: PathBuf::new(), socket: PathBuf::new(), remote, patience: PATIENCE })
+        Ok(Client { state_dir: PathBuf::new(), socket: PathBuf::new(), remote, workspace: None, patience: PATIENCE })
     }
 
     /// Where the host is, as people call it.
@@ -88,6 +90,12 @@ impl Client {
     /// The state directory it is for; empty for a host over TCP.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
+    }
+
+    /// The same, about the services of this workspace; `*` is every one.
+    #[must_use]
+    pub fn of(&self, workspace: &str) -> Client {
+        Client { workspace: Some(workspace.to_owned()), ..self.clone() }
     }
 
     /// The same, waiting this much longer for each answer: for requests that ask the host to wait.
@@ -117,8 +125,28 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Document, Failure> {
+        self.send_document(Method::POST, path, body).await
+    }
+
+    /// `PUT` of a document.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn put(&self, path: &str, body: &impl Serialize) -> Result<Document, Failure> {
+        self.send_document(Method::PUT, path, body).await
+    }
+
+    /// `PATCH` of a document.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<Document, Failure> {
+        self.send_document(Method::PATCH, path, body).await
+    }
+
+    async fn send_document(&self, method: Method, path: &str, body: &impl Serialize) -> Result<Document, Failure> {
         let body = serde_json::to_vec(body).map_err(|error| Failure::new(Code::Internal, format!("cannot write the request: {error}")))?;
-        self.exchange(self.request(Method::POST, path, body.into())?).await
+        self.exchange(self.request(method, path, body.into())?).await
     }
 
     /// `DELETE`.
@@ -188,8 +216,9 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
+        let path = self.workspace.as_ref().map_or_else(|| path.to_owned(), |workspace| routes::of_workspace(path, workspace));
         let host = self.remote.as_ref().map_or("hostler", |remote| remote.authority.as_str());
-        let mut request = Request::builder().method(method).uri(path).header(HOST, host).header(CONTENT_TYPE, routes::JSON);
+        let mut request = Request::builder().method(method).uri(path.as_str()).header(HOST, host).header(CONTENT_TYPE, routes::JSON);
         if let Some(authorization) = self.remote.as_ref().and_then(|remote| remote.authorization.clone()) {
             request = request.header(AUTHORIZATION, authorization);
         }

@@ -32,10 +32,12 @@ pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod strangers;
+pub(crate) mod team;
 pub(crate) mod token;
 pub(crate) mod up;
 pub(crate) mod validate;
 pub(crate) mod version;
+pub(crate) mod workspace;
 
 use std::time::Instant;
 

@@ -30,9 +30,18 @@ impl Context {
 
     /// A caller of the host that is meant.
     pub(crate) fn client(&self) -> Result<Client, Error> {
-        match self.remote()? {
-            Some(client) => Ok(client),
-            None => Ok(Client::new(&self.state_dir(None)?)),
+        let client = match self.remote()? {
+            Some(client) => client,
+            None => Client::new(&self.state_dir(None)?),
+        };
+        Ok(self.within(client))
+    }
+
+    /// The same caller, of the workspace that is named.
+    pub(crate) fn within(&self, client: Client) -> Client {
+        match self.global.workspace.as_deref().filter(|name| !name.is_empty()) {
+            Some(workspace) => client.of(workspace),
+            None => client,
         }
     }
 

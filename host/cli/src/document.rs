@@ -72,11 +72,11 @@ impl Context {
     /// A caller of the host that a file is meant for.
     pub(crate) fn client_of(&self, wish: &Wish) -> Result<Client, Error> {
         if let Some(client) = self.remote()? {
-            return Ok(client);
+            return Ok(self.within(client));
         }
         match (&self.global.state_dir, wish.state_dir()) {
-            (None, Some(named)) => Ok(Client::new(&named)),
-            (Some(_), _) | (None, None) => Ok(Client::new(&self.state_dir(Some(&wish.file))?)),
+            (None, Some(named)) => Ok(self.within(Client::new(&named))),
+            (Some(_), _) | (None, None) => Ok(self.within(Client::new(&self.state_dir(Some(&wish.file))?))),
         }
     }
 }

@@ -9,11 +9,9 @@
 //! - The kind of failure sets the exit code: 1 the operation failed, 2 usage, 3 configuration, 4 no host to be reached, 5 denied.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), hostler_api::Failure> {
+//! # async fn example() -> Result<hostler_api::ServiceList, hostler_api::Failure> {
 //! let client = hostler::client::Client::new(std::path::Path::new("/var/lib/hostler"));
-//! let list = client.services(&hostler_api::ServicesQuery::default()).await?;
-//! println!("{} services", list.services.len());
-//! # Ok(())
+//! client.services(&hostler_api::ServicesQuery::default()).await
 //! # }
 //! ```
 
@@ -88,7 +86,6 @@ fn run(cli: Cli) -> Result<(), Error> {
         command => {
             let runtime = one_thread()?;
             let done = runtime.block_on(dispatch(command, &context));
-            // What still works on another thread works for nobody.
             runtime.shutdown_background();
             done
         }
@@ -122,6 +119,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Release(args) => command::release::run(args, context).await,
         Command::Strangers(args) => command::strangers::run(args, context).await,
         Command::Token(args) => command::token::run(args, context).await,
+        Command::Workspace(args) => command::workspace::run(args, context).await,
+        Command::Team(args) => command::team::run(args, context).await,
         Command::Audit(args) => command::audit::run(args, context).await,
         Command::Backup(args) => command::backup::run(args, context).await,
         Command::Restore(args) => command::restore::run(args, context).await,
@@ -135,12 +134,10 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
     }
 }
 
-/// For a host inside this process.
 fn many_threads() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_runtime)
 }
 
-/// For a caller: there before anybody notices.
 fn one_thread() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)
 }

@@ -291,7 +291,12 @@ impl Core {
     /// Does every critical service serve: is it up and well, or has it run to its end? One that is disabled or removed is not asked; one
     /// that was stopped by request is, because whoever sends work here must know that it is not done.
     pub fn is_ready(&self) -> bool {
-        let critical = self.services.values().filter(|service| service.spec.critical && service.spec.enabled && service.wanted.is_some());
+        self.is_ready_in(None)
+    }
+
+    /// The same of one workspace; of every one where there is none.
+    pub fn is_ready_in(&self, workspace: Option<&str>) -> bool {
+        let critical = self.of(workspace).filter(|service| service.spec.critical && service.spec.enabled && service.wanted.is_some());
         critical.into_iter().all(|service| service.outlook.healthy >= service.outlook.count.max(1) || service.outlook.completed)
     }
 
@@ -307,9 +312,18 @@ impl Core {
 
     /// Health of all critical and uncritical services that have any data and are wanted up.
     pub fn composite_health(&self) -> Health {
-        let judged = self.services.values().filter(|service| service.outlook.down.is_none() && !service.spec.checks.is_empty());
+        self.composite_health_in(None)
+    }
+
+    /// The same of one workspace; of every one where there is none.
+    pub fn composite_health_in(&self, workspace: Option<&str>) -> Health {
+        let judged = self.of(workspace).filter(|service| service.outlook.down.is_none() && !service.spec.checks.is_empty());
         let parts: Vec<Health> = judged.map(service_health).filter(|health| *health != Health::Unknown).collect();
         Health::of_all(parts)
+    }
+
+    fn of(&self, workspace: Option<&str>) -> impl Iterator<Item = &Service> {
+        self.services.values().filter(move |service| workspace.is_none_or(|workspace| service.spec.name.workspace() == workspace))
     }
 
     fn replica<'a>(&'a self, service: &'a Service, slot: &'a Slot) -> ReplicaView<'a> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_core::{Action, CheckResult, CheckSpec, Fault, Run, Span, Spec, Verdict};
+use hostler_core::{Action, CheckResult, CheckSpec, Fault, Run, Span, Spec, Verdict, WorkspaceName};
 use hostler_failpoint::failpoint;
 use hostler_wasm::words::{ExecCommand, ExecOutput, Found, Handle, Resources, Status, Target, Task, TaskId};
 use hostler_wasm::{Call, CallError, Failure, NextMove, Plugin, TaskExec, Wait};
@@ -32,8 +32,6 @@ const LIST: Duration = Duration::from_secs(30);
 const DESTROY: Duration = Duration::from_secs(60);
 /// How long a stop may take beyond its grace.
 const STOP_BEYOND_GRACE: Duration = Duration::from_secs(30);
-/// The one workspace there is.
-pub(crate) const WORKSPACE: &str = "default";
 
 /// Carries out actions.
 #[derive(Clone)]
@@ -123,7 +121,7 @@ impl Actor {
         let subject = spec.name.as_str();
         self.plugins.permit(&spec.backend.plugin, subject)?;
         let hidden: Vec<String> = task.env.iter().filter(|(name, _)| spec.secrets.contains_key(name)).map(|(_, value)| value.clone()).collect();
-        let call = Call::within(timeout).about(id).hiding(&hidden);
+        let call = Call::within(timeout).about(id).of(spec.name.workspace()).hiding(&hidden);
         failpoint!("host.start-task.before");
         let went = backend.start(call, &task).await;
         self.judge(&spec.backend.plugin, subject, &went);
@@ -286,13 +284,14 @@ impl Actor {
             Err(why) => return unknown(why),
         };
         let subject = format!("{}/{}", exec.subject, check.name);
-        let call = Call::within(duration(check.timeout)).about(&subject);
-        if let Err(resting) = self.plugins.permit(&check.plugin, &target.service) {
+        let call = Call::within(duration(check.timeout)).about(&subject).of(&target.workspace);
+        let service = full_name(target);
+        if let Err(resting) = self.plugins.permit(&check.plugin, &service) {
             return unknown(resting.why);
         }
         failpoint!("host.check.before");
         let went = health_check.check(call, target, &settings, Some(Arc::new(exec))).await;
-        self.judge(&check.plugin, &target.service, &went);
+        self.judge(&check.plugin, &service, &went);
         match went {
             Ok(report) => (verdict(report.verdict), report.message, report.details.into_iter().collect()),
             Err(error) => unknown(error.brief()),
@@ -335,6 +334,12 @@ fn handle_of(desk: &Desk, run: Run) -> Option<Handle> {
     desk.handles.get(&run).map(|record| record.handle.clone())
 }
 
+/// What the host calls the service that is checked.
+fn full_name(target: &Target) -> String {
+    let Target { workspace, service, .. } = target;
+    if workspace == WorkspaceName::DEFAULT { service.clone() } else { format!("{workspace}.{service}") }
+}
+
 /// The service that a life is of.
 fn subject_of(desk: &Desk, run: Run) -> String {
     desk.core.owner_of(run).map_or_else(String::new, |(name, _)| name.to_string())
@@ -343,8 +348,8 @@ fn subject_of(desk: &Desk, run: Run) -> String {
 fn target(desk: &Desk, spec: &Spec, run: Run, replica: u32) -> Target {
     let status = desk.seen.get(&run);
     Target {
-        workspace: WORKSPACE.to_owned(),
-        service: spec.name.to_string(),
+        workspace: spec.name.workspace().to_owned(),
+        service: spec.name.local().to_owned(),
         replica,
         endpoints: status.map(|status| status.endpoints.clone()).unwrap_or_default(),
         attributes: status.map(|status| status.attributes.clone()).unwrap_or_default(),
@@ -362,7 +367,7 @@ async fn task(id: &str, run: Run, replica: u32, spec: &Spec) -> Result<Task, Fau
         env.insert(name.clone(), secret);
     }
     Ok(Task {
-        id: TaskId { id: id.to_owned(), workspace: WORKSPACE.to_owned(), service: spec.name.to_string(), replica, run },
+        id: TaskId { id: id.to_owned(), workspace: spec.name.workspace().to_owned(), service: spec.name.local().to_owned(), replica, run },
         spec_digest: spec.task_digest.clone(),
         settings: spec.backend.settings.clone(),
         env: env.into_iter().collect(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hostler_api::config::{Discovery, Listen};
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
-use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, pointer_key};
+use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, WorkspaceName, pointer_key};
 use hostler_failpoint::failpoint;
 use hostler_wasm::{Ability, Call, Plugin};
 use serde_json::Value;
@@ -17,12 +17,16 @@ use crate::front;
 use crate::ledger::Written;
 use crate::plugins::{PluginTable, Plugins};
 use crate::secrets;
+use crate::speak;
+use crate::workspaces::{self, Workspaces};
 
 /// How long a plugin may take to doubt one service's settings.
 const VALIDATE: Duration = Duration::from_secs(5);
 
 /// A configuration that may become the wanted one.
 pub(crate) struct Prepared {
+    /// Whose; only that of `default` says more than services.
+    pub(crate) workspace: WorkspaceName,
     pub(crate) specs: BTreeMap<ServiceName, Spec>,
     pub(crate) written: BTreeMap<ServiceName, Written>,
     pub(crate) plugins: PluginTable,
@@ -43,7 +47,12 @@ pub(crate) struct Prepared {
 ///
 /// # Errors
 /// The document cannot be read at all; mistakes that plugins find are in the answer.
-pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(
+    plugins: &Arc<Plugins>,
+    workspaces: &Workspaces,
+    workspace: WorkspaceName,
+    request: ApplyRequest,
+) -> Result<Prepared, Failure> {
     let base_dir = Path::new(&request.base_dir);
     if !base_dir.is_absolute() {
         return Err(Failure::new(Code::Invalid, format!("`base_dir` is `{}`, and must be an absolute path", request.base_dir)));
@@ -52,8 +61,17 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
     let mut problems = Vec::new();
     let listen = read.settings.listen.take().map(|listen| listening(listen, base_dir, &mut problems));
     let only = chosen(request.services, &read, &mut problems)?;
-    let table = plugins.prepare(&read.plugins, read.settings.built_in_plugins.as_deref(), base_dir, &mut problems).await;
-    let missing = doubt(&mut read, &table, base_dir, &mut problems).await;
+    let table = if workspace.is_default() {
+        plugins.prepare(&read.plugins, read.settings.built_in_plugins.as_deref(), base_dir, &mut problems).await
+    } else {
+        problems.extend(workspaces::doubt_document(&request.document));
+        plugins.table()
+    };
+    let refused = workspaces.doubt_services(&workspace, &read, &table)?;
+    // What it may not use is not asked.
+    let missing = if refused.is_empty() { doubt(&mut read, &table, base_dir, &mut problems).await } else { Vec::new() };
+    problems.extend(refused);
+    let (read, only) = (read.within(&workspace), only.map(|names| names.iter().map(|name| name.within(&workspace)).collect()));
     failpoint!("host.apply.prepared");
     Ok(Prepared {
         written: written(&read),
@@ -71,6 +89,7 @@ pub(crate) async fn prepare(plugins: &Arc<Plugins>, request: ApplyRequest) -> Re
         only,
         missing,
         problems,
+        workspace,
     })
 }
 
@@ -285,7 +304,7 @@ fn concealed(spec: &Spec, plugins: &PluginTable) -> Spec {
 /// What applying would do.
 pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     let core = &desk.core;
-    let of_document = core.names().filter(|name| !desk.origins.contains_key(*name));
+    let of_document = speak::names(desk, Some(&prepared.workspace)).filter(|name| !desk.origins.contains_key(*name));
     let now: BTreeMap<ServiceName, &Spec> = of_document.filter_map(|name| Some((name.clone(), core.wanted(name.as_str())?.spec.as_ref()))).collect();
     let differences = |name: &ServiceName| {
         let (before, after) = now.get(name).zip(prepared.specs.get(name))?;
@@ -293,7 +312,7 @@ pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     };
     let changes = hostler_core::plan(&now, &prepared.specs).into_iter().map(|change| PlannedChange {
         reasons: differences(&change.service).unwrap_or_default(),
-        service: change.service.to_string(),
+        service: change.service.local().to_owned(),
         change: match change.kind {
             ChangeKind::Create => Change::Create,
             ChangeKind::UpdateLive => Change::UpdateLive,

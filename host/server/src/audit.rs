@@ -182,6 +182,7 @@ mod tests {
             from: "127.0.0.1:1".to_owned(),
             method: "GET".to_owned(),
             route: None,
+            workspace: None,
             subject: None,
             status: 401,
             code: "unauthenticated".to_owned(),

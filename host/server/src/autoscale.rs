@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use hostler_api::Code;
 use hostler_core::{Load, Loads, ServiceName, Status};
 use tokio::time::Instant;
 
@@ -57,7 +58,7 @@ fn scaled(desk: &Desk) -> Vec<Scaled> {
         let (spec, policy) = (&wanted.spec, wanted.spec.replicas.autoscale?);
         let name = spec.name.to_string();
         let up: BTreeSet<u32> = desk.core.replicas(&name).into_iter().filter(serves).map(|part| part.replica).collect();
-        let mut lives = stats::lives(desk, Some(std::slice::from_ref(&name))).unwrap_or_default();
+        let mut lives = stats::lives(desk, [&spec.name]).unwrap_or_default();
         lives.retain(|life| up.contains(&life.replica));
         let cpu_millis = spec.resources.cpu_millis.map_or(1_000, u64::from).max(1);
         Some(Scaled { interval: act::duration(policy.interval), name, cpu_millis, lives })
@@ -94,6 +95,11 @@ impl Driver {
         let Some(after) = self.desk.core.weigh(clock::now(), service, loads) else { return };
         let name: ServiceName = after.spec.name.clone();
         if let Err(failure) = self.want(&[name], |_, _, wanted| *wanted = after.clone()).await {
+            // What its workspace may not have is asked for with every load.
+            if failure.code == Code::Quota {
+                tracing::debug!(service, message = failure.message, "its load asks for more replicas than its workspace may have");
+                return;
+            }
             tracing::warn!(service, message = failure.message, "its number of replicas cannot be changed now");
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hostler_api::{Code, Failure, config};
-use hostler_core::{Desired, Event, ServiceName, Spec, Starting, Wanted};
+use hostler_core::{Desired, Event, ServiceName, Spec, Starting, Wanted, WorkspaceName};
 use serde_json::{Map, Value, json};
 
 use crate::apply;
@@ -15,6 +15,7 @@ use crate::drive::Driver;
 use crate::ledger::{self, Origin, Written};
 use crate::operator;
 use crate::plugins::{PluginTable, Plugins};
+use crate::workspaces::Workspaces;
 
 /// Services that may become wanted, beside the others.
 pub(crate) struct Added {
@@ -43,6 +44,7 @@ pub(crate) enum OnlyIf {
 impl OnlyIf {
     fn doubt(&self, desk: &Desk, name: &ServiceName) -> Result<(), Failure> {
         let now = tag(desk, name);
+        let name = name.local();
         let message = match (self, now) {
             (OnlyIf::Anyhow, _) | (OnlyIf::Absent, None) | (OnlyIf::There, Some(_)) => return Ok(()),
             (OnlyIf::Tagged(tags), Some(now)) if tags.contains(&now) => return Ok(()),
@@ -64,29 +66,42 @@ pub(crate) fn tag(desk: &Desk, name: &ServiceName) -> Option<String> {
 /// Services as they were written.
 pub(crate) type Around = BTreeMap<ServiceName, Value>;
 
-/// Reads services as a document has them, and lets the plugins in force doubt what concerns them. They may depend on those `around` them.
+/// Every service of a workspace.
+pub(crate) fn around(desk: &Desk, workspace: &WorkspaceName) -> Around {
+    let theirs = desk.written.iter().filter(|(name, _)| name.workspace() == workspace.as_str());
+    theirs.map(|(name, written)| (name.clone(), written.value())).collect()
+}
+
+/// Reads services of one workspace as a document has them, and lets the plugins in force doubt what concerns them. They may depend on those
+/// `around` them.
 ///
 /// # Errors
 /// Every mistake, in the document's places.
 pub(crate) async fn prepare(
     plugins: &Arc<Plugins>,
+    workspaces: &Workspaces,
+    workspace: &WorkspaceName,
     services: Vec<(ServiceName, Value, Origin)>,
     around: Around,
     starting: Starting,
 ) -> Result<Added, Failure> {
     let table = plugins.table();
-    let mut members: Map<String, Value> = around.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
-    members.extend(services.iter().map(|(name, value, _)| (name.to_string(), value.clone())));
+    let mut members: Map<String, Value> = around.into_iter().map(|(name, value)| (name.local().to_owned(), value)).collect();
+    members.extend(services.iter().map(|(name, value, _)| (name.local().to_owned(), value.clone())));
     let mut read = config::read(&json!({ "services": members })).map_err(Failure::config)?;
-    let is_asked = |name: &ServiceName| services.iter().any(|(asked, ..)| asked == name);
+    let is_asked = |name: &ServiceName| services.iter().any(|(asked, ..)| asked.local() == name.as_str());
     read.services.retain(|name, _| is_asked(name));
     read.written.retain(|name, _| is_asked(name));
-    let mut problems = Vec::new();
-    // Nobody's directory: relative paths are relative to the root.
-    apply::doubt(&mut read, &table, Path::new("/"), &mut problems).await;
+    let mut problems = workspaces.doubt_services(workspace, &read, &table)?;
+    // What it may not use is not asked.
+    if problems.is_empty() {
+        // Nobody's directory: relative paths are relative to the root.
+        apply::doubt(&mut read, &table, Path::new("/"), &mut problems).await;
+    }
     if !problems.is_empty() {
         return Err(Failure::config(problems));
     }
+    let read = read.within(workspace);
     let written = apply::written(&read);
     let mut specs = read.services;
     let services = services.into_iter().filter_map(|(name, _, origin)| Some((name.clone(), (specs.remove(&name)?, origin)))).collect();
@@ -96,7 +111,7 @@ pub(crate) async fn prepare(
 impl Driver {
     /// Refuses what would take the name of a service that somebody else asked for.
     pub(crate) fn refuse_others<'a>(&self, names: impl IntoIterator<Item = &'a ServiceName>) -> Result<(), Failure> {
-        let Some((name, origin)) = names.into_iter().find_map(|name| Some((name, self.desk.origins.get(name)?))) else { return Ok(()) };
+        let Some((name, origin)) = names.into_iter().find_map(|name| Some((name.local(), self.desk.origins.get(name)?))) else { return Ok(()) };
         let failure = Failure::new(Code::Conflict, format!("service `{name}` is there already, and not of a configuration: {}", told(origin)));
         Err(failure.hint("give this one another name, or let go of that one first"))
     }
@@ -116,7 +131,7 @@ impl Driver {
                 Some(before) if is_same(before, origin) => {}
                 Some(_) => self.refuse_others([name])?,
                 None if self.desk.core.wanted(name.as_str()).is_some() => {
-                    let failure = Failure::new(Code::Conflict, format!("service `{name}` stands in the configuration"));
+                    let failure = Failure::new(Code::Conflict, format!("service `{}` stands in the configuration", name.local()));
                     return Err(failure.hint("give this one another name"));
                 }
                 None => {}
@@ -126,6 +141,7 @@ impl Driver {
         let mut txn = self.new_generation();
         let mut changes = Vec::new();
         let names: Vec<ServiceName> = services.keys().cloned().collect();
+        self.refuse_homeless(&names)?;
         for (name, (spec, origin)) in services {
             let before = self.desk.core.wanted(name.as_str());
             let mut after = Wanted::applied(before, Arc::new(spec), self.desk.core.status(name.as_str()), starting);
@@ -139,7 +155,11 @@ impl Driver {
                 changes.push((name, Some(after)));
             }
         }
-        if let Err(failure) = self.commit_request(txn).await {
+        let done = match self.doubt_quotas(&changes) {
+            Ok(()) => self.commit_request(txn).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = done {
             (self.desk.written, self.desk.origins) = before;
             return Err(failure);
         }
@@ -162,11 +182,11 @@ impl Driver {
                 return Err(crate::speak::not_found(&self.desk, name.as_str()));
             }
             if !self.desk.origins.contains_key(name) {
-                let failure = Failure::new(Code::Conflict, format!("service `{name}` stands in the configuration"));
+                let failure = Failure::new(Code::Conflict, format!("service `{}` stands in the configuration", name.local()));
                 return Err(failure.hint("take it out of its file, and apply that"));
             }
             if release && matches!(self.desk.origins.get(name), Some(Origin::Image(_) | Origin::Request)) {
-                let failure = Failure::new(Code::Conflict, format!("service `{name}` was not taken over: this host made its tasks"));
+                let failure = Failure::new(Code::Conflict, format!("service `{}` was not taken over: this host made its tasks", name.local()));
                 return Err(failure.hint("remove it, which ends them"));
             }
         }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hostler_api::{Failure, Health, Service, ServiceDetail, ServiceList, Shape};
-use hostler_core::{Action, Core, Event, Loads, ServiceName, Span, Spec, Status, Time, Wanted};
+use hostler_core::{Action, Core, Event, Loads, ServiceName, Span, Spec, Status, Time, Wanted, WorkspaceName};
 
 use crate::clock;
 use crate::desk::Desk;
@@ -34,10 +34,11 @@ pub(crate) struct Board {
 struct Shown {
     /// Every service; with what was drawn of it, where that holds.
     services: BTreeMap<ServiceName, Option<Arc<Drawn>>>,
-    whole: Option<Whole>,
+    /// By workspace; under nothing, of every one.
+    whole: BTreeMap<Option<WorkspaceName>, Whole>,
 }
 
-/// What is shown of all services together.
+/// What is shown of all services of a workspace together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whole {
     ready: bool,
@@ -71,12 +72,19 @@ impl Drawn {
 
 /// Services, drawn in one moment.
 pub(crate) struct Picture {
+    /// They are of every workspace: a name says of which.
+    pub(crate) is_of_all: bool,
     whole: Whole,
     last_event: u64,
     pub(crate) services: Vec<Arc<Drawn>>,
 }
 
 impl Picture {
+    /// What a service is called in it; they are in the order of these names.
+    pub(crate) fn name<'a>(&self, drawn: &'a Drawn) -> &'a str {
+        if self.is_of_all { drawn.spec.name.as_str() } else { drawn.spec.name.local() }
+    }
+
     /// As JSON: the chosen ones of it, as many as `limit`; behind them goes on whoever asks for what comes after the last of them.
     pub(crate) fn list(&self, chosen: &[&Drawn], limit: usize) -> Vec<u8> {
         let page = &chosen[..limit.min(chosen.len())];
@@ -86,7 +94,7 @@ impl Picture {
             ready: self.whole.ready,
             composite_health: self.whole.composite_health,
             last_event: self.last_event,
-            next: page.last().filter(|_| page.len() < chosen.len()).map(|drawn| drawn.spec.name.local().to_owned()),
+            next: page.last().filter(|_| page.len() < chosen.len()).map(|drawn| self.name(drawn).to_owned()),
             services: Vec::new(),
         };
         let mut text = stencil::json(&empty);
@@ -106,19 +114,23 @@ impl Picture {
 }
 
 impl Board {
-    /// These services, every one when none is named; nothing where one of them is to be drawn first, or is not there.
-    pub(crate) fn picture(&self, names: Option<&[ServiceName]>) -> Option<Picture> {
+    /// These services, every one of the workspace (of all, where there is none) when none is named; nothing where one of them is to be drawn
+    /// first, or is not there.
+    pub(crate) fn picture(&self, whose: Option<&WorkspaceName>, names: Option<&[ServiceName]>) -> Option<Picture> {
         let now = clock::now();
         // First: a picture may be newer than its number, and never older.
         let last_event = self.last_event.load(Ordering::Acquire);
         let shown = self.read();
-        let whole = shown.whole?;
+        let whole = *shown.whole.get(&whose.cloned())?;
         let held = |drawn: &Option<Arc<Drawn>>| drawn.clone().filter(|drawn| drawn.holds(now));
         let services = match names {
             Some(names) => names.iter().map(|name| held(shown.services.get(name)?)).collect::<Option<Vec<_>>>()?,
-            None => shown.services.values().map(held).collect::<Option<Vec<_>>>()?,
+            None => {
+                let theirs = shown.services.iter().filter(|(name, _)| whose.is_none_or(|workspace| name.workspace() == workspace.as_str()));
+                theirs.map(|(_, drawn)| held(drawn)).collect::<Option<Vec<_>>>()?
+            }
         };
-        Some(Picture { whole, last_event, services })
+        Some(Picture { is_of_all: whose.is_none(), whole, last_event, services })
     }
 
     /// One service in detail, as JSON; nothing where it is to be drawn first, or is not there.
@@ -146,7 +158,7 @@ impl Board {
 
     fn change(&self, core: &Core, changed: BTreeSet<ServiceName>) {
         let mut shown = self.write();
-        shown.whole = None;
+        shown.whole.clear();
         for name in changed {
             if core.spec(name.as_str()).is_some() {
                 shown.services.insert(name, None);
@@ -216,14 +228,15 @@ impl Deref for Observed {
 
 impl Desk {
     /// The same as [`Board::picture`], with what is missing there drawn.
-    pub(crate) fn picture(&self, names: Option<&[ServiceName]>) -> Result<Picture, Failure> {
-        let whole = Whole { ready: speak::is_ready(self), composite_health: self.core.composite_health() };
-        self.core.board().write().whole = Some(whole);
+    pub(crate) fn picture(&self, whose: Option<&WorkspaceName>, names: Option<&[ServiceName]>) -> Result<Picture, Failure> {
+        let workspace = whose.map(WorkspaceName::as_str);
+        let whole = Whole { ready: speak::is_ready_in(self, workspace), composite_health: self.core.composite_health_in(workspace) };
+        self.core.board().write().whole.insert(whose.cloned(), whole);
         let services = match names {
             Some(names) => names.iter().map(|name| self.drawn(name.as_str())).collect::<Result<_, _>>()?,
-            None => self.core.names().map(|name| self.drawn(name.as_str())).collect::<Result<_, _>>()?,
+            None => speak::names(self, whose).map(|name| self.drawn(name.as_str())).collect::<Result<_, _>>()?,
         };
-        Ok(Picture { whole, last_event: self.last_event, services })
+        Ok(Picture { is_of_all: whose.is_none(), whole, last_event: self.last_event, services })
     }
 
     /// The same as [`Board::detail`], drawn where it is missing.

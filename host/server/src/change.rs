@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hostler_api::{Code, EventKind, Failure};
-use hostler_core::{Desired, Event, ServiceName, Starting, Status, Wanted};
+use hostler_core::{Desired, Event, ServiceName, Spec, Starting, Status, Wanted, WorkspaceName};
 use hostler_failpoint::failpoint;
 use hostler_store::{Store, StoreError, Txn};
 
@@ -12,18 +12,23 @@ use crate::apply::Prepared;
 use crate::beside::OnlyIf;
 use crate::clock;
 use crate::drive::Driver;
-use crate::ledger::{self, WantedRecord};
+use crate::ledger::{self, WantedRecord, Written};
 use crate::message::{Accepted, Change};
 use crate::upgrade;
+
+/// Services as they were written.
+type Document = BTreeMap<ServiceName, Written>;
 
 impl Driver {
     /// Carries out a request, as far as it can be at once.
     pub(crate) async fn change(&mut self, change: Change) -> Result<Accepted, Failure> {
         let last_event = self.desk.last_event;
+        let (whose, change) = change.apart();
+        let whose = whose.as_ref();
         let services = match change {
-            Change::Start { names, deps } => self.request_start(names, deps).await?,
-            Change::Stop { names, force } => self.request_stop(names, force).await?,
-            Change::Restart { names, force } => self.request_restart(names, force).await?,
+            Change::Start { names, deps } => self.request_start(whose, names, deps).await?,
+            Change::Stop { names, force } => self.request_stop(whose, names, force).await?,
+            Change::Restart { names, force } => self.request_restart(whose, names, force).await?,
             Change::Scale(counts) => self.request_scale(counts).await?,
             Change::Replica { name, replica, wish, force } => self.request_replica(name, replica, wish, force).await?,
             Change::Apply(prepared) => self.apply(*prepared).await?,
@@ -37,22 +42,24 @@ impl Driver {
             }
             Change::Release(names) => self.remove(names, true, &OnlyIf::Anyhow).await?,
             Change::Absent(names) => self.absent(names).await?,
-            Change::Down { keep, force } => self.request_down(keep, force).await?,
+            Change::Down { keep, force } => self.request_down(whose, keep, force).await?,
             Change::CheckNow(names) => {
-                let names = self.known(names)?;
+                let names = self.known(whose, names)?;
                 self.desk.core.handle(clock::now(), Event::CheckNow(names.clone()));
                 names
             }
             Change::Revise(revise) => self.revise(*revise).await?,
+            Change::Estate(asked) => self.settle_estate(*asked).await?,
+            Change::Within(..) => unreachable!("nothing stays within after it was taken apart"),
             Change::Shutdown { stop_services, force } => self.shut_down(stop_services, force),
         };
         Ok(Accepted { generation: self.desk.generation, last_event, services })
     }
 
-    /// All of them when none is named; an unknown one is refused by name.
-    fn known(&self, names: Vec<ServiceName>) -> Result<Vec<ServiceName>, Failure> {
+    /// All of theirs when none is named; an unknown one is refused by name.
+    fn known(&self, whose: Option<&WorkspaceName>, names: Vec<ServiceName>) -> Result<Vec<ServiceName>, Failure> {
         if names.is_empty() {
-            let wanted = self.desk.core.names().filter(|name| self.desk.core.wanted(name.as_str()).is_some());
+            let wanted = self.desk.core.names().filter(|name| is_of(name, whose) && self.desk.core.wanted(name.as_str()).is_some());
             return Ok(wanted.cloned().collect());
         }
         for name in &names {
@@ -70,10 +77,10 @@ impl Driver {
         Ok(())
     }
 
-    async fn request_start(&mut self, names: Vec<ServiceName>, deps: bool) -> Result<Vec<ServiceName>, Failure> {
+    async fn request_start(&mut self, whose: Option<&WorkspaceName>, names: Vec<ServiceName>, deps: bool) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
         let asked_all = names.is_empty();
-        let names = self.known(names)?;
+        let names = self.known(whose, names)?;
         let graph = self.desk.core.graph();
         let core = &self.desk.core;
         let required = |from: &ServiceName, to: &ServiceName| {
@@ -85,9 +92,8 @@ impl Driver {
         for name in &named {
             let disabled = core.wanted(name.as_str()).is_some_and(|wanted| !wanted.spec.enabled);
             if disabled && !asked_all {
-                return Err(
-                    Failure::new(Code::Conflict, format!("service `{name}` is disabled")).hint("set `enabled = true` in its file, and apply it")
-                );
+                return Err(Failure::new(Code::Conflict, format!("service `{}` is disabled", name.local()))
+                    .hint("set `enabled = true` in its file, and apply it"));
             }
         }
         let order: Vec<ServiceName> = graph.start_order().into_iter().filter(|name| chosen.contains(name)).collect();
@@ -104,8 +110,8 @@ impl Driver {
         Ok(order)
     }
 
-    async fn request_stop(&mut self, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
-        let names = self.known(names)?;
+    async fn request_stop(&mut self, whose: Option<&WorkspaceName>, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
+        let names = self.known(whose, names)?;
         let chosen: BTreeSet<&ServiceName> = names.iter().collect();
         let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().rev().filter(|name| chosen.contains(name)).collect();
         self.want(&order, |_, _, wanted| wanted.desired = Desired::Stopped).await?;
@@ -115,10 +121,10 @@ impl Driver {
         Ok(order)
     }
 
-    async fn request_restart(&mut self, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
+    async fn request_restart(&mut self, whose: Option<&WorkspaceName>, names: Vec<ServiceName>, force: bool) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
         let asked_all = names.is_empty();
-        let mut names = self.known(names)?;
+        let mut names = self.known(whose, names)?;
         if asked_all {
             names.retain(|name| self.is_to_run(name, force));
         }
@@ -126,6 +132,7 @@ impl Driver {
             if !force && self.desk.core.status(name.as_str()) == Status::Failed {
                 let (because, _) = self.desk.core.explain(name.as_str());
                 let why = because.first().cloned().unwrap_or_default();
+                let name = name.local();
                 let failure = Failure::new(Code::Conflict, format!("service `{name}` {why}"));
                 return Err(failure.hint(format!("`hostler restart --force {name}` tries again, and starts the count of restarts anew")));
             }
@@ -146,10 +153,11 @@ impl Driver {
         if counts.is_empty() {
             return Err(Failure::new(Code::Invalid, "no service is named").hint("name each with its number of replicas"));
         }
-        let names = self.known(counts.keys().cloned().collect())?;
+        let names = self.known(None, counts.keys().cloned().collect())?;
         for (name, count) in &counts {
             let Some(wanted) = self.desk.core.wanted(name.as_str()) else { continue };
             if let Err(why) = wanted.scaled_to(*count) {
+                let name = name.local();
                 let failure = Failure::new(Code::Invalid, format!("service `{name}` cannot be scaled to {count}: {why}"));
                 let hint = format!("its configuration sets the bounds: replicas = {{ min = …, max = … }} under [services.{name}]");
                 return Err(failure.hint(hint));
@@ -173,11 +181,11 @@ impl Driver {
             && (force || status != Status::Failed)
     }
 
-    async fn request_down(&mut self, keep: bool, force: bool) -> Result<Vec<ServiceName>, Failure> {
+    async fn request_down(&mut self, whose: Option<&WorkspaceName>, keep: bool, force: bool) -> Result<Vec<ServiceName>, Failure> {
         if keep {
-            return self.request_stop(Vec::new(), force).await;
+            return self.request_stop(whose, Vec::new(), force).await;
         }
-        let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().rev().collect();
+        let order: Vec<ServiceName> = self.desk.core.graph().start_order().into_iter().rev().filter(|name| is_of(name, whose)).collect();
         let mut txn = self.new_generation();
         for name in &order {
             txn = txn.delete(ledger::wanted_key(name));
@@ -225,6 +233,7 @@ impl Driver {
         if changes.is_empty() {
             return Ok(());
         }
+        self.doubt_quotas(&changes)?;
         self.commit_request(txn).await?;
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         failpoint!("host.request.decided");
@@ -259,34 +268,20 @@ impl Driver {
             let failure = Failure::new(Code::Conflict, "a plugin was upgraded while this configuration was read");
             return Err(failure.hint("nothing was changed; apply it again"));
         }
+        if !prepared.workspace.is_default() {
+            return self.apply_within(prepared).await;
+        }
         let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, listen, starting, only, .. } = prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
         };
         self.refuse_others(specs.keys())?;
-        let mut txn = self.new_generation();
-        let mut changes = Vec::new();
-        let beside = self.desk.origins.keys().filter_map(|name| Some((name.clone(), self.desk.written.get(name)?.clone())));
-        let written = beside.chain(written).collect();
-        let before_written = std::mem::replace(&mut self.desk.written, written);
-        for (name, spec) in specs {
-            let before = self.desk.core.wanted(name.as_str());
-            let rewritten = before_written.get(&name) != self.desk.written.get(&name);
-            let status = self.desk.core.status(name.as_str());
-            let starting = if chosen.contains(&name) { starting } else { Starting::Nothing };
-            let after = Wanted::applied(before, Arc::new(spec), status, starting);
-            if before != Some(&after) || rewritten {
-                txn = self.put_wanted(txn, &name, &after);
-            }
-            if before != Some(&after) {
-                changes.push((name, Some(after)));
-            }
-        }
-        let known: Vec<ServiceName> = self.desk.core.names().cloned().collect();
-        for name in known.into_iter().filter(|name| !self.desk.written.contains_key(name)) {
-            txn = txn.delete(ledger::wanted_key(&name));
-            changes.push((name, None));
+        let before_written = self.write_document(&WorkspaceName::default(), written);
+        let (mut txn, changes) = self.document_changes(&WorkspaceName::default(), specs, &before_written, &chosen, starting);
+        if let Err(failure) = self.doubt_quotas(&changes) {
+            self.desk.written = before_written;
+            return Err(failure);
         }
         for name in self.desk.plugins.removed_by(&plugins) {
             match self.desk.plugins.slot(&name).filter(|_| self.desk.has_lives_at(&name)) {
@@ -334,6 +329,74 @@ impl Driver {
         Ok(names)
     }
 
+    /// Writes a workspace's document in the place of the one before, beside what was asked for by name and what is of others; what was written
+    /// before.
+    fn write_document(&mut self, workspace: &WorkspaceName, written: Document) -> Document {
+        let stays = |name: &ServiceName| name.workspace() != workspace.as_str() || self.desk.origins.contains_key(name);
+        let beside = self.desk.written.iter().filter(|(name, _)| stays(name)).map(|(name, written)| (name.clone(), written.clone()));
+        let after = beside.chain(written).collect();
+        std::mem::replace(&mut self.desk.written, after)
+    }
+
+    /// What a document that was just written changes of its workspace.
+    fn document_changes(
+        &self,
+        workspace: &WorkspaceName,
+        specs: BTreeMap<ServiceName, Spec>,
+        before_written: &Document,
+        chosen: &BTreeSet<ServiceName>,
+        starting: Starting,
+    ) -> (Txn, Vec<(ServiceName, Option<Wanted>)>) {
+        let mut txn = self.new_generation();
+        let mut changes = Vec::new();
+        for (name, spec) in specs {
+            let before = self.desk.core.wanted(name.as_str());
+            let rewritten = before_written.get(&name) != self.desk.written.get(&name);
+            let status = self.desk.core.status(name.as_str());
+            let starting = if chosen.contains(&name) { starting } else { Starting::Nothing };
+            let after = Wanted::applied(before, Arc::new(spec), status, starting);
+            if before != Some(&after) || rewritten {
+                txn = self.put_wanted(txn, &name, &after);
+            }
+            if before != Some(&after) {
+                changes.push((name, Some(after)));
+            }
+        }
+        let known = self.desk.core.names().filter(|name| name.workspace() == workspace.as_str() && !self.desk.written.contains_key(*name));
+        for name in known {
+            txn = txn.delete(ledger::wanted_key(name));
+            changes.push((name.clone(), None));
+        }
+        (txn, changes)
+    }
+
+    /// The same of another workspace than `default`: its services change, and nothing of the host.
+    async fn apply_within(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
+        let Prepared { workspace, specs, written, starting, only, .. } = prepared;
+        if self.desk.workspaces.get(workspace.as_str()).is_none() {
+            return Err(Failure::new(Code::NotFound, format!("there is no workspace `{workspace}` any more")));
+        }
+        let chosen = match only {
+            Some(names) => self.with_required(&names, &specs),
+            None => specs.keys().cloned().collect(),
+        };
+        self.refuse_others(specs.keys())?;
+        let before_written = self.write_document(&workspace, written);
+        let (txn, changes) = self.document_changes(&workspace, specs, &before_written, &chosen, starting);
+        let done = match self.doubt_quotas(&changes) {
+            Ok(()) => self.commit_request(txn).await,
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = done {
+            self.desk.written = before_written;
+            return Err(failure);
+        }
+        let names = changes.iter().map(|(name, _)| name.clone()).collect();
+        self.desk.core.handle(clock::now(), Event::Wanted(changes));
+        self.desk.meter.change();
+        Ok(names)
+    }
+
     /// Takes out the plugins that stayed for tasks alone, when the last of these is gone. Answers whether it did.
     pub(crate) async fn see_off(&mut self) -> bool {
         let mut any = false;
@@ -365,6 +428,20 @@ impl Driver {
             specs.get(from).is_some_and(|spec| spec.dependencies.iter().any(|edge| edge.service == *to && !edge.optional))
         })
     }
+}
+
+impl Change {
+    /// What is asked, and of which workspace; of every one where there is none.
+    fn apart(self) -> (Option<WorkspaceName>, Change) {
+        match self {
+            Change::Within(whose, change) => (whose, change.apart().1),
+            change => (Some(WorkspaceName::default()), change),
+        }
+    }
+}
+
+fn is_of(name: &ServiceName, whose: Option<&WorkspaceName>) -> bool {
+    whose.is_none_or(|workspace| name.workspace() == workspace.as_str())
 }
 
 /// Takes out a plugin and what it keeps: whatever bears its name later begins anew.

@@ -19,6 +19,7 @@ use crate::metrics::Latency;
 use crate::plugins::Plugins;
 use crate::secrets::Secrets;
 use crate::stats::Meter;
+use crate::workspaces::{EventRates, Workspaces};
 
 /// Something with our tag that nobody knows.
 #[derive(Debug, Clone)]
@@ -36,6 +37,9 @@ pub(crate) struct Desk {
     pub(crate) discoveries: Arc<Discoveries>,
     /// The TCP door.
     pub(crate) front: Arc<Front>,
+    pub(crate) workspaces: Arc<Workspaces>,
+    /// How fast each workspace's events come.
+    pub(crate) event_rates: EventRates,
     pub(crate) keeper: Arc<KeeperLink>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) state_dir: PathBuf,
@@ -138,7 +142,7 @@ impl Desk {
 }
 
 pub(crate) fn task_id(owner: &str, service: &ServiceName, replica: u32, run: Run) -> String {
-    let slug: String = service.as_str().chars().take(24).map(|c| if c == '_' { '-' } else { c }).collect();
+    let slug: String = service.as_str().chars().take(24).map(|c| if matches!(c, '_' | '.') { '-' } else { c }).collect();
     format!("{owner}-{slug}-{replica}-{run}")
 }
 
@@ -148,7 +152,8 @@ mod tests {
 
     #[test]
     fn the_longest_id_still_fits() {
-        let name = ServiceName::new(&"a_".repeat(31)).expect("62 good characters");
+        let workspace = hostler_core::WorkspaceName::new("acme").expect("a name");
+        let name = ServiceName::new(&"a_".repeat(31)).expect("62 good characters").within(&workspace);
         let id = task_id("h0123456789", &name, 999, u64::MAX);
         assert!(id.len() <= 63, "{id} has {}", id.len());
         assert!(id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));

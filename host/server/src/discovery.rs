@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hostler_api::config::{Discovery, Pattern};
 use hostler_api::{AdoptRequest, Code, Endpoint, Failure, Found, FoundList, Shape, Tag, Timestamp};
-use hostler_core::{Run, ServiceName, Starting, closest};
+use hostler_core::{Run, ServiceName, Starting, WorkspaceName, closest};
 use hostler_wasm::words::{Candidate, Phase, Status};
 use hostler_wasm::{Ability, Call};
 use serde_json::{Map, Value, json};
@@ -97,7 +97,16 @@ impl Discoveries {
         // One by one: a mistake in one keeps no other away.
         for service in services {
             let name = service.0.clone();
-            let added = match beside::prepare(&door.plugins, vec![service], beside::Around::new(), Starting::New).await {
+            let added = match beside::prepare(
+                &door.plugins,
+                &door.workspaces,
+                &WorkspaceName::default(),
+                vec![service],
+                beside::Around::new(),
+                Starting::New,
+            )
+            .await
+            {
                 Ok(added) => door.change(Change::Add(Box::new(added))).await.map(drop),
                 Err(failure) => Err(failure),
             };
@@ -390,8 +399,10 @@ pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceNam
         }
         (Some(_) | None, _) => {}
     }
-    let added =
-        beside::prepare(&door.plugins, vec![(name.clone(), Value::Object(definition), origin)], beside::Around::new(), Starting::AtRest).await?;
+    let service = vec![(name.clone(), Value::Object(definition), origin)];
+    // What runs on an engine is the host's.
+    let whose = WorkspaceName::default();
+    let added = beside::prepare(&door.plugins, &door.workspaces, &whose, service, beside::Around::new(), Starting::AtRest).await?;
     door.change(Change::Add(Box::new(added))).await?;
     Ok(name)
 }

@@ -127,7 +127,10 @@ impl Driver {
             Message::Keeper => self.watch_closely(),
             Message::Standing { plugin, subject, turn } => self.hear_standing(plugin, &subject, turn),
             Message::Weigh { service, loads } => self.weigh(&service, &loads).await,
-            Message::Note(event) => self.next.events.push(event),
+            Message::Note(event) => {
+                let kept = self.kept(event);
+                self.next.events.extend(kept);
+            }
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => {
                 let accepted = self.change(change).await;
@@ -337,7 +340,7 @@ impl Driver {
                 }
                 Action::Tell(notice) => {
                     touched.insert(notice.service.clone());
-                    txn = txn.emit(ledger::event(&notice));
+                    txn = self.kept(ledger::event(&notice)).into_iter().fold(txn, Txn::emit);
                     told.push(notice);
                 }
                 Action::Start { run, ref spec, .. } if self.ahead.may_begin(run, self.desk.plugins.is_held(&spec.backend.plugin)) => {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hostler_api::{ApplyRequest, Code, Failure, routes};
-use hostler_core::{Config, Core, Event, Time};
+use hostler_core::{Config, Core, Event, Time, WorkspaceName};
 use hostler_failpoint::failpoint;
 use hostler_keeper::protocol::Request;
 use hostler_store::{Memory, Sqlite, Store, StoreError};
-use hostler_wasm::{EngineNews, ExitNews, KeeperLink, RestartHook, Runtime, RuntimeOptions, SecretStore};
+use hostler_wasm::{EngineNews, ExitNews, KeeperLink, NetworkPolicies, RestartHook, Runtime, RuntimeOptions, SecretStore};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -36,6 +36,7 @@ use crate::secrets::Secrets;
 use crate::sink::{PluginState, Sink};
 use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
 use crate::stats::Meter;
+use crate::workspaces::{EventRates, Workspaces};
 use crate::{autoscale, feed, upgrade};
 
 /// How long the keeper may take to answer for the first time.
@@ -233,9 +234,11 @@ impl Host {
         plugins.reload(stored, chosen).await;
         plugins.let_go(Duration::ZERO).await;
         failpoint!("host.start.plugins-loaded");
+        let workspaces = Arc::new(Workspaces::recall(&*store)?);
+        plugins.keep_networks(Arc::clone(&workspaces) as Arc<dyn NetworkPolicies>);
         // A configuration that cannot be applied must not have started anything.
         let initial = match options.initial {
-            Some(request) => Some(first_configuration(&plugins, request).await?),
+            Some(request) => Some(first_configuration(&plugins, &workspaces, request).await?),
             None => None,
         };
         let default = Config::default();
@@ -254,6 +257,7 @@ impl Host {
         let meter: Arc<Meter> = Arc::default();
         let identities = Arc::new(Identities::recall(Arc::clone(&store), &path)?);
         let audit = Arc::new(Audit::recall(Arc::clone(&store))?);
+
         // What is applied first says whether there is a door.
         let wanted = if initial.is_some() { None } else { ledger::meta(&*store, "listen")?.flatten() };
         let front = Arc::new(Front::new(wanted));
@@ -266,6 +270,8 @@ impl Host {
             engines: Arc::clone(&engines),
             discoveries: Arc::clone(&discoveries),
             front: Arc::clone(&front),
+            workspaces: Arc::clone(&workspaces),
+            event_rates: EventRates::default(),
             keeper: Arc::clone(&keeper),
             meter: Arc::clone(&meter),
             state_dir: path.clone(),
@@ -306,6 +312,7 @@ impl Host {
             limits: Arc::default(),
             front: Arc::clone(&front),
             snapshots: Arc::default(),
+            workspaces,
         });
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");
@@ -399,8 +406,8 @@ impl Host {
     }
 }
 
-async fn first_configuration(plugins: &Arc<Plugins>, request: ApplyRequest) -> Result<Change, HostError> {
-    let prepared = crate::apply::prepare(plugins, request).await.map_err(HostError::Refused)?;
+async fn first_configuration(plugins: &Arc<Plugins>, workspaces: &Workspaces, request: ApplyRequest) -> Result<Change, HostError> {
+    let prepared = crate::apply::prepare(plugins, workspaces, WorkspaceName::default(), request).await.map_err(HostError::Refused)?;
     if prepared.problems.is_empty() {
         return Ok(Change::Apply(Box::new(prepared)));
     }

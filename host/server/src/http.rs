@@ -10,6 +10,7 @@ use axum::http::{Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::{Extension, Router, middleware};
 use hostler_api::{Code, Failure, routes, token};
+use hostler_core::ServiceName;
 use hostler_store::Store;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -29,6 +30,7 @@ use crate::message::{Accepted, Change, Message};
 use crate::plugins::Plugins;
 use crate::speak;
 use crate::stats::Meter;
+use crate::workspaces::Workspaces;
 
 mod answer;
 mod caller;
@@ -43,10 +45,12 @@ mod metrics;
 mod native;
 mod origin;
 mod record;
+mod scope;
 mod specs;
 mod store;
 mod table;
 mod tokens;
+mod workspaces;
 
 pub(crate) use answer::line;
 use answer::{Refusal, document};
@@ -96,6 +100,7 @@ pub(crate) struct Behind {
     pub(crate) front: Arc<Front>,
     /// Held while a snapshot is written.
     pub(crate) snapshots: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) workspaces: Arc<Workspaces>,
 }
 
 impl Door {
@@ -117,14 +122,23 @@ impl Door {
         answered.await.map_err(|_| ended())?
     }
 
-    /// Waits until these are settled, every one when none is named; false when the time was up first.
-    pub(crate) async fn settle(&self, names: Option<Vec<String>>, wait: Duration) -> Result<bool, Failure> {
+    /// Waits until these are settled; false when the time was up first.
+    pub(crate) async fn settle(&self, names: &[ServiceName], wait: Duration) -> Result<bool, Failure> {
+        let names: Arc<[ServiceName]> = names.into();
+        self.settle_all(move |_| Arc::clone(&names), wait).await
+    }
+
+    /// The same of those that are chosen anew at each look.
+    pub(crate) async fn settle_all<N>(&self, choose: impl Fn(&Desk) -> N + Clone + Send + 'static, wait: Duration) -> Result<bool, Failure>
+    where
+        N: AsRef<[ServiceName]>,
+    {
         let mut rounds = self.rounds.clone();
         let end = tokio::time::Instant::now() + wait.min(LONGEST_WAIT);
         loop {
             rounds.mark_unchanged();
-            let asked = names.clone();
-            if self.look(move |desk| speak::settled(desk, asked.as_deref())).await? {
+            let choose = choose.clone();
+            if self.look(move |desk| speak::settled(desk, choose(desk).as_ref())).await? {
                 return Ok(true);
             }
             match tokio::time::timeout_at(end, rounds.changed()).await {
@@ -146,7 +160,8 @@ pub(crate) async fn serve(listener: UnixListener, door: Door) {
     let (ending, is_ending) = watch::channel(());
     let places = Places::new(is_ending, Arc::clone(&door.traffic));
     // Guests have places of their own: however many come, there is one for whoever uses the socket.
-    let house = Arc::new(House { answering: TowerToHyperService::new(router(door.clone())), guests: places.beside() });
+    let answering = TowerToHyperService::new(router(door.clone()));
+    let house = Arc::new(House { answering, guests: places.beside(), workspaces: Arc::clone(&door.workspaces) });
     let receiving = {
         let (house, identities) = (Arc::clone(&house), Arc::clone(&door.identities));
         move |guest: Guest| drop(tokio::spawn(receive(Arc::clone(&house), Arc::clone(&identities), guest)))
@@ -187,6 +202,7 @@ pub(crate) async fn serve(listener: UnixListener, door: Door) {
 struct House {
     answering: TowerToHyperService<Router>,
     guests: Places,
+    workspaces: Arc<Workspaces>,
 }
 
 /// One connection to its end. At the end of the host, the request under way is its last.
@@ -219,34 +235,37 @@ async fn receive(house: Arc<House>, identities: Arc<Identities>, guest: Guest) {
     let wire = house.guests.take().await;
     let peer = Peer::Remote(visitor);
     let connection = converse(stream, peer.clone(), wire, house.answering.clone());
+    let workspaces = Arc::clone(&house.workspaces);
     drop(house);
     tokio::select! {
         () = connection => {}
-        () = unwelcome(peer, identities) => {}
+        () = unwelcome(peer, identities, workspaces) => {}
     }
     drop(seat);
 }
 
-/// Returns once a token that this guest has shown is good no more. On our own socket nobody shows one.
-async fn unwelcome(peer: Peer, identities: Arc<Identities>) {
+/// Returns once a token that this guest has shown is good no more, or for less than it was. On our own socket nobody shows one.
+async fn unwelcome(peer: Peer, identities: Arc<Identities>, workspaces: Arc<Workspaces>) {
     let Peer::Remote(visitor) = peer else { return std::future::pending().await };
-    let mut taken_back = identities.taken_back();
+    let (mut taken_back, mut losses) = (identities.taken_back(), workspaces.watch_losses());
     loop {
         tokio::select! {
             changed = taken_back.changed() => if changed.is_err() { return },
+            changed = losses.changed() => if changed.is_err() { return },
             // One that has expired ends what it began, a little later.
             () = tokio::time::sleep(EXPIRED) => {}
         }
-        if !visitor.all_shown(|id| identities.is_usable(id)) {
+        if !visitor.all_shown(|id, since| identities.is_usable(id) && !workspaces.has_lost(id, since)) {
             return;
         }
     }
 }
 
 fn router(door: Door) -> Router {
-    let table = engines::routes(specs::routes(listing::routes(native::routes(Table::default()))));
+    let table = engines::routes(specs::routes(listing::routes(native::routes(Table::new(Arc::clone(&door.workspaces))))));
     let table = store::routes(table);
     let table = tokens::routes(documents::routes(metrics::routes(events::routes(table))));
+    let table = workspaces::routes(table);
     table
         .whole()
         .fallback(unknown)

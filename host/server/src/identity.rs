@@ -188,6 +188,36 @@ impl Identities {
         Ok(Some(told))
     }
 
+    /// Takes its roles in this workspace from every token, and says which had one. One that is left with nothing is taken back.
+    pub(crate) async fn forget_workspace(&self, workspace: &str) -> Result<Vec<String>, Failure> {
+        let _changing = self.changing.lock().await;
+        let now = clock::wall_ms();
+        let has = |known: &&Known| known.record.workspaces.contains_key(workspace);
+        let fewer = |known: &Known| {
+            let mut record = known.record.clone();
+            record.workspaces.remove(workspace);
+            if record.role.is_none() && record.workspaces.is_empty() {
+                record.revoked_at.get_or_insert(now);
+            }
+            record
+        };
+        let changed: BTreeMap<String, Record> =
+            self.book().tokens.iter().filter(|(_, known)| has(known)).map(|(id, known)| (id.clone(), fewer(known))).collect();
+        if changed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let put = |txn: Txn, (id, record): (&String, &Record)| txn.put(format!("{TOKENS}{id}"), ledger::to_json(record));
+        self.commit(changed.iter().fold(Txn::new(), put)).await?;
+        let ids = changed.keys().cloned().collect();
+        let mut book = self.book.write().unwrap_or_else(PoisonError::into_inner);
+        for (id, record) in changed {
+            book.tokens.get_mut(&id).expect("tokens go only while changes are held").record = record;
+        }
+        drop(book);
+        self.taken_back.send_modify(|count| *count += 1);
+        Ok(ids)
+    }
+
     /// Writes the set-up token when nobody could come in otherwise, and says where; nothing when it is not needed.
     pub(crate) async fn offer_set_up(&self) -> Result<Option<PathBuf>, String> {
         let _changing = self.changing.lock().await;

@@ -7,12 +7,11 @@ use hostler_api::{
     Binding, Code, Container, ContainerHealth, ContainerList, Failure, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale,
     ImageStatus, Reconciled, Shape,
 };
-use hostler_core::{Desired, Run, ServiceName, Starting, Status};
+use hostler_core::{Desired, Run, ServiceName, Starting, Status, WorkspaceName};
 use hostler_wasm::Call;
 use hostler_wasm::words::{Endpoint, Target, Verdict};
 use serde_json::{Value, json};
 
-use crate::act::WORKSPACE;
 use crate::beside::{self, Around, OnlyIf};
 use crate::desk::Desk;
 use crate::discovery::service_name;
@@ -28,21 +27,21 @@ const KNOCK: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_secs(60);
 
 /// Wants containers of an image, at least one.
-pub(crate) async fn run(door: &Door, asked: ImageRequest) -> Result<Image, Failure> {
+pub(crate) async fn run(door: &Door, whose: &WorkspaceName, asked: ImageRequest) -> Result<Image, Failure> {
     let (before, name) = door
         .look({
-            let asked = asked.clone();
-            move |desk| (service_of(desk, &asked.image), asked.service)
+            let (asked, whose) = (asked.clone(), whose.clone());
+            move |desk| (service_of(desk, &whose, &asked.image), asked.service)
         })
         .await?;
     let name = match (before, name) {
-        (Some(before), Some(name)) if before.as_str() != name => {
-            let failure = Failure::new(Code::Conflict, format!("the image `{}` is the service `{before}` already", asked.image));
+        (Some(before), Some(name)) if before.local() != name => {
+            let failure = Failure::new(Code::Conflict, format!("the image `{}` is the service `{}` already", asked.image, before.local()));
             return Err(failure.hint(format!("leave the name out, or end that one first: `hostler image rm {}`", asked.image)));
         }
         (Some(before), _) => before,
-        (None, Some(name)) => ServiceName::new(&name).map_err(|why| Failure::new(Code::Invalid, why))?,
-        (None, None) => service_name(&last_part(&asked.image)).ok_or_else(|| {
+        (None, Some(name)) => ServiceName::new(&name).map_err(|why| Failure::new(Code::Invalid, why))?.within(whose),
+        (None, None) => service_name(&last_part(&asked.image)).map(|name| name.within(whose)).ok_or_else(|| {
             Failure::new(Code::Invalid, format!("`{}` makes no name of a service", asked.image.escape_default())).hint("name the service")
         })?,
     };
@@ -50,17 +49,17 @@ pub(crate) async fn run(door: &Door, asked: ImageRequest) -> Result<Image, Failu
         let name = name.clone();
         door.look(move |desk| desk.core.wanted(name.as_str()).map(|wanted| wanted.number())).await?
     };
-    want(door, &name, &asked, count).await
+    want(door, whose, &name, &asked, count).await
 }
 
 /// Other bounds for an image.
-pub(crate) async fn scale(door: &Door, image: &str, asked: ImageScale) -> Result<Image, Failure> {
-    let (name, before, count) = known(door, image).await?;
+pub(crate) async fn scale(door: &Door, whose: &WorkspaceName, image: &str, asked: ImageScale) -> Result<Image, Failure> {
+    let (name, before, count) = known(door, whose, image).await?;
     let request = ImageRequest { min_replicas: asked.min_replicas, max_replicas: asked.max_replicas, ..before };
-    want(door, &name, &request, Some(count)).await
+    want(door, whose, &name, &request, Some(count)).await
 }
 
-async fn want(door: &Door, name: &ServiceName, asked: &ImageRequest, count: Option<u32>) -> Result<Image, Failure> {
+async fn want(door: &Door, whose: &WorkspaceName, name: &ServiceName, asked: &ImageRequest, count: Option<u32>) -> Result<Image, Failure> {
     if asked.max_replicas < asked.min_replicas {
         let message = format!("`max_replicas` is {}, less than `min_replicas`, {}", asked.max_replicas, asked.min_replicas);
         return Err(Failure::new(Code::Invalid, message).hint("min_replicas <= max_replicas must hold"));
@@ -68,7 +67,8 @@ async fn want(door: &Door, name: &ServiceName, asked: &ImageRequest, count: Opti
     // At least one, unless none may be.
     let count = count.unwrap_or(1).clamp(asked.min_replicas, asked.max_replicas);
     let origin = Origin::Image(asked.image.clone());
-    let added = beside::prepare(&door.plugins, vec![(name.clone(), definition(asked, count), origin)], Around::new(), Starting::New).await?;
+    let service = vec![(name.clone(), definition(asked, count), origin)];
+    let added = beside::prepare(&door.plugins, &door.workspaces, whose, service, Around::new(), Starting::New).await?;
     door.change(Change::Add(Box::new(added))).await?;
     let names = vec![name.clone()];
     match asked.resources.status {
@@ -118,14 +118,20 @@ fn last_part(image: &str) -> String {
     image.rsplit('/').next().unwrap_or(image).split('@').next().unwrap_or(image).to_owned()
 }
 
-fn service_of(desk: &Desk, image: &str) -> Option<ServiceName> {
-    desk.origins.iter().find(|(_, origin)| matches!(origin, Origin::Image(own) if own == image)).map(|(name, _)| name.clone())
+fn service_of(desk: &Desk, whose: &WorkspaceName, image: &str) -> Option<ServiceName> {
+    let mut theirs = theirs(desk, whose);
+    theirs.find(|(_, origin)| matches!(origin, Origin::Image(own) if own == image)).map(|(name, _)| name.clone())
 }
 
-async fn known(door: &Door, image: &str) -> Result<(ServiceName, ImageRequest, u32), Failure> {
-    let asked = image.to_owned();
+/// What was asked for in a workspace beside its configuration.
+pub(crate) fn theirs<'a>(desk: &'a Desk, whose: &'a WorkspaceName) -> impl Iterator<Item = (&'a ServiceName, &'a Origin)> {
+    desk.origins.iter().filter(move |(name, _)| name.workspace() == whose.as_str())
+}
+
+async fn known(door: &Door, whose: &WorkspaceName, image: &str) -> Result<(ServiceName, ImageRequest, u32), Failure> {
+    let (asked, whose) = (image.to_owned(), whose.clone());
     let found = door.look(move |desk| {
-        let name = service_of(desk, &asked)?;
+        let name = service_of(desk, &whose, &asked)?;
         let wanted = desk.core.wanted(name.as_str())?;
         let mut request = request(&desk.written.get(&name)?.value(), &asked);
         request.resources.status = status(wanted.desired);
@@ -150,7 +156,7 @@ fn image(desk: &Desk, name: &ServiceName) -> Option<Image> {
     let counts = speak::service(desk, &view).replicas;
     Some(Image {
         image: reference.clone(),
-        service: name.to_string(),
+        service: name.local().to_owned(),
         backend: asked.backend,
         min_replicas: asked.min_replicas,
         max_replicas: asked.max_replicas,
@@ -162,9 +168,9 @@ fn image(desk: &Desk, name: &ServiceName) -> Option<Image> {
     })
 }
 
-/// What is wanted of every image.
-pub(crate) fn list(desk: &Desk) -> ImageList {
-    let mut images: Vec<Image> = desk.origins.keys().filter_map(|name| image(desk, name)).collect();
+/// What is wanted of every image of a workspace.
+pub(crate) fn list(desk: &Desk, whose: &WorkspaceName) -> ImageList {
+    let mut images: Vec<Image> = theirs(desk, whose).filter_map(|(name, _)| image(desk, name)).collect();
     images.sort_by(|one, other| one.image.cmp(&other.image));
     ImageList { version: Shape, images }
 }
@@ -178,24 +184,24 @@ struct Seen {
 }
 
 /// Is anything wanted of it?
-pub(crate) async fn is_known(door: &Door, image: &str) -> Result<bool, Failure> {
-    let asked = image.to_owned();
-    door.look(move |desk| service_of(desk, &asked).is_some()).await
+pub(crate) async fn is_known(door: &Door, whose: &WorkspaceName, image: &str) -> Result<bool, Failure> {
+    let (asked, whose) = (image.to_owned(), whose.clone());
+    door.look(move |desk| service_of(desk, &whose, &asked).is_some()).await
 }
 
 /// The containers of one image, of every image when none is named.
-pub(crate) async fn containers(door: &Door, image: Option<&str>) -> Result<ContainerList, Failure> {
+pub(crate) async fn containers(door: &Door, whose: &WorkspaceName, image: Option<&str>) -> Result<ContainerList, Failure> {
     if let Some(image) = image {
-        known(door, image).await?;
+        known(door, whose, image).await?;
     }
-    let asked = image.map(str::to_owned);
-    let seen = door.look(move |desk| seen(desk, asked.as_deref())).await?;
+    let (asked, whose) = (image.map(str::to_owned), whose.clone());
+    let seen = door.look(move |desk| seen(desk, &whose, asked.as_deref())).await?;
     Ok(ContainerList { version: Shape, image: image.map(str::to_owned), containers: seen.into_iter().map(|seen| seen.container).collect() })
 }
 
-fn seen(desk: &Desk, image: Option<&str>) -> Vec<Seen> {
+fn seen(desk: &Desk, whose: &WorkspaceName, image: Option<&str>) -> Vec<Seen> {
     let mut all = Vec::new();
-    for (name, origin) in &desk.origins {
+    for (name, origin) in theirs(desk, whose) {
         let Origin::Image(reference) = origin else { continue };
         if image.is_some_and(|image| image != reference) {
             continue;
@@ -215,7 +221,7 @@ fn seen(desk: &Desk, image: Option<&str>) -> Vec<Seen> {
                 container_id: id.to_owned(),
                 name: desk.attribute(run, "name").unwrap_or_default().to_owned(),
                 image: reference.clone(),
-                service: name.to_string(),
+                service: name.local().to_owned(),
                 replica: part.replica,
                 status: part.status,
                 ports,
@@ -227,10 +233,10 @@ fn seen(desk: &Desk, image: Option<&str>) -> Vec<Seen> {
 }
 
 /// How each container of an image is.
-pub(crate) async fn health(door: &Door, image: &str) -> Result<ImageHealth, Failure> {
-    let (name, ..) = known(door, image).await?;
-    let asked = image.to_owned();
-    let (seen, lives) = door.look(move |desk| (seen(desk, Some(&asked)), stats::lives(desk, Some(&[name.to_string()])))).await?;
+pub(crate) async fn health(door: &Door, whose: &WorkspaceName, image: &str) -> Result<ImageHealth, Failure> {
+    let (name, ..) = known(door, whose, image).await?;
+    let (asked, theirs) = (image.to_owned(), whose.clone());
+    let (seen, lives) = door.look(move |desk| (seen(desk, &theirs, Some(&asked)), stats::lives(desk, [&name]))).await?;
     let measured = door.meter.measure_twice(&door.plugins, &lives?).await;
     let mut health = Vec::new();
     for seen in seen {
@@ -238,7 +244,7 @@ pub(crate) async fn health(door: &Door, image: &str) -> Result<ImageHealth, Fail
         #[expect(clippy::cast_precision_loss, reason = "shares of machines are far below 2^52")]
         let percent = |permille: u64| permille as f64 / 10.0;
         health.push(ContainerHealth {
-            server_alive: alive(door, &seen).await,
+            server_alive: alive(door, whose, &seen).await,
             cpu_percent: figures.and_then(|figures| figures.cpu_millis).map(percent),
             mem_percent: figures.and_then(|figures| figures.memory_permille).map(percent),
             fs_free_bytes: figures.and_then(|figures| figures.usage.disk_free_bytes),
@@ -249,7 +255,7 @@ pub(crate) async fn health(door: &Door, image: &str) -> Result<ImageHealth, Fail
 }
 
 /// Does somebody listen at its first published port? The plugin `tcp` knocks, with its own grant.
-async fn alive(door: &Door, seen: &Seen) -> Option<bool> {
+async fn alive(door: &Door, whose: &WorkspaceName, seen: &Seen) -> Option<bool> {
     if seen.run.is_none() {
         return Some(false);
     }
@@ -257,14 +263,15 @@ async fn alive(door: &Door, seen: &Seen) -> Option<bool> {
     let plugin = door.plugins.get("tcp")?;
     let check = plugin.health_check()?;
     let target = Target {
-        workspace: WORKSPACE.to_owned(),
+        workspace: whose.to_string(),
         service: seen.container.service.clone(),
         replica: seen.container.replica,
         endpoints: seen.endpoints.clone(),
         attributes: Vec::new(),
     };
     let settings = json!({ "host": endpoint.host, "port": endpoint.port }).to_string();
-    let report = check.check(Call::within(KNOCK).about(&seen.container.service), &target, &settings, None).await.ok()?;
+    let call = Call::within(KNOCK).about(&seen.container.service).of(whose.as_str());
+    let report = check.check(call, &target, &settings, None).await.ok()?;
     match report.verdict {
         Verdict::Pass | Verdict::Warn => Some(true),
         Verdict::Fail => Some(false),
@@ -273,17 +280,17 @@ async fn alive(door: &Door, seen: &Seen) -> Option<bool> {
 }
 
 /// Looks at the engine at once, and waits until everything is as wanted.
-pub(crate) async fn reconcile(door: &Door, image: &str) -> Result<Reconciled, Failure> {
-    let (name, before, count) = known(door, image).await?;
+pub(crate) async fn reconcile(door: &Door, whose: &WorkspaceName, image: &str) -> Result<Reconciled, Failure> {
+    let (name, before, count) = known(door, whose, image).await?;
     let ids = |list: ContainerList| list.containers.into_iter().map(|container| container.container_id).collect::<Vec<_>>();
-    let had = ids(containers(door, Some(image)).await?);
+    let had = ids(containers(door, whose, Some(image)).await?);
     door.outbox.send(Message::Wake { backend: before.backend, id: None }).ok();
     // What has failed and is parked gets another chance.
     if before.resources.status == ImageStatus::Running {
         door.change(Change::Start { names: vec![name.clone()], deps: false }).await?;
     }
-    let settled = door.settle(Some(vec![name.to_string()]), SETTLED).await?;
-    let has = ids(containers(door, Some(image)).await?);
+    let settled = door.settle(&[name], SETTLED).await?;
+    let has = ids(containers(door, whose, Some(image)).await?);
     Ok(Reconciled {
         version: Shape,
         image: image.to_owned(),
@@ -295,8 +302,8 @@ pub(crate) async fn reconcile(door: &Door, image: &str) -> Result<Reconciled, Fa
 }
 
 /// Wants nothing of an image any more.
-pub(crate) async fn remove(door: &Door, image: &str, force: bool) -> Result<Vec<ServiceName>, Failure> {
-    let (name, ..) = known(door, image).await?;
+pub(crate) async fn remove(door: &Door, whose: &WorkspaceName, image: &str, force: bool) -> Result<Vec<ServiceName>, Failure> {
+    let (name, ..) = known(door, whose, image).await?;
     Ok(door.change(Change::Remove { names: vec![name], only_if: OnlyIf::Anyhow, force }).await?.services)
 }
 

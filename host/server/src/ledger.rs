@@ -51,12 +51,15 @@ pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
     let mut data: Value = serde_json::from_str(&event.data).unwrap_or_default();
     let mut take = |key: &str| data.as_object_mut().and_then(|map| map.remove(key)).unwrap_or_default();
     let (replica, run, message) = (take("replica"), take("run"), take("message"));
+    // Names of plugins are told there too, and have no dot.
+    let whose = event.subject.split_once('.');
     hostler_api::EventRecord {
         version: hostler_api::Shape,
         seq: event.seq,
         at: hostler_api::Timestamp(event.at_unix_ms),
         kind: event.kind.clone(),
-        service: (event.subject != OF_THE_HOST).then(|| event.subject.clone()),
+        service: (event.subject != OF_THE_HOST).then(|| whose.map_or(event.subject.as_str(), |(_, local)| local).to_owned()),
+        workspace: whose.map(|(workspace, _)| workspace.to_owned()),
         replica: replica.as_u64().and_then(|number| u32::try_from(number).ok()),
         run: run.as_u64(),
         message: message.as_str().unwrap_or_default().to_owned(),

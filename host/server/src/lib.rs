@@ -57,6 +57,7 @@ mod stats;
 mod strangers;
 mod tasks;
 mod upgrade;
+mod workspaces;
 
 pub use compiler::{COMPILE_PLUGIN, compile_plugin};
 pub use host::{Host, HostError, HostOptions, StoreEngine};

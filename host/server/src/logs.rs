@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::{Code, Failure, LogItem, LogLine, LogsQuery, Origin, ServiceDetail, Shape, Timestamp};
+use hostler_core::ServiceName;
 use hostler_failpoint::failpoint;
 use hostler_wasm::words::{Chunk, Handle};
 use hostler_wasm::{Ability, Call, NextMove, Plugin};
@@ -41,7 +42,7 @@ struct Place {
 /// One reader of one service's logs.
 pub(crate) struct Reading {
     door: Door,
-    service: String,
+    service: ServiceName,
     plugin: Arc<Plugin>,
     places: Vec<Place>,
     /// The first page of the first replica: a backend that is away is known before anything is answered.
@@ -51,15 +52,15 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Finds out whose logs there are.
-    pub(crate) async fn begin(door: &Door, name: &str, asked: LogsQuery) -> Result<Reading, Failure> {
+    pub(crate) async fn begin(door: &Door, name: ServiceName, asked: LogsQuery) -> Result<Reading, Failure> {
         let looked = {
-            let (name, only) = (name.to_owned(), asked.replica);
-            door.look(move |desk| look(desk, &name, only)).await??
+            let (name, only) = (name.clone(), asked.replica);
+            door.look(move |desk| look(desk, name.as_str(), only)).await??
         };
         let (backend, sources) = looked;
         let plugin = door.plugins.get(&backend).ok_or_else(|| Failure::new(Code::Unavailable, door.plugins.why_not(&backend)))?;
         if !plugin.abilities().contains(&Ability::Logs) {
-            let failure = Failure::new(Code::Invalid, format!("backend `{backend}` of service `{name}` does not keep logs"));
+            let failure = Failure::new(Code::Invalid, format!("backend `{backend}` of service `{}` does not keep logs", name.local()));
             return Err(failure.hint("it lacks the ability `logs`: `hostler plugin inspect` shows what it has"));
         }
         let cursors = cursors(asked.cursor.as_deref())?;
@@ -67,24 +68,29 @@ impl Reading {
             let cursor = cursors.iter().find(|(replica, _)| *replica == source.replica).map(|(_, cursor)| cursor.clone());
             Place { source, cursor, trouble: None }
         });
-        let mut reading = Reading { door: door.clone(), service: name.to_owned(), plugin, places: places.collect(), first: None, asked };
+        let mut reading = Reading { door: door.clone(), service: name, plugin, places: places.collect(), first: None, asked };
         if !reading.places.is_empty() {
             reading.first = reading.page(0, reading.asked.tail).await?;
         }
         Ok(reading)
     }
 
+    /// What people of its workspace call it.
+    fn local(&self) -> String {
+        self.service.local().to_owned()
+    }
+
     /// What comes next in one replica's log; nothing of a task that is gone.
     async fn page(&self, index: usize, tail: Option<u32>) -> Result<Option<Chunk>, Failure> {
         let Some(backend) = self.plugin.backend() else { return Ok(None) };
         let Place { source, cursor, .. } = &self.places[index];
-        let call = Call::within(READ).about(&self.service);
+        let call = Call::within(READ).about(self.service.as_str());
         let tail = tail.filter(|_| cursor.is_none());
         failpoint!("host.logs.before");
         match backend.read_logs(call, &source.handle, cursor.as_deref(), tail, PAGE_BYTES).await {
             Ok(chunk) => Ok(Some(chunk)),
             Err(error) if error.next_move() == NextMove::Gone => Ok(None),
-            Err(error) => Err(Failure::new(Code::Unavailable, format!("the log of service `{}` cannot be read: {}", self.service, error.why))),
+            Err(error) => Err(Failure::new(Code::Unavailable, format!("the log of service `{}` cannot be read: {}", self.local(), error.why))),
         }
     }
 
@@ -103,7 +109,7 @@ impl Reading {
         if !self.asked.follow {
             let read = self.places.iter().filter_map(|place| Some(format!("{}@{}", place.source.replica, place.cursor.as_ref()?)));
             let cursor = read.collect::<Vec<_>>().join(",");
-            return tell.send(line(&LogItem::Cursor { version: Shape, service: self.service.clone(), cursor })).await.ok();
+            return tell.send(line(&LogItem::Cursor { version: Shape, service: self.local(), cursor })).await.ok();
         }
         let mut rounds = self.door.rounds.clone();
         loop {
@@ -128,7 +134,7 @@ impl Reading {
     /// A replica that was restarted goes on in its own log; one that is new begins one. Is the host still there?
     async fn find_new_lives(&mut self) -> bool {
         let (name, only) = (self.service.clone(), self.asked.replica);
-        let Ok(looked) = self.door.look(move |desk| look(desk, &name, only)).await else { return false };
+        let Ok(looked) = self.door.look(move |desk| look(desk, name.as_str(), only)).await else { return false };
         // A service that is gone is one without lives: its stream ends with its reader.
         let found = looked.map(|(_, found)| found).unwrap_or_default();
         for source in found {
@@ -167,17 +173,18 @@ impl Reading {
 
     /// Tells once what keeps a log from being read.
     async fn tell_trouble(&mut self, index: usize, message: String, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
+        let service = self.local();
         let place = &mut self.places[index];
         if place.trouble.replace(message.clone()).as_ref() == Some(&message) {
             return Some(());
         }
-        let (service, replica) = (self.service.clone(), place.source.replica);
+        let (service, replica) = (service, place.source.replica);
         tell.send(line(&LogItem::Error { version: Shape, service, replica, message })).await.ok()
     }
 
     async fn tell_chunk(&self, replica: u32, chunk: Chunk, tell: &mpsc::Sender<Vec<u8>>) -> Option<()> {
         if chunk.gap {
-            tell.send(line(&LogItem::Gap { version: Shape, service: self.service.clone(), replica })).await.ok()?;
+            tell.send(line(&LogItem::Gap { version: Shape, service: self.local(), replica })).await.ok()?;
         }
         for said in chunk.lines {
             if self.asked.since_ms.is_some_and(|since| said.at.is_some_and(|at| at < since)) {
@@ -187,7 +194,7 @@ impl Reading {
                 hostler_wasm::words::Origin::Out => Origin::Out,
                 hostler_wasm::words::Origin::Err => Origin::Err,
             };
-            let mut item = LogLine::new(&self.service, replica, said.at.map(Timestamp), origin, said.bytes);
+            let mut item = LogLine::new(self.service.local(), replica, said.at.map(Timestamp), origin, said.bytes);
             item.continued = said.continued;
             tell.send(line(&LogItem::Line(item))).await.ok()?;
         }

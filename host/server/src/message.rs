@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostler_api::Failure;
-use hostler_core::{CheckResult, Fault, Loads, Run, ServiceName, Turn};
+use hostler_core::{CheckResult, Fault, Loads, Run, ServiceName, Turn, WorkspaceName};
 use hostler_store::NewEvent;
 use hostler_wasm::words::{Found, Handle, Status};
 use tokio::sync::oneshot;
@@ -12,6 +12,7 @@ use crate::apply::Prepared;
 use crate::beside::{Added, OnlyIf};
 use crate::desk::Desk;
 use crate::upgrade::Revise;
+use crate::workspaces::Estate;
 
 /// One thing for the loop to hear.
 pub(crate) enum Message {
@@ -75,20 +76,47 @@ pub(crate) enum News {
 
 /// What is asked of the host.
 pub(crate) enum Change {
-    Start { names: Vec<ServiceName>, deps: bool },
-    Stop { names: Vec<ServiceName>, force: bool },
-    Restart { names: Vec<ServiceName>, force: bool },
+    Start {
+        names: Vec<ServiceName>,
+        deps: bool,
+    },
+    Stop {
+        names: Vec<ServiceName>,
+        force: bool,
+    },
+    Restart {
+        names: Vec<ServiceName>,
+        force: bool,
+    },
     Scale(BTreeMap<ServiceName, u32>),
-    Replica { name: ServiceName, replica: u32, wish: Wish, force: bool },
+    Replica {
+        name: ServiceName,
+        replica: u32,
+        wish: Wish,
+        force: bool,
+    },
     Apply(Box<Prepared>),
     Add(Box<Added>),
-    Remove { names: Vec<ServiceName>, only_if: OnlyIf, force: bool },
+    Remove {
+        names: Vec<ServiceName>,
+        only_if: OnlyIf,
+        force: bool,
+    },
     Absent(Vec<ServiceName>),
     Release(Vec<ServiceName>),
-    Down { keep: bool, force: bool },
+    Down {
+        keep: bool,
+        force: bool,
+    },
     CheckNow(Vec<ServiceName>),
     Revise(Box<Revise>),
-    Shutdown { stop_services: bool, force: bool },
+    Estate(Box<Estate>),
+    /// The same of this workspace, or of every one, where nobody is named; what is asked without is of `default`.
+    Within(Option<WorkspaceName>, Box<Change>),
+    Shutdown {
+        stop_services: bool,
+        force: bool,
+    },
 }
 
 /// What is asked of one replica alone.

@@ -167,6 +167,12 @@ impl Plugins {
     }
 
     /// The plugin of that name, when it can be called.
+    /// Says what calls about workspaces may reach.
+    pub(crate) fn keep_networks(&self, policies: Arc<dyn hostler_wasm::NetworkPolicies>) {
+        self.runtime.keep_networks(policies);
+    }
+
+    /// One that can be called.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Plugin>> {
         self.read().slots.get(name).and_then(|slot| slot.state.as_ref().ok().cloned())
     }

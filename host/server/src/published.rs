@@ -15,14 +15,14 @@ use crate::desk::Desk;
 pub(crate) struct Published(BTreeMap<String, Vec<Vec<Endpoint>>>);
 
 impl Published {
-    /// For a service: of itself, and of what it depends on. Nothing where it refers to nobody.
+    /// For a service: of itself, and of what it depends on, all of one workspace. Nothing where it refers to nobody.
     pub(crate) fn around(desk: &Desk, spec: &Spec) -> Published {
         let texts = spec.env.values().chain([&spec.backend.settings]).chain(spec.checks.iter().map(|check| &check.settings));
         if !texts.into_iter().any(|text| config::refers(text)) {
             return Published::default();
         }
         let names = spec.dependencies.iter().map(|edge| &edge.service).chain([&spec.name]);
-        Published(names.map(|name| (name.to_string(), endpoints(desk, name.as_str()))).collect())
+        Published(names.map(|name| (name.local().to_owned(), endpoints(desk, name.as_str()))).collect())
     }
 
     /// A spec as its backend is to have it.

@@ -7,16 +7,17 @@ use hostler_api::{
     Plugin, PluginCounts, PluginDetail, PluginList, PluginRevision, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth,
     ServiceList, Shape, Status, Upgraded, Uptime, Wanted,
 };
-use hostler_core::{CheckView, Desired, Next, ReplicaView, Run, Sample, ServiceView, Time, closest};
+use hostler_core::{CheckView, Dependency, Desired, Next, ReplicaView, Run, Sample, ServiceName, ServiceView, Spec, Time, WorkspaceName, closest};
 use hostler_wasm::words::Status as Seen;
 
 use crate::clock;
 use crate::desk::Desk;
 use crate::plugins::{Revision, Slot};
 
-/// Nobody asked for a service of that name.
+/// Nobody asked for a service of that name. Of other workspaces nothing is said, not even by a hint.
 pub(crate) fn not_found(desk: &Desk, name: &str) -> Failure {
-    let near = closest(name, desk.core.names().map(hostler_core::ServiceName::as_str));
+    let (workspace, name) = name.split_once('.').unwrap_or((WorkspaceName::DEFAULT, name));
+    let near = closest(name, desk.core.names().filter(|other| other.workspace() == workspace).map(ServiceName::local));
     let failure = Failure::new(Code::NotFound, format!("there is no service `{}`", name.escape_default()));
     match near {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
@@ -42,6 +43,11 @@ fn pid(desk: &Desk, run: Option<Run>) -> Option<u32> {
     desk.attribute(run?, "pid")?.parse().ok()
 }
 
+/// The workspace of a service, where it has to be told.
+fn foreign(name: &ServiceName) -> Option<String> {
+    Some(name.workspace()).filter(|workspace| *workspace != WorkspaceName::DEFAULT).map(str::to_owned)
+}
+
 /// One line of a list.
 pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
     let spec = view.spec;
@@ -52,7 +58,8 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
     let since = first.and_then(|part| part.since);
     let latest = |pick: &dyn Fn(&ReplicaView<'_>) -> Option<Time>| view.replicas.iter().filter_map(pick).max();
     Service {
-        name: name.to_owned(),
+        name: spec.name.local().to_owned(),
+        workspace: foreign(&spec.name),
         display_name: spec.display_name.clone(),
         kind: spec.kind,
         category: spec.category,
@@ -63,7 +70,7 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
         stopped_by_hand: view.desired == Some(Desired::Stopped),
         status: view.status,
         health: view.health,
-        cause: view.cause.first().cloned(),
+        cause: view.cause.first().map(|cause| locally(desk, &spec.name, cause)),
         settled: desk.core.is_settled(name),
         next: view.next.as_ref().map(|step| next(desk, step)),
         generation: view.generation,
@@ -89,23 +96,48 @@ pub(crate) fn service(desk: &Desk, view: &ServiceView<'_>) -> Service {
     }
 }
 
-/// Every service, or those of `names`.
-pub(crate) fn list(desk: &Desk, names: Option<&[String]>) -> Result<ServiceList, Failure> {
+/// What people of a workspace are told: they call their services by the names that these have there.
+fn locally(desk: &Desk, of: &ServiceName, text: &str) -> String {
+    let Some(workspace) = foreign(of).map(|workspace| format!("{workspace}.")) else { return text.to_owned() };
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "-_./@".contains(c);
+    let mut told = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(&workspace) {
+        let (before, found) = rest.split_at(at);
+        let end = found[workspace.len()..]
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+            .map_or(found.len(), |end| end + workspace.len());
+        let is_name = !before.ends_with(is_part) && desk.core.service(&found[..end]).is_some();
+        told.push_str(before);
+        told.push_str(if is_name { &found[workspace.len()..end] } else { &found[..end] });
+        rest = &found[end..];
+    }
+    told + rest
+}
+
+/// The services that are meant: of this workspace, or of every one.
+pub(crate) fn names<'a>(desk: &'a Desk, whose: Option<&'a WorkspaceName>) -> impl Iterator<Item = &'a ServiceName> {
+    desk.core.names().filter(move |name| whose.is_none_or(|workspace| name.workspace() == workspace.as_str()))
+}
+
+/// Every service of this workspace, or of every one where there is none; or those of `names`.
+pub(crate) fn list(desk: &Desk, whose: Option<&WorkspaceName>, chosen: Option<&[ServiceName]>) -> Result<ServiceList, Failure> {
     let mut services = Vec::new();
-    match names {
-        Some(names) => {
-            for name in names {
-                let view = desk.core.service(name).ok_or_else(|| not_found(desk, name))?;
+    match chosen {
+        Some(chosen) => {
+            for name in chosen {
+                let view = desk.core.service(name.as_str()).ok_or_else(|| not_found(desk, name.as_str()))?;
                 services.push(service(desk, &view));
             }
         }
-        None => services.extend(desk.core.names().filter_map(|name| desk.core.service(name.as_str())).map(|view| service(desk, &view))),
+        None => services.extend(names(desk, whose).filter_map(|name| desk.core.service(name.as_str())).map(|view| service(desk, &view))),
     }
+    let whose = whose.map(WorkspaceName::as_str);
     Ok(ServiceList {
         version: Shape,
         settled: services.iter().all(|service| service.settled),
-        ready: is_ready(desk),
-        composite_health: desk.core.composite_health(),
+        ready: is_ready_in(desk, whose),
+        composite_health: desk.core.composite_health_in(whose),
         last_event: desk.last_event,
         next: None,
         services,
@@ -113,15 +145,16 @@ pub(crate) fn list(desk: &Desk, names: Option<&[String]>) -> Result<ServiceList,
 }
 
 pub(crate) fn is_ready(desk: &Desk) -> bool {
-    desk.core.is_initialized() && desk.core.is_ready() && !desk.shutting_down
+    is_ready_in(desk, None)
 }
 
-/// Are they settled, every one when none is named? What is gone is settled.
-pub(crate) fn settled(desk: &Desk, names: Option<&[String]>) -> bool {
-    match names {
-        Some(names) => names.iter().all(|name| desk.core.is_settled(name)),
-        None => desk.core.names().all(|name| desk.core.is_settled(name.as_str())),
-    }
+pub(crate) fn is_ready_in(desk: &Desk, workspace: Option<&str>) -> bool {
+    desk.core.is_initialized() && desk.core.is_ready_in(workspace) && !desk.shutting_down
+}
+
+/// Are they settled? What is gone is settled.
+pub(crate) fn settled(desk: &Desk, names: &[ServiceName]) -> bool {
+    names.iter().all(|name| desk.core.is_settled(name.as_str()))
 }
 
 /// How much of the past is told.
@@ -140,13 +173,17 @@ pub(crate) fn detail(desk: &Desk, name: &str, past: Past) -> Option<ServiceDetai
     Some(ServiceDetail {
         version: Shape,
         service: service(desk, &view),
-        because: view.cause.clone(),
+        because: view.cause.iter().map(|cause| locally(desk, &view.spec.name, cause)).collect(),
         labels: view.spec.labels.clone(),
-        dependencies: view.spec.dependencies.clone(),
-        dependents: desk.core.graph().dependents(name).map(ToString::to_string).collect(),
+        dependencies: view.spec.dependencies.iter().map(local_edge).collect(),
+        dependents: desk.core.graph().dependents(name).map(|name| name.local().to_owned()).collect(),
         replicas: view.replicas.iter().map(|part| replica(desk, &view, part)).collect(),
         checks: checks.map(|(part, index, check)| check_state(desk, &view, part, index, check, past)).collect(),
     })
+}
+
+fn local_edge(edge: &Dependency) -> Dependency {
+    Dependency { service: edge.service.within(&WorkspaceName::default()), ..edge.clone() }
 }
 
 fn replica(desk: &Desk, view: &ServiceView<'_>, part: &ReplicaView<'_>) -> Replica {
@@ -233,7 +270,7 @@ fn result(desk: &Desk, view: &ServiceView<'_>, replica: u32, check: &CheckView<'
     let newest = check.history.last().is_some_and(|last| last.at == sample.at);
     let key = (view.spec.name.clone(), replica, check.name.to_owned());
     CheckResult {
-        service_name: view.spec.name.to_string(),
+        service_name: view.spec.name.local().to_owned(),
         check: check.name.to_owned(),
         replica,
         verdict: sample.verdict,
@@ -247,15 +284,15 @@ fn result(desk: &Desk, view: &ServiceView<'_>, replica: u32, check: &CheckView<'
 }
 
 /// What the checks of these services have said since then.
-pub(crate) fn results_since(desk: &Desk, names: &[String], since: Time) -> CheckNow {
+pub(crate) fn results_since(desk: &Desk, whose: &WorkspaceName, names: &[ServiceName], since: Time) -> CheckNow {
     let mut now = CheckNow {
         version: Shape,
         timestamp: hostler_api::Timestamp(clock::wall_ms()),
-        composite_health: desk.core.composite_health(),
+        composite_health: desk.core.composite_health_in(Some(whose.as_str())),
         results: Vec::new(),
         not_checked: Vec::new(),
     };
-    for view in names.iter().filter_map(|name| desk.core.service(name)) {
+    for view in names.iter().filter_map(|name| desk.core.service(name.as_str())) {
         let before = now.results.len();
         let mut is_late = false;
         for part in view.replicas.iter().filter(|part| part.run.is_some()) {
@@ -267,26 +304,26 @@ pub(crate) fn results_since(desk: &Desk, names: &[String], since: Time) -> Check
             }
         }
         if is_late || now.results.len() == before {
-            now.not_checked.push(view.spec.name.to_string());
+            now.not_checked.push(view.spec.name.local().to_owned());
         }
     }
     now
 }
 
 /// Is something of these up whose checks have not all said something since then? Of what nobody can ask, nothing is to be expected.
-pub(crate) fn is_awaiting_checks(desk: &Desk, names: &[String], since: Time) -> bool {
+pub(crate) fn is_awaiting_checks(desk: &Desk, names: &[ServiceName], since: Time) -> bool {
     let is_up = |part: &&ReplicaView<'_>| {
         matches!(part.status, Status::Starting | Status::Running | Status::Unhealthy) && part.run.is_some_and(|run| desk.handles.contains_key(&run))
     };
-    names.iter().filter_map(|name| desk.core.service(name)).any(|view| {
+    names.iter().filter_map(|name| desk.core.service(name.as_str())).any(|view| {
         view.replicas.iter().filter(is_up).flat_map(|part| &part.checks).any(|check| check.history.last().is_none_or(|sample| sample.at < since))
     })
 }
 
 /// How well everything is.
-pub(crate) fn health_report(desk: &Desk) -> HealthReport {
+pub(crate) fn health_report(desk: &Desk, whose: &WorkspaceName) -> HealthReport {
     let mut services = BTreeMap::new();
-    for name in desk.core.names() {
+    for name in names(desk, Some(whose)) {
         let Some(view) = desk.core.service(name.as_str()) else { continue };
         let checks: Vec<(u32, &CheckView<'_>)> =
             view.replicas.iter().flat_map(|part| part.checks.iter().map(move |check| (part.replica, check))).collect();
@@ -303,13 +340,13 @@ pub(crate) fn health_report(desk: &Desk) -> HealthReport {
             consecutive_failures: checks.iter().map(|(_, check)| check.failures).max().unwrap_or(0),
             uptime: worst.unwrap_or_default(),
         };
-        services.insert(name.to_string(), entry);
+        services.insert(name.local().to_owned(), entry);
     }
     let with = |wanted: Health| services.iter().filter(|(_, entry)| entry.status == wanted).map(|(name, _)| name.clone()).collect();
     HealthReport {
         version: Shape,
-        composite_health: desk.core.composite_health(),
-        ready: is_ready(desk),
+        composite_health: desk.core.composite_health_in(Some(whose.as_str())),
+        ready: is_ready_in(desk, Some(whose.as_str())),
         unhealthy_services: with(Health::Unhealthy),
         degraded_services: with(Health::Degraded),
         services,
@@ -324,14 +361,24 @@ fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 /// Who starts after whom.
-pub(crate) fn graph(desk: &Desk) -> Graph {
-    let views: Vec<_> = desk.core.names().filter_map(|name| desk.core.service(name.as_str())).collect();
-    Graph::of(views.iter().map(|view| view.spec))
+pub(crate) fn graph(desk: &Desk, whose: &WorkspaceName) -> Graph {
+    let views: Vec<_> = names(desk, Some(whose)).filter_map(|name| desk.core.service(name.as_str())).collect();
+    if whose.is_default() {
+        return Graph::of(views.iter().map(|view| view.spec));
+    }
+    let local = |view: &ServiceView<'_>| Spec {
+        name: view.spec.name.within(&WorkspaceName::default()),
+        dependencies: view.spec.dependencies.iter().map(local_edge).collect(),
+        ..view.spec.clone()
+    };
+    let specs: Vec<Spec> = views.iter().map(local).collect();
+    Graph::of(&specs)
 }
 
 /// Why a service is as it is.
 pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
     let view = desk.core.service(name)?;
+    let name = view.spec.name.local();
     let hint = match view.status {
         Status::Failed => Some(format!("hostler restart --force {name}")),
         Status::Stopped if view.desired == Some(Desired::Running) && view.count == 0 => Some(format!("hostler scale {name} 1")),
@@ -345,17 +392,17 @@ pub(crate) fn explanation(desk: &Desk, name: &str) -> Option<Explanation> {
         wanted: wanted(&view),
         status: view.status,
         health: view.health,
-        because: view.cause.clone(),
+        because: view.cause.iter().map(|cause| locally(desk, &view.spec.name, cause)).collect(),
         next: timed.map(|step| next(desk, step)),
-        scaling: desk.core.scaling(name),
+        scaling: desk.core.scaling(view.spec.name.as_str()),
         hint,
     })
 }
 
-/// The host itself.
-pub(crate) fn host(desk: &Desk) -> HostInfo {
+/// The host itself, with the services of this workspace, or of every one.
+pub(crate) fn host(desk: &Desk, whose: Option<&WorkspaceName>) -> HostInfo {
     let mut services: BTreeMap<Status, usize> = BTreeMap::new();
-    for name in desk.core.names() {
+    for name in names(desk, whose) {
         *services.entry(desk.core.status(name.as_str())).or_default() += 1;
     }
     let table = desk.plugins.table();
@@ -379,7 +426,7 @@ pub(crate) fn host(desk: &Desk) -> HostInfo {
         initialized: desk.core.is_initialized(),
         ready: is_ready(desk),
         shutting_down: desk.shutting_down,
-        composite_health: desk.core.composite_health(),
+        composite_health: desk.core.composite_health_in(whose.map(WorkspaceName::as_str)),
         services,
         generation: desk.generation,
         last_event: desk.last_event,
@@ -395,32 +442,58 @@ pub(crate) fn host(desk: &Desk) -> HostInfo {
     }
 }
 
-/// Every plugin.
-pub(crate) fn plugins(desk: &Desk) -> PluginList {
+/// Every plugin that this workspace may use.
+pub(crate) fn plugins(desk: &Desk, whose: &WorkspaceName) -> PluginList {
     let table = desk.plugins.table();
-    PluginList { version: Shape, plugins: table.slots.iter().map(|(name, slot)| plugin(desk, name, slot)).collect() }
+    let slots = table.slots.iter().filter(|(name, _)| may_use(desk, whose, name));
+    PluginList { version: Shape, plugins: slots.map(|(name, slot)| plugin_in(desk, whose, name, slot)).collect() }
 }
 
-/// One plugin.
-pub(crate) fn plugin_detail(desk: &Desk, name: &str) -> Option<PluginDetail> {
+fn may_use(desk: &Desk, whose: &WorkspaceName, plugin: &str) -> bool {
+    desk.workspaces.get(whose.as_str()).is_some_and(|record| record.may_use(plugin))
+}
+
+/// What those of a workspace are told of a plugin: what it is, and nothing of what it does for others or of the host around it.
+fn plugin_in(desk: &Desk, whose: &WorkspaceName, name: &str, slot: &Slot) -> Plugin {
+    let told = plugin(desk, whose, name, slot);
+    if whose.is_default() {
+        return told;
+    }
+    let origin = if slot.origin() == "built-in" { told.origin } else { "the host's".to_owned() };
+    Plugin {
+        origin,
+        reason: told.reason.map(|_| "the host's people know why".to_owned()),
+        hint: None,
+        grants: BTreeMap::new(),
+        engine: None,
+        counters: Counters::default(),
+        health: hostler_api::PluginHealth::default(),
+        upgraded: None,
+        note: None,
+        ..told
+    }
+}
+
+/// One plugin, if this workspace may use it.
+pub(crate) fn plugin_detail(desk: &Desk, whose: &WorkspaceName, name: &str) -> Option<PluginDetail> {
     let table = desk.plugins.table();
-    let slot = table.slots.get(name)?;
+    let slot = table.slots.get(name).filter(|_| may_use(desk, whose, name))?;
     let description = slot.state.as_ref().ok().map(|plugin| plugin.description());
     Some(PluginDetail {
         version: Shape,
-        plugin: plugin(desk, name, slot),
+        plugin: plugin_in(desk, whose, name, slot),
         config_schema: description.map(|description| description.config_schema.clone()),
         settings_schema: description.map(|description| description.settings_schema.clone()),
     })
 }
 
-fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
+fn plugin(desk: &Desk, whose: &WorkspaceName, name: &str, slot: &Slot) -> Plugin {
     let loaded = slot.state.as_ref().ok();
     let why = slot.state.as_ref().err();
     let quarantine = desk.plugins.quarantine(name);
     let (grants, default_grants) = desk.plugins.grants_of(name, slot);
     let uses = |spec: &hostler_core::Spec| spec.backend.plugin == name || spec.checks.iter().any(|check| check.plugin == name);
-    let used_by = desk.core.names().filter(|service| desk.core.service(service.as_str()).is_some_and(|view| uses(view.spec)));
+    let used_by = names(desk, Some(whose)).filter(|service| desk.core.service(service.as_str()).is_some_and(|view| uses(view.spec)));
     let limits =
         loaded.and_then(|plugin| serde_json::to_value(plugin.limits()).ok()).and_then(|value| value.as_object().cloned()).unwrap_or_default();
     let counts = loaded.map(|plugin| plugin.counts());
@@ -459,7 +532,7 @@ fn plugin(desk: &Desk, name: &str, slot: &Slot) -> Plugin {
             timeouts: counts.timeouts,
             denied: counts.denied,
         }),
-        used_by: used_by.map(ToString::to_string).collect(),
+        used_by: used_by.map(|service| service.local().to_owned()).collect(),
         health: desk.plugins.health(name),
         upgraded: slot.chosen.as_ref().map(|choice| Upgraded {
             watched: choice.watched,

@@ -6,7 +6,7 @@ use std::sync::{self, Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use hostler_api::{Failure, ReplicaStats, Shape, Stats, Timestamp, Unmeasured};
-use hostler_core::Run;
+use hostler_core::{Run, ServiceName};
 use hostler_wasm::words::{Handle, Usage};
 use hostler_wasm::{Ability, Call};
 use tokio::sync::{Mutex, Notify};
@@ -29,7 +29,7 @@ const STALE: Duration = Duration::from_secs(60);
 /// A life that can be measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Life {
-    pub(crate) service: String,
+    pub(crate) service: ServiceName,
     pub(crate) replica: u32,
     pub(crate) run: Run,
     backend: String,
@@ -38,18 +38,14 @@ pub(crate) struct Life {
     pub(crate) memory_limit: Option<u64>,
 }
 
-/// The lives of these services that run, of every service when none is named.
+/// The lives of these services that run.
 ///
 /// # Errors
 /// There is no such service.
-pub(crate) fn lives(desk: &Desk, names: Option<&[String]>) -> Result<Vec<Life>, Failure> {
-    let names: Vec<String> = match names {
-        Some(names) => names.to_vec(),
-        None => desk.core.names().map(ToString::to_string).collect(),
-    };
+pub(crate) fn lives<'a>(desk: &Desk, names: impl IntoIterator<Item = &'a ServiceName>) -> Result<Vec<Life>, Failure> {
     let mut lives = Vec::new();
     for name in names {
-        let view = desk.core.service(&name).ok_or_else(|| speak::not_found(desk, &name))?;
+        let view = desk.core.service(name.as_str()).ok_or_else(|| speak::not_found(desk, name.as_str()))?;
         let running = view.replicas.iter().filter_map(|part| {
             let run = part.run?;
             let record = desk.handles.get(&run)?;
@@ -247,11 +243,11 @@ pub(crate) fn told(lives: &[Life], measured: &Measured) -> Stats {
     let mut missing: BTreeSet<(&str, &str)> = BTreeSet::new();
     for life in lives {
         let Some(figures) = measured.figures.get(&life.run) else {
-            missing.insert((&life.service, &life.backend));
+            missing.insert((life.service.local(), &life.backend));
             continue;
         };
         replicas.push(ReplicaStats {
-            service: life.service.clone(),
+            service: life.service.local().to_owned(),
             replica: life.replica,
             run: life.run,
             cpu_percent: figures.cpu_millis.map(percent),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::{Code, EventKind, ExecRequest, ExecResult, Failure, Said, Shape, SignalRequest, SignalResult};
-use hostler_core::closest;
+use hostler_core::{ServiceName, closest};
 use hostler_wasm::words::{ExecCommand, Fault, Handle};
 use hostler_wasm::{Ability, Backend, Call, CallError, Failure as Why, Plugin};
 use serde_json::json;
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// The lives of one service that run now, and who runs them.
 struct Running {
-    service: String,
+    service: ServiceName,
     plugin: Arc<Plugin>,
     lives: Vec<Life>,
 }
@@ -37,20 +37,21 @@ struct Life {
 }
 
 impl Running {
-    async fn of(door: &Door, name: &str, only: Option<u32>, ability: Ability) -> Result<Running, Failure> {
-        let asked = name.to_owned();
-        let (backend, lives) = door.look(move |desk| lives(desk, &asked, only)).await??;
+    async fn of(door: &Door, name: &ServiceName, only: Option<u32>, ability: Ability) -> Result<Running, Failure> {
+        let asked = name.clone();
+        let (backend, lives) = door.look(move |desk| lives(desk, asked.as_str(), only)).await??;
+        let local = name.local();
         let plugin = door.plugins.get(&backend).ok_or_else(|| Failure::new(Code::Unavailable, door.plugins.why_not(&backend)))?;
         if !plugin.abilities().contains(&ability) {
-            let failure = Failure::new(Code::Invalid, format!("backend `{backend}` of service `{name}` lacks the ability `{ability}`"));
+            let failure = Failure::new(Code::Invalid, format!("backend `{backend}` of service `{local}` lacks the ability `{ability}`"));
             return Err(failure.hint(format!("`hostler plugin inspect {backend}` shows what it has")));
         }
         if lives.is_empty() {
             let which = only.map_or(String::new(), |replica| format!("replica {replica} of "));
-            let failure = Failure::new(Code::Conflict, format!("{which}service `{name}` does not run"));
-            return Err(failure.hint(format!("`hostler explain {name}` says why")));
+            let failure = Failure::new(Code::Conflict, format!("{which}service `{local}` does not run"));
+            return Err(failure.hint(format!("`hostler explain {local}` says why")));
         }
-        Ok(Running { service: name.to_owned(), plugin, lives })
+        Ok(Running { service: name.clone(), plugin, lives })
     }
 
     fn backend(&self) -> Result<Backend<'_>, Failure> {
@@ -69,7 +70,7 @@ fn lives(desk: &Desk, name: &str, only: Option<u32>) -> Result<(String, Vec<Life
 }
 
 /// Sends a signal to what runs of a service.
-pub(crate) async fn signal(door: &Door, name: &str, asked: SignalRequest) -> Result<SignalResult, Failure> {
+pub(crate) async fn signal(door: &Door, name: &ServiceName, asked: SignalRequest) -> Result<SignalResult, Failure> {
     let running = Running::of(door, name, asked.replica, Ability::Signals).await?;
     let backend = running.backend()?;
     let signal = full_name(&asked.signal);
@@ -83,7 +84,7 @@ pub(crate) async fn signal(door: &Door, name: &str, asked: SignalRequest) -> Res
         replicas.push(life.replica);
     }
     record(door, EventKind::SignalSent, name, &json!({ "message": format!("{signal} was sent by request"), "signal": signal, "replicas": replicas }));
-    Ok(SignalResult { version: Shape, service: running.service.clone(), signal, replicas })
+    Ok(SignalResult { version: Shape, service: running.service.local().to_owned(), signal, replicas })
 }
 
 /// `hup` is `SIGHUP`.
@@ -101,7 +102,7 @@ fn unsupported(backend: &str, signal: &str, supported: &[String]) -> Failure {
 }
 
 /// Runs a command inside one replica, to its end.
-pub(crate) async fn exec(door: &Door, name: &str, asked: ExecRequest) -> Result<ExecResult, Failure> {
+pub(crate) async fn exec(door: &Door, name: &ServiceName, asked: ExecRequest) -> Result<ExecResult, Failure> {
     let stdin = asked.stdin().ok_or_else(|| Failure::new(Code::Invalid, "`stdin_base64` is no base64"))?;
     let Some((program, args)) = asked.command.split_first() else {
         return Err(Failure::new(Code::Invalid, "`command` is empty").hint("name a program: it is run without a shell"));
@@ -127,7 +128,7 @@ pub(crate) async fn exec(door: &Door, name: &str, asked: ExecRequest) -> Result<
     let output = running.backend()?.exec(call, &life.handle, &command).await.map_err(|error| failure(name, &error))?;
     Ok(ExecResult {
         version: Shape,
-        service: running.service.clone(),
+        service: running.service.local().to_owned(),
         replica: life.replica,
         code: output.exit.code,
         signal: output.exit.signal,
@@ -138,12 +139,12 @@ pub(crate) async fn exec(door: &Door, name: &str, asked: ExecRequest) -> Result<
 }
 
 /// Puts on record who was reached into.
-fn record(door: &Door, kind: EventKind, service: &str, data: &serde_json::Value) {
+fn record(door: &Door, kind: EventKind, service: &ServiceName, data: &serde_json::Value) {
     // The loop is gone only when the host is.
-    door.outbox.send(Message::Note(ledger::note(kind, service, data))).ok();
+    door.outbox.send(Message::Note(ledger::note(kind, service.as_str(), data))).ok();
 }
 
-fn failure(service: &str, error: &CallError) -> Failure {
+fn failure(service: &ServiceName, error: &CallError) -> Failure {
     let code = match (&error.why, error.fault()) {
         (_, Some(Fault::Denied(_))) => Code::Denied,
         (_, Some(Fault::Invalid(_) | Fault::Unsupported(_))) | (Why::Unsupported, _) => Code::Invalid,
@@ -152,7 +153,7 @@ fn failure(service: &str, error: &CallError) -> Failure {
         (_, Some(Fault::Interrupted(_))) | (Why::Deadline { .. }, _) => Code::Timeout,
         _ => Code::Failed,
     };
-    Failure::new(code, format!("service `{service}`: {}", error.brief()))
+    Failure::new(code, format!("service `{}`: {}", service.local(), error.brief()))
 }
 
 #[cfg(test)]

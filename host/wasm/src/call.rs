@@ -30,12 +30,13 @@ pub struct Call<'a> {
     deadline: Duration,
     subject: &'a str,
     secrets: &'a [String],
+    workspace: &'a str,
 }
 
 impl<'a> Call<'a> {
     /// A call that answers within this time or is cut off, waiting for a free slot included.
     pub fn within(deadline: Duration) -> Call<'a> {
-        Call { deadline, subject: "", secrets: &[] }
+        Call { deadline, subject: "", secrets: &[], workspace: "default" }
     }
 
     /// How long it may take.
@@ -51,6 +52,16 @@ impl<'a> Call<'a> {
     /// Names the task or service the call is about, for the plugin's log and the audit trail.
     pub fn about(self, subject: &'a str) -> Call<'a> {
         Call { subject, ..self }
+    }
+
+    /// Names the workspace that it is about, whose rules say what it may reach; `default` when nobody does.
+    pub fn of(self, workspace: &'a str) -> Call<'a> {
+        Call { workspace, ..self }
+    }
+
+    /// The workspace it is about.
+    pub(crate) fn workspace(&self) -> &'a str {
+        self.workspace
     }
 
     /// These texts among its arguments are secrets: the plugin gets them, and no recording does.
@@ -93,7 +104,7 @@ impl Plugin {
         let until = Instant::now() + call.deadline;
         let Some(export) = self.exports.get(function) else { return Err(self.error(function, Failure::Unsupported)) };
         let _slots = self.slots(until).await.map_err(|why| self.error(function, why))?;
-        let scope = Scope::new(&self.identity, function, call.subject, until, self.limits.log_lines, self.tap());
+        let scope = Scope::new(&self.identity, function, &call, until, self.limits.log_lines, self.tap());
         Counters::add(&self.identity.counters.calls);
         let params = params(scope.remaining());
         if let Some(tap) = scope.tap() {

@@ -14,6 +14,7 @@ pub(crate) mod endpoint;
 pub(crate) mod environment;
 pub(crate) mod filesystem;
 pub(crate) mod host;
+pub(crate) mod network;
 pub(crate) mod program;
 mod stanza;
 pub(crate) mod url;
@@ -23,6 +24,7 @@ pub(crate) use hostler_core::pattern;
 pub use containers::{EngineGrant, Strangers, Verb};
 pub use endpoint::{EndpointGrant, HeaderText, SecretName};
 pub use filesystem::{Access, DirectoryGrant};
+pub use network::NetworkRules;
 pub use stanza::{stanza_for, stanza_of};
 
 /// Everything one plugin may do. What is absent is refused.

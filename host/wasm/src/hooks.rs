@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::error::CallError;
+use crate::grant::NetworkRules;
 use crate::words::{ExecCommand, ExecOutput};
 
 /// A boxed future, so that hooks stay objects.
@@ -25,6 +27,12 @@ pub trait PluginSink: Send + Sync {
 
     /// A call failed because of the plugin: a trap, a timeout, a limit, a lie.
     fn failed(&self, plugin: &str, revision: &str, subject: &str, error: &CallError);
+}
+
+/// Says what calls about a workspace may reach.
+pub trait NetworkPolicies: Send + Sync {
+    /// The rules beside the plugin's own grant; nothing where there are none. It must not block.
+    fn rules(&self, workspace: &str) -> Option<Arc<NetworkRules>>;
 }
 
 /// How loud a line is.

@@ -51,10 +51,12 @@ pub use compiler::{Compiler, compile};
 pub use engine::PoolOptions;
 pub use error::{CallError, Failure, FaultText, NextMove, ProblemText};
 pub use grant::{
-    Access, Capability, CommandsGrant, DirectoryGrant, EndpointGrant, EngineGrant, Grants, HeaderText, HttpGrant, Private, ProcessesGrant,
-    ProgramArgs, ProgramRule, SecretName, StateGrant, Strangers, TcpGrant, Verb, needed, needed_by, stanza_for, stanza_of, unknown,
+    Access, Capability, CommandsGrant, DirectoryGrant, EndpointGrant, EngineGrant, Grants, HeaderText, HttpGrant, NetworkRules, Private,
+    ProcessesGrant, ProgramArgs, ProgramRule, SecretName, StateGrant, Strangers, TcpGrant, Verb, needed, needed_by, stanza_for, stanza_of, unknown,
 };
-pub use hooks::{Denial, Level, PluginLine, PluginSink, Quota, Reveal, SecretError, SecretStore, StateError, StateStore, TaskExec, Wait};
+pub use hooks::{
+    Denial, Level, NetworkPolicies, PluginLine, PluginSink, Quota, Reveal, SecretError, SecretStore, StateError, StateStore, TaskExec, Wait,
+};
 pub use json::Spelling;
 pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use load::{LoadError, PluginSource};

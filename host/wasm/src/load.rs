@@ -264,6 +264,7 @@ fn assemble(runtime: &Arc<Runtime>, source: PluginSource, digest: String, shape:
         config: config.to_string(),
         sink: Arc::clone(&runtime.shared.sink),
         secrets: runtime.shared.secrets.get().cloned(),
+        networks: Arc::clone(&runtime.shared.networks),
         counters: Counters::default(),
     };
     Plugin {

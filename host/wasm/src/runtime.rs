@@ -11,7 +11,7 @@ use crate::capability::http::Transport;
 use crate::capability::processes::KeeperLink;
 use crate::compiler::Compiler;
 use crate::engine::{Engine, PoolOptions};
-use crate::hooks::{PluginSink, SecretStore, StateStore};
+use crate::hooks::{NetworkPolicies, PluginSink, SecretStore, StateStore};
 use crate::load::{LoadError, PluginSource};
 use crate::plugin::Plugin;
 use crate::tap::Tap;
@@ -63,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) state: Option<Arc<dyn StateStore>>,
     pub(crate) sink: Arc<dyn PluginSink>,
     pub(crate) secrets: OnceLock<Arc<dyn SecretStore>>,
+    pub(crate) networks: Arc<OnceLock<Arc<dyn NetworkPolicies>>>,
     pub(crate) transport: Arc<Transport>,
     pub(crate) engines: Engines,
 }
@@ -89,6 +90,7 @@ impl Runtime {
                 state,
                 sink,
                 secrets: OnceLock::new(),
+                networks: Arc::default(),
                 transport: Arc::new(Transport::new()),
             },
         }))
@@ -97,6 +99,11 @@ impl Runtime {
     /// Says where secrets are. Without it, a plugin that is granted one does not load. A second store is not taken.
     pub fn keep_secrets(&self, store: Arc<dyn SecretStore>) {
         self.shared.secrets.get_or_init(|| store);
+    }
+
+    /// Says what calls about workspaces may reach. Without it, whatever their plugins are granted. A second one is not taken.
+    pub fn keep_networks(&self, policies: Arc<dyn NetworkPolicies>) {
+        self.shared.networks.get_or_init(|| policies);
     }
 
     /// From now on the engines of containers that plugins are granted are played. A second player is not taken.

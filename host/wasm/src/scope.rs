@@ -1,15 +1,16 @@
 //! Who is calling whom about what: shared by everything that happens within one call.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::function::Function;
-use crate::hooks::{Denial, Level, PluginLine, PluginSink, SecretStore};
+use crate::grant::NetworkRules;
+use crate::hooks::{Denial, Level, NetworkPolicies, PluginLine, PluginSink, SecretStore};
 use crate::limits::MAX_DENIAL_BYTES;
 use crate::tap::{CallTap, Tap};
 use crate::text::escape;
@@ -29,6 +30,8 @@ pub(crate) struct Identity {
     pub(crate) sink: Arc<dyn PluginSink>,
     /// Absent on a host that keeps none.
     pub(crate) secrets: Option<Arc<dyn SecretStore>>,
+    /// Known once the host is: empty on one without workspaces.
+    pub(crate) networks: Arc<OnceLock<Arc<dyn NetworkPolicies>>>,
     pub(crate) counters: Counters,
 }
 
@@ -94,6 +97,7 @@ struct Inner {
     identity: Arc<Identity>,
     function: Function,
     subject: String,
+    workspace: String,
     until: Instant,
     lines_left: AtomicU32,
     lines_dropped: AtomicU32,
@@ -103,12 +107,13 @@ struct Inner {
 }
 
 impl Scope {
-    pub(crate) fn new(identity: &Arc<Identity>, function: Function, subject: &str, until: Instant, lines: u32, tap: Option<Arc<dyn Tap>>) -> Scope {
+    pub(crate) fn new(identity: &Arc<Identity>, function: Function, call: &Call<'_>, until: Instant, lines: u32, tap: Option<Arc<dyn Tap>>) -> Scope {
         Scope(Arc::new(Inner {
-            tap: tap.map(|tap| CallTap::new(tap, function.name(), subject, until)),
+            tap: tap.map(|tap| CallTap::new(tap, function.name(), call.subject(), until)),
             identity: Arc::clone(identity),
             function,
-            subject: subject.to_owned(),
+            subject: call.subject().to_owned(),
+            workspace: call.workspace().to_owned(),
             until,
             lines_left: AtomicU32::new(lines),
             lines_dropped: AtomicU32::new(0),
@@ -141,6 +146,11 @@ impl Scope {
     /// What the call is about; connections are kept per subject.
     pub(crate) fn subject(&self) -> &str {
         &self.0.subject
+    }
+
+    /// What its workspace says of the network; nothing where it says nothing.
+    pub(crate) fn network(&self) -> Option<Arc<NetworkRules>> {
+        self.0.identity.networks.get()?.rules(&self.0.workspace)
     }
 
     pub(crate) fn until(&self) -> Instant {

@@ -7,9 +7,10 @@ use crate::wire::{
     ActionResult, AdoptRequest, ApplyRequest, AuditPage, AuditQuery, CheckNow, CheckNowRequest, ContainerList, DiscoveryQuery, DownRequest,
     EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, HostInfo, Image, ImageHealth, ImageList,
     ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled, RecordingItem, RecordingQuery,
-    ReleaseRequest, Removal, RestartRequest, Revised, RevokedToken, RollbackRequest, ScaleRequest, ServiceDetail, ServiceList, ServiceMetrics,
-    ServiceQuery, ServiceSpec, ServicesQuery, ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery,
-    StopRequest, StrangerList, StrangerRequest, StrangerResult, TokenList, TokenRequest, UpgradeRequest,
+    ReleaseRequest, Removal, Removed, RestartRequest, Revised, RevokedToken, RollbackRequest, ScaleRequest, ServiceDetail, ServiceList,
+    ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats,
+    StatsQuery, StopRequest, StrangerList, StrangerRequest, StrangerResult, TeamDetail, TeamList, TeamMembers, TeamRequest, TokenList, TokenRequest,
+    UpgradeRequest, WorkspaceChange, WorkspaceDetail, WorkspaceList, WorkspaceRequest,
 };
 
 /// A service that is named and is not there, or stands in the way.
@@ -97,4 +98,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::delete(routes::TOKEN, "revokeToken", "Takes a token back").gives::<RevokedToken>(),
     Operation::get(routes::AUDIT, "audit", "Who has asked for what, and what became of it").asks::<AuditQuery>().gives::<AuditPage>(),
     Operation::get(routes::STORE_SNAPSHOT, "storeSnapshot", "Everything that the host remembers, as one file").bytes(routes::SQLITE),
+    Operation::get(routes::WORKSPACES, "workspaces", "The workspaces of whoever asks").gives::<WorkspaceList>(),
+    Operation::post(routes::WORKSPACES, "createWorkspace", "Makes a workspace")
+        .takes::<WorkspaceRequest>()
+        .gives::<WorkspaceDetail>()
+        .fails(&[Code::Conflict, Code::NotFound]),
+    Operation::get(routes::WORKSPACE, "workspace", "One workspace, with what is used of it").gives::<WorkspaceDetail>(),
+    Operation::patch(routes::WORKSPACE, "changeWorkspace", "Changes a workspace").takes::<WorkspaceChange>().gives::<WorkspaceDetail>(),
+    Operation::delete(routes::WORKSPACE, "deleteWorkspace", "Removes a workspace, with force all that is in it")
+        .asks::<Removal>()
+        .gives::<Removed>()
+        .fails(&[Code::Conflict]),
+    Operation::get(routes::TEAMS, "teams", "The teams of whoever asks").gives::<TeamList>(),
+    Operation::post(routes::TEAMS, "createTeam", "Makes a team").takes::<TeamRequest>().gives::<TeamDetail>().fails(&[Code::Conflict]),
+    Operation::get(routes::TEAM, "team", "One team").gives::<TeamDetail>(),
+    Operation::put(routes::TEAM, "putTeam", "Sets who is in a team").takes::<TeamMembers>().gives::<TeamDetail>(),
+    Operation::delete(routes::TEAM, "deleteTeam", "Removes a team that has no workspace").gives::<Removed>().fails(&[Code::Conflict]),
 ];

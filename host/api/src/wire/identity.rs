@@ -133,6 +133,9 @@ pub struct AuditEntry {
     pub route: Option<String>,
     /// What it was about: the part of the path that varies, or the whole path where there is no such route.
     pub subject: Option<String>,
+    /// The workspace that was asked about, where it was not `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
     /// The HTTP status of the answer.
     pub status: u16,
     /// `ok`, a failure's code, or `cut-off` when nobody waited for the answer: then it may have been done.

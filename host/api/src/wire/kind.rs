@@ -66,6 +66,7 @@ kinds! {
     PluginNotRolledBack "plugin-not-rolled-back" "It should be, and cannot; the message says why."
     PluginReset "plugin-reset" "What the configuration leads to is in force again."
     PluginRemoved "plugin-removed" "A plugin is gone, with its last task."
+    EventsLeftOut "events-left-out" "Events of a workspace came faster than its quota allows; so many were not kept."
 }
 
 impl EventKind {

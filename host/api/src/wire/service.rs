@@ -54,6 +54,9 @@ pub struct ReplicaCounts {
 pub struct Service {
     /// Its name.
     pub name: String,
+    /// The workspace it is of, where that is not `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
     /// For people.
     pub display_name: Option<String>,
     /// For ever, or to its end?

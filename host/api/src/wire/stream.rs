@@ -95,6 +95,9 @@ pub struct EventRecord {
     pub kind: String,
     /// To whom.
     pub service: Option<String>,
+    /// Of which workspace, where that is not `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
     /// To which replica.
     pub replica: Option<u32>,
     /// To which life of it.

@@ -65,7 +65,16 @@ fn row(entry: &AuditEntry, zone: &TimeZone) -> Vec<Cell> {
         Cell::painted(who, Colour::Bold),
         Cell::new(&entry.from),
         Cell::new(format!("{} {}", entry.method, entry.route.as_deref().unwrap_or("-"))),
-        Cell::maybe(entry.subject.as_deref()),
+        Cell::maybe(subject(entry)),
         Cell::painted(format!("{} {}{more}", entry.status, entry.code), colour),
     ]
+}
+
+/// What it was about, and of which workspace.
+fn subject(entry: &AuditEntry) -> Option<String> {
+    match (&entry.workspace, &entry.subject) {
+        (Some(workspace), Some(subject)) => Some(format!("{workspace}/{subject}")),
+        (Some(workspace), None) => Some(workspace.clone()),
+        (None, subject) => subject.clone(),
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hostler_api::access::ALL_WORKSPACES;
 use hostler_api::{ActionResult, Code, DownRequest, EventsQuery, Failure, HostInfo, Service, ServiceList, ShutdownRequest, Status, routes};
 use hostler_core::Span;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -35,13 +36,18 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
+    if context.global.workspace.as_deref().is_some_and(|name| !name.is_empty() && name != ALL_WORKSPACES) {
+        return one_workspace(&args, context).await;
+    }
     context.here("down")?;
     let state_dir = context.state_dir(None)?;
     let client = Client::new(&state_dir);
     // Held to the end: what an earlier host left is stopped by one inside this process.
     let host = if client.is_there().await { None } else { Some(take_up(&state_dir, context).await?) };
-    let mut progress = Progress::from_now(client.clone(), context.out).await?;
-    let document = client.post(routes::DOWN, &DownRequest { keep: args.keep, force: args.force }).await?;
+    // Ending the host means everybody.
+    let everything = client.of(ALL_WORKSPACES);
+    let mut progress = Progress::from_now(everything.clone(), context.out).await?;
+    let document = everything.post(routes::DOWN, &DownRequest { keep: args.keep, force: args.force }).await?;
     let accepted: ActionResult = document.read()?;
     stopped(&mut progress, &accepted, &args).await.map_err(|failure| failure.hint(force_hint(host.is_some())))?;
     end_host(&client, accepted.last_event).await?;
@@ -55,6 +61,20 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
         0 => progress.say("nothing was there; the host has ended"),
         _ => progress.say("everything is down; the host has ended"),
     }
+    Ok(())
+}
+
+/// Stops what one workspace has, and forgets it; the host goes on.
+async fn one_workspace(args: &Args, context: &Context) -> Result<(), Error> {
+    let client = context.client()?;
+    let mut progress = Progress::from_now(client.clone(), context.out).await?;
+    let document = client.post(routes::DOWN, &DownRequest { keep: args.keep, force: args.force }).await?;
+    let accepted: ActionResult = document.read()?;
+    stopped(&mut progress, &accepted, args).await.map_err(|failure| failure.hint("`hostler down --force` kills what is left"))?;
+    if context.out.json {
+        return context.out.document(document.bytes());
+    }
+    progress.say("everything of the workspace is down");
     Ok(())
 }
 

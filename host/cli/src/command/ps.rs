@@ -77,7 +77,7 @@ pub(crate) fn table(list: &ServiceList) -> Table {
 
 fn row(service: &Service) -> Vec<Cell> {
     vec![
-        Cell::painted(&service.name, Colour::Bold),
+        Cell::painted(service.full_name(), Colour::Bold),
         Cell::painted(status_text(service), status_colour(service.status)),
         health_cell(service.health),
         Cell::maybe(service.uptime_ms.map(elapsed)),

@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
 
 async fn create(args: Create, context: &Context) -> Result<(), Error> {
     if let Some(odd) = args.workspace.iter().find(|name| !is_workspace_name(name)) {
-        return Err(usage(format!("`{odd}` is no name of a workspace: it is [a-z0-9-], 1 to 63 bytes")).into());
+        return Err(usage(format!("`{odd}` is no name of a workspace: it is [a-z0-9-], 1 to 32 bytes")).into());
     }
     let on_host = args.workspace.is_empty().then_some(args.role);
     let workspaces = args.workspace.into_iter().map(|name| (name, args.role)).collect();

@@ -46,7 +46,7 @@ impl Actor {
         let subject = spec.name.as_str();
         self.plugins.permit(name, subject)?;
         let hidden: Vec<String> = task.env.iter().filter(|(name, _)| spec.secrets.contains_key(name)).map(|(_, value)| value.clone()).collect();
-        let went = backend.update(Call::within(time).about(&life.id).hiding(&hidden), handle, &task).await;
+        let went = backend.update(Call::within(time).about(&life.id).of(&task.id.workspace).hiding(&hidden), handle, &task).await;
         self.judge(name, subject, &went);
         match went.map_err(|error| fault(&error))? {
             UpdateOutcome::Applied => Ok(()),

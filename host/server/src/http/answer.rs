@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use super::Door;
+use super::{Door, scope};
 
 /// How long a client may take to send the body of a request.
 const BODY: Duration = Duration::from_secs(30);
@@ -93,8 +93,11 @@ pub(super) async fn bytes(body: Body) -> Result<Bytes, Failure> {
     bytes.map_err(|_| Failure::new(Code::Invalid, "the body is longer than this route takes, or broke off"))
 }
 
+/// The query of a route; the workspace in it was read before (`scope`).
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Failure> {
-    Query::<T>::try_from_uri(uri)
+    let own = scope::without(uri.query().unwrap_or_default());
+    let own = Uri::try_from(format!("/?{own}")).map_err(|_| Failure::new(Code::Invalid, "the query is not what this route takes"))?;
+    Query::<T>::try_from_uri(&own)
         .map(|Query(query)| query)
         .map_err(|error| Failure::new(Code::Invalid, format!("the query is not what this route takes: {error}")))
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use hostler_api::access::{Access, DEFAULT_WORKSPACE, Role};
 use hostler_api::config::Listen;
-use hostler_api::{Code, EventRecord, Failure};
+use hostler_api::{Code, Failure};
 use tokio::net::UnixStream;
 
 use crate::identity::Proven;
+use crate::workspaces::Rights;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone)]
@@ -34,8 +35,9 @@ pub(crate) struct Visitor {
     pub(crate) certificate: Option<String>,
     /// The door it came through.
     pub(crate) door: Arc<Listen>,
-    /// The tokens it has shown: a connection ends with the first of them.
-    shown: Mutex<Vec<String>>,
+    /// The tokens it has shown, and how many losses of rights there had been by then: a connection ends with the first of them that is good
+    /// for less.
+    shown: Mutex<Vec<(String, u64)>>,
 }
 
 impl Visitor {
@@ -43,17 +45,17 @@ impl Visitor {
         Visitor { from, to, certificate, door, shown: Mutex::default() }
     }
 
-    /// Notes a good token.
-    pub(crate) fn has_shown(&self, id: &str) {
+    /// Notes a good token, with the losses of rights that it is known with.
+    pub(crate) fn has_shown(&self, id: &str, losses: u64) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if !shown.iter().any(|other| other == id) {
-            shown.push(id.to_owned());
+        if !shown.iter().any(|(other, _)| other == id) {
+            shown.push((id.to_owned(), losses));
         }
     }
 
     /// Do all of them pass?
-    pub(crate) fn all_shown(&self, pass: impl Fn(&str) -> bool) -> bool {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|id| pass(id))
+    pub(crate) fn all_shown(&self, pass: impl Fn(&str, u64) -> bool) -> bool {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|(id, losses)| pass(id, *losses))
     }
 }
 
@@ -113,6 +115,16 @@ impl Caller {
         }
     }
 
+    /// The same with what his teams give him.
+    #[must_use]
+    pub(crate) fn with(mut self, rights: Rights) -> Caller {
+        for (workspace, role) in rights {
+            let has = self.workspaces.entry(workspace).or_insert(role);
+            *has = role.max(*has);
+        }
+        self
+    }
+
     /// Somebody with this name and no rights.
     fn nobody(name: &str) -> Caller {
         Caller { name: name.to_owned(), token: None, host: None, workspaces: BTreeMap::new(), set_up: false, unknown: false }
@@ -143,17 +155,13 @@ impl Caller {
         self.host.max(self.workspaces.get(workspace).copied())
     }
 
-    /// May he hear of this event?
-    pub(super) fn may_see(&self, _event: &EventRecord) -> bool {
-        self.role_in(DEFAULT_WORKSPACE).is_some()
-    }
-
-    /// May he ask a route that demands this, of the workspace of whoever names none?
-    ///
-    /// # Errors
-    /// No, as he is to be told.
-    pub(crate) fn may(&self, access: Access) -> Result<(), Failure> {
-        self.may_in(DEFAULT_WORKSPACE, access)
+    /// What he is told of a workspace that is not there, or none of his.
+    pub(crate) fn no_workspace(&self, workspace: &str) -> Failure {
+        if self.set_up {
+            return Failure::new(Code::Denied, "the set-up token makes the first token, and nothing else");
+        }
+        let workspace = hostler_api::token::redacted(workspace);
+        Failure::new(Code::NotFound, format!("there is no workspace `{}` for {}", workspace.escape_default(), self.name))
     }
 
     /// May he ask a route that demands this, of this workspace?
@@ -163,14 +171,18 @@ impl Caller {
     pub(crate) fn may_in(&self, workspace: &str, access: Access) -> Result<(), Failure> {
         let (has, demanded, place) = match access {
             Access::Anybody => return Ok(()),
+            Access::Known if self.set_up => return Err(self.no_workspace(workspace)),
+            Access::Known => return Ok(()),
+            Access::Document if workspace == DEFAULT_WORKSPACE && self.role_in(workspace).is_some() => {
+                (self.on_host(), Role::Admin, "on the host".to_owned())
+            }
+            Access::Document => (self.role_in(workspace), Role::Admin, format!("in workspace `{workspace}`")),
             Access::Workspace(role) => (self.role_in(workspace), role, format!("in workspace `{workspace}`")),
             Access::Host(role) => (self.on_host(), role, "on the host".to_owned()),
         };
         match (has, access) {
             (Some(has), _) if has >= demanded => Ok(()),
-            (None, Access::Workspace(_)) if !self.set_up => {
-                Err(Failure::new(Code::NotFound, format!("there is no workspace `{workspace}` for {}", self.name)))
-            }
+            (None, Access::Workspace(_) | Access::Document) if !self.set_up && self.role_in(workspace).is_none() => Err(self.no_workspace(workspace)),
             (has, _) => {
                 let has = has.map_or("nothing", Role::as_str);
                 Err(Failure::new(Code::Denied, format!("this takes the role {} {place}, and {} is {has} there", demanded.as_str(), self.name)))
@@ -189,7 +201,7 @@ mod tests {
     }
 
     fn code(caller: &Caller, access: Access) -> Option<Code> {
-        caller.may(access).err().map(|failure| failure.code)
+        caller.may_in(DEFAULT_WORKSPACE, access).err().map(|failure| failure.code)
     }
 
     #[test]

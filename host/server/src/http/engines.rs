@@ -8,6 +8,7 @@ use hostler_api::{ActionResult, Code, DiscoveryQuery, Failure, ReleaseRequest, R
 use super::Door;
 use super::answer::{Answer, Name, body, json, names, query};
 use super::native::act;
+use super::scope::Scope;
 use super::table::Table;
 use crate::message::Change;
 use crate::{discovery, images, strangers};
@@ -30,40 +31,40 @@ pub(super) fn routes(table: Table) -> Table {
         .post(routes::IGNORE_STRANGER, ignore_stranger)
 }
 
-async fn all_images(State(door): State<Door>) -> Answer {
-    json(&door.look(images::list).await?)
+async fn all_images(State(door): State<Door>, scope: Scope) -> Answer {
+    json(&door.look(move |desk| images::list(desk, &scope.workspace)).await?)
 }
 
-async fn run_image(State(door): State<Door>, request: Body) -> Answer {
-    json(&images::run(&door, body(request).await?).await?)
+async fn run_image(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+    json(&images::run(&door, &scope.workspace, body(request).await?).await?)
 }
 
-async fn scale_image(State(door): State<Door>, Name(image): Name, request: Body) -> Answer {
-    json(&images::scale(&door, &image, body(request).await?).await?)
+async fn scale_image(State(door): State<Door>, scope: Scope, Name(image): Name, request: Body) -> Answer {
+    json(&images::scale(&door, &scope.workspace, &image, body(request).await?).await?)
 }
 
-async fn reconcile_image(State(door): State<Door>, Name(image): Name) -> Answer {
-    json(&images::reconcile(&door, &image).await?)
+async fn reconcile_image(State(door): State<Door>, scope: Scope, Name(image): Name) -> Answer {
+    json(&images::reconcile(&door, &scope.workspace, &image).await?)
 }
 
-async fn image_containers(State(door): State<Door>, Name(image): Name) -> Answer {
-    json(&images::containers(&door, Some(&image)).await?)
+async fn image_containers(State(door): State<Door>, scope: Scope, Name(image): Name) -> Answer {
+    json(&images::containers(&door, &scope.workspace, Some(&image)).await?)
 }
 
-async fn containers(State(door): State<Door>) -> Answer {
-    json(&images::containers(&door, None).await?)
+async fn containers(State(door): State<Door>, scope: Scope) -> Answer {
+    json(&images::containers(&door, &scope.workspace, None).await?)
 }
 
-async fn image_health(State(door): State<Door>, Name(image): Name) -> Answer {
-    json(&images::health(&door, &image).await?)
+async fn image_health(State(door): State<Door>, scope: Scope, Name(image): Name) -> Answer {
+    json(&images::health(&door, &scope.workspace, &image).await?)
 }
 
-async fn remove_image(State(door): State<Door>, Name(image): Name, uri: Uri) -> Answer {
+async fn remove_image(State(door): State<Door>, scope: Scope, Name(image): Name, uri: Uri) -> Answer {
     let asked: Removal = query(&uri)?;
     let before = door.look(|desk| desk.last_event).await?;
-    let services = images::remove(&door, &image, asked.force).await?;
+    let services = images::remove(&door, &scope.workspace, &image, asked.force).await?;
     let generation = door.look(|desk| desk.generation).await?;
-    let services = services.iter().map(ToString::to_string).collect();
+    let services = services.iter().map(|name| name.local().to_owned()).collect();
     json(&ActionResult { version: Shape, generation, last_event: before, services, settled: false })
 }
 

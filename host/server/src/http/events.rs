@@ -19,8 +19,9 @@ use hostler_store::StoreError;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Name, listed, query};
-use super::caller::{Caller, Peer};
+use super::caller::Peer;
 use super::connection::Wire;
+use super::scope::{Scope, Wide};
 use super::table::Table;
 use super::{Door, LONGEST_WAIT, unwelcome};
 use crate::feed::Form;
@@ -40,20 +41,14 @@ pub(super) fn routes(table: Table) -> Table {
     table.get(routes::EVENTS, events).get(routes::SERVICE_EVENTS, service_events).get(routes::EVENTS_SOCKET, events_socket)
 }
 
-async fn events(
-    State(door): State<Door>,
-    Extension(caller): Extension<Caller>,
-    Extension(wire): Extension<Wire>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Answer {
+async fn events(State(door): State<Door>, Wide(scope): Wide, Extension(wire): Extension<Wire>, headers: HeaderMap, uri: Uri) -> Answer {
     let asked: EventsQuery = query(&uri)?;
-    answer(&door, caller, &wire, &headers, asked).await
+    answer(&door, scope, &wire, &headers, asked).await
 }
 
 async fn service_events(
     State(door): State<Door>,
-    Extension(caller): Extension<Caller>,
+    scope: Scope,
     Extension(wire): Extension<Wire>,
     Name(name): Name,
     headers: HeaderMap,
@@ -63,14 +58,14 @@ async fn service_events(
     if asked.services.is_some() {
         return Err(invalid("`services` is not taken here: the path names the service").into());
     }
-    let found = name.clone();
-    door.look(move |desk| desk.core.service(&found).map(drop).ok_or_else(|| speak::not_found(desk, &found))).await??;
-    answer(&door, caller, &wire, &headers, EventsQuery { services: Some(name), ..asked }).await
+    let found = scope.name(&name)?;
+    door.look(move |desk| desk.core.service(found.as_str()).map(drop).ok_or_else(|| speak::not_found(desk, found.as_str()))).await??;
+    answer(&door, scope, &wire, &headers, EventsQuery { services: Some(name), ..asked }).await
 }
 
 async fn events_socket(
     State(door): State<Door>,
-    Extension(caller): Extension<Caller>,
+    Wide(scope): Wide,
     Extension(wire): Extension<Wire>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
@@ -79,16 +74,16 @@ async fn events_socket(
 ) -> Answer {
     let asked: EventsQuery = query(&uri)?;
     let upgrade = upgrade.map_err(|why| invalid(format!("this route is a WebSocket: {why}")))?;
-    let reader = follow(&door, caller, &wire, &headers, &asked).await?;
+    let reader = follow(&door, scope, &wire, &headers, &asked).await?;
     // The connection is not among the answered ones any more: it looks after its token itself.
-    let unwelcome = unwelcome(peer, Arc::clone(&door.identities));
+    let unwelcome = unwelcome(peer, Arc::clone(&door.identities), Arc::clone(&door.workspaces));
     Ok(socket::open(upgrade, reader, wire, unwelcome))
 }
 
 /// Answers by lines, unless server-sent events are asked for.
-async fn answer(door: &Door, caller: Caller, wire: &Wire, headers: &HeaderMap, asked: EventsQuery) -> Answer {
+async fn answer(door: &Door, scope: Scope, wire: &Wire, headers: &HeaderMap, asked: EventsQuery) -> Answer {
     if wants_frames(headers) {
-        let reader = follow(door, caller, wire, headers, &asked).await?;
+        let reader = follow(door, scope, wire, headers, &asked).await?;
         let greeting = stream::once(async { Ok(form::greeting()) });
         return Ok(ending(streamed(routes::EVENT_STREAM, greeting.chain(read(reader, Form::Frame)))));
     }
@@ -104,23 +99,26 @@ async fn answer(door: &Door, caller: Caller, wire: &Wire, headers: &HeaderMap, a
     if asked.follow {
         wire.become_stream()?;
     }
-    let reader = open(door, caller, &asked, resumed(headers, &asked)?, until, limit).await?;
+    let reader = open(door, scope, &asked, resumed(headers, &asked)?, until, limit).await?;
     let response = streamed(routes::NDJSON, read(reader, Form::Line));
     Ok(if asked.follow { ending(response) } else { response })
 }
 
 /// A reader that stays until the host ends.
-async fn follow(door: &Door, caller: Caller, wire: &Wire, headers: &HeaderMap, asked: &EventsQuery) -> Result<Reader, Failure> {
+async fn follow(door: &Door, scope: Scope, wire: &Wire, headers: &HeaderMap, asked: &EventsQuery) -> Result<Reader, Failure> {
     if asked.limit.is_some() || asked.wait_ms.is_some() {
         return Err(invalid("`limit` and `wait_ms` are not taken here: this stream stays open"));
     }
     let after = resumed(headers, asked)?;
     wire.become_stream()?;
-    open(door, caller, asked, after, Until::End(Some(HEARTBEAT)), usize::MAX).await
+    open(door, scope, asked, after, Until::End(Some(HEARTBEAT)), usize::MAX).await
 }
 
-async fn open(door: &Door, caller: Caller, asked: &EventsQuery, after: u64, until: Until, limit: usize) -> Result<Reader, Failure> {
-    let choice = Choice { caller, services: listed(asked.services.as_deref()), kinds: kinds(asked.kinds.as_deref())? };
+async fn open(door: &Door, scope: Scope, asked: &EventsQuery, after: u64, until: Until, limit: usize) -> Result<Reader, Failure> {
+    // What happened to others of the same name is nothing to those who came after them.
+    let record = door.workspaces.get(scope.workspace.as_str()).filter(|_| !scope.is_all());
+    let after = after.max(record.map_or(0, |record| record.after));
+    let choice = Choice { scope, services: listed(asked.services.as_deref()), kinds: kinds(asked.kinds.as_deref())? };
     Reader::open(Arc::clone(&door.store), &door.readers, choice, after, until, limit).await
 }
 

@@ -115,14 +115,18 @@ fn examine(door: &Door, peer: &Peer, request: &Request) -> Result<Caller, Box<Re
                 // Without one he may ask what anybody may.
                 return if shown { Err(Refused::of(unknown())) } else { Ok(Caller::unknown()) };
             };
+            // Counted first: what is lost from now on is a loss to this connection.
+            let losses = door.workspaces.losses();
             let caller = Caller::of(proven);
+            let rights = caller.token.as_deref().map(|id| door.workspaces.rights(id));
+            let caller = caller.with(rights.unwrap_or_default());
             let id = caller.token.as_deref().unwrap_or("set-up");
             if let Err(after) = door.limits.ask(id, now) {
                 let failure = Failure::new(Code::TooMany, format!("{} asks too often", caller.name));
                 return Err(Refused::by(Some(caller), failure, Some(after)));
             }
             if let Some(id) = &caller.token {
-                visitor.has_shown(id);
+                visitor.has_shown(id, losses);
             }
             Ok(caller)
         }

@@ -6,12 +6,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, Uri, header};
 use hostler_api::{Code, Failure, ServiceQuery, ServicesQuery, routes};
-use hostler_core::{Category, Health, ServiceName, Status};
+use hostler_core::{Category, Health, Status};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Door;
 use super::answer::{Answer, Name, json, listed, query};
+use super::scope::{Scope, Wide};
 use super::table::Table;
 use crate::board::Drawn;
 use crate::logs;
@@ -21,41 +22,42 @@ pub(super) fn routes(table: Table) -> Table {
     table.get(routes::SERVICES, services).get(routes::SERVICE, service)
 }
 
-async fn services(State(door): State<Door>, uri: Uri) -> Answer {
+async fn services(State(door): State<Door>, Wide(scope): Wide, uri: Uri) -> Answer {
     let asked: ServicesQuery = query(&uri)?;
     let chosen = Chosen::of(&asked)?;
-    let names = listed(asked.names.as_deref());
+    let names = listed(asked.names.as_deref()).map(|names| scope.names(&names)).transpose()?;
+    let whose = scope.whose();
     if asked.wait_settled {
         let wait = Duration::from_millis(asked.timeout_ms.unwrap_or(60_000));
-        door.settle(names.clone(), wait).await?;
+        match &names {
+            Some(names) => door.settle(names, wait).await?,
+            None => {
+                let whose = whose.clone();
+                door.settle_all(move |desk| speak::names(desk, whose.as_ref()).cloned().collect::<Vec<_>>(), wait).await?
+            }
+        };
     }
-    let names = match names {
-        Some(names) => Some(door.look(move |desk| known(desk, &names)).await??),
-        None => None,
-    };
-    let picture = match door.board.picture(names.as_deref()) {
+    let picture = match door.board.picture(whose.as_ref(), names.as_deref()) {
         Some(picture) => picture,
-        None => door.look(move |desk| desk.picture(names.as_deref())).await??,
+        None => door.look(move |desk| desk.picture(whose.as_ref(), names.as_deref())).await??,
     };
-    let services: Vec<&Drawn> = picture.services.iter().map(AsRef::as_ref).filter(|drawn| chosen.is_met(drawn)).collect();
+    let services: Vec<&Drawn> = picture.services.iter().map(AsRef::as_ref).filter(|drawn| chosen.is_met(drawn, picture.name(drawn))).collect();
     Ok(document(picture.list(&services, asked.limit.unwrap_or(usize::MAX))))
 }
 
-fn known(desk: &crate::desk::Desk, names: &[String]) -> Result<Vec<ServiceName>, Failure> {
-    names.iter().map(|name| desk.core.spec(name).map(|spec| spec.name.clone()).ok_or_else(|| speak::not_found(desk, name))).collect()
-}
-
-async fn service(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {
+async fn service(State(door): State<Door>, scope: Scope, Name(name): Name, uri: Uri) -> Answer {
     let asked: ServiceQuery = query(&uri)?;
+    let name = scope.name(&name)?;
     if !asked.usage {
-        return match door.board.detail(&name) {
+        return match door.board.detail(name.as_str()) {
             Some(text) => Ok(document(text)),
-            None => Ok(document(door.look(move |desk| desk.detail(&name)).await??)),
+            None => Ok(document(door.look(move |desk| desk.detail(name.as_str())).await??)),
         };
     }
     let found = door.look(move |desk| {
-        let detail = speak::detail(desk, &name, Past::Told).ok_or_else(|| speak::not_found(desk, &name));
-        (detail, logs::measurable(desk, &name))
+        let name = name.as_str();
+        let detail = speak::detail(desk, name, Past::Told).ok_or_else(|| speak::not_found(desk, name));
+        (detail, logs::measurable(desk, name))
     });
     let (detail, measured) = found.await?;
     let mut detail = detail?;
@@ -98,7 +100,7 @@ impl Chosen {
         })
     }
 
-    fn is_met(&self, drawn: &Drawn) -> bool {
+    fn is_met(&self, drawn: &Drawn, name: &str) -> bool {
         let spec = &drawn.spec;
         let labelled =
             |(key, value): &(String, Option<String>)| spec.labels.get(key).is_some_and(|has| value.as_ref().is_none_or(|value| value == has));
@@ -107,7 +109,7 @@ impl Chosen {
             && self.category.is_none_or(|category| category == spec.category)
             && self.backend.as_ref().is_none_or(|backend| *backend == spec.backend.plugin)
             && self.label.as_ref().is_none_or(labelled)
-            && self.after.as_deref().is_none_or(|after| spec.name.local() > after)
+            && self.after.as_deref().is_none_or(|after| name > after)
     }
 }
 

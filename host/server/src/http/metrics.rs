@@ -14,6 +14,7 @@ use hostler_api::routes;
 use super::Door;
 use super::answer::{Answer, Name, json};
 use super::record::Routed;
+use super::scope::Scope;
 use super::table::Table;
 use crate::metrics::{self, Page};
 use crate::stats;
@@ -60,7 +61,7 @@ async fn of_host(State(door): State<Door>) -> Answer {
         .look(|desk| {
             let mut page = Page::default();
             let services = metrics::of_host(desk, &mut page);
-            (page, services, stats::lives(desk, None).unwrap_or_default(), desk.state_dir.clone())
+            (page, services, stats::lives(desk, desk.core.names()).unwrap_or_default(), desk.state_dir.clone())
         })
         .await?;
     let (measured, complete) = door.meter.glance(&door.plugins, &lives, PATIENCE).await;
@@ -84,15 +85,18 @@ async fn of_host(State(door): State<Door>) -> Answer {
     Ok(response)
 }
 
-async fn of_service(State(door): State<Door>, Name(name): Name) -> Answer {
+async fn of_service(State(door): State<Door>, scope: Scope, Name(name): Name) -> Answer {
+    let name = scope.name(&name)?;
+    let local = name.local().to_owned();
     let (service, lives) = door
         .look(move |desk| {
-            let lives = stats::lives(desk, Some(std::slice::from_ref(&name))).unwrap_or_default();
-            (metrics::of_service(desk, &name), lives)
+            let lives = stats::lives(desk, [&name]).unwrap_or_default();
+            (metrics::of_service(desk, name.as_str()), lives)
         })
         .await?;
     let mut service = service?;
     let (measured, _) = door.meter.glance(&door.plugins, &lives, PATIENCE).await;
     metrics::add_usage(&mut service, &metrics::usages(&lives, &measured));
+    service.service = local;
     json(&service)
 }

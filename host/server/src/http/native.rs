@@ -13,7 +13,8 @@ use hostler_api::{
 use hostler_core::ServiceName;
 
 use super::Door;
-use super::answer::{Answer, Name, body, json, listed, names, query, stream};
+use super::answer::{Answer, Name, body, json, listed, query, stream};
+use super::scope::{Scope, Wide};
 use super::table::Table;
 use crate::message::Change;
 use crate::{apply, clock, logs, record, speak, stats, tasks, upgrade};
@@ -52,58 +53,71 @@ async fn described() -> Response<Body> {
     response
 }
 
-async fn host(State(door): State<Door>) -> Answer {
-    json(&door.look(speak::host).await?)
+/// Whoever has a role on the host is told of all of it.
+async fn host(State(door): State<Door>, scope: Scope) -> Answer {
+    let on_host = scope.caller.on_host().is_some();
+    let whose = (!on_host).then_some(scope.workspace);
+    let mut host = door.look(move |desk| speak::host(desk, whose.as_ref())).await?;
+    if !on_host {
+        // Where on the machine it is, is nothing of theirs.
+        host.state_dir.clear();
+    }
+    json(&host)
 }
 
-async fn stats(State(door): State<Door>, uri: Uri) -> Answer {
+async fn stats(State(door): State<Door>, scope: Scope, uri: Uri) -> Answer {
     let asked: StatsQuery = query(&uri)?;
-    let chosen = listed(asked.names.as_deref());
-    let lives = door.look(move |desk| stats::lives(desk, chosen.as_deref())).await??;
+    let chosen = listed(asked.names.as_deref()).map(|names| scope.names(&names)).transpose()?;
+    let lives = door.look(move |desk| {
+        let chosen = chosen.unwrap_or_else(|| speak::names(desk, Some(&scope.workspace)).cloned().collect());
+        stats::lives(desk, &chosen)
+    });
+    let lives = lives.await??;
     let measured = door.meter.measure_twice(&door.plugins, &lives).await;
     json(&stats::told(&lives, &measured))
 }
 
-async fn explain(State(door): State<Door>, Name(name): Name) -> Answer {
-    json(&door.look(move |desk| speak::explanation(desk, &name).ok_or_else(|| speak::not_found(desk, &name))).await??)
+async fn explain(State(door): State<Door>, scope: Scope, Name(name): Name) -> Answer {
+    let name = scope.name(&name)?;
+    json(&door.look(move |desk| speak::explanation(desk, name.as_str()).ok_or_else(|| speak::not_found(desk, name.as_str()))).await??)
 }
 
-async fn start(State(door): State<Door>, request: Body) -> Answer {
+async fn start(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: StartRequest = body(request).await?;
-    let change = Change::Start { names: names(&asked.services)?, deps: !asked.no_deps };
-    act(&door, change, asked.wait_ms).await
+    let change = Change::Start { names: scope.asked(&asked.services)?, deps: !asked.no_deps };
+    act(&door, scope.change(change), asked.wait_ms).await
 }
 
-async fn stop(State(door): State<Door>, request: Body) -> Answer {
+async fn stop(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: StopRequest = body(request).await?;
-    let change = Change::Stop { names: names(&asked.services)?, force: asked.force };
-    act(&door, change, asked.wait_ms).await
+    let change = Change::Stop { names: scope.asked(&asked.services)?, force: asked.force };
+    act(&door, scope.change(change), asked.wait_ms).await
 }
 
-async fn restart(State(door): State<Door>, request: Body) -> Answer {
+async fn restart(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: RestartRequest = body(request).await?;
-    let change = Change::Restart { names: names(&asked.services)?, force: asked.force };
-    act(&door, change, asked.wait_ms).await
+    let change = Change::Restart { names: scope.asked(&asked.services)?, force: asked.force };
+    act(&door, scope.change(change), asked.wait_ms).await
 }
 
-async fn scale(State(door): State<Door>, request: Body) -> Answer {
+async fn scale(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: ScaleRequest = body(request).await?;
-    let named = |(text, count): (&String, &u32)| Ok((ServiceName::new(text).map_err(|why| Failure::new(Code::Invalid, why))?, *count));
+    let named = |(text, count): (&String, &u32)| Ok((scope.asked_one(text)?, *count));
     let counts: BTreeMap<ServiceName, u32> = asked.services.iter().map(named).collect::<Result<_, Failure>>()?;
     act(&door, Change::Scale(counts), asked.wait_ms).await
 }
 
-async fn signal(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
-    json(&tasks::signal(&door, &name, body(request).await?).await?)
+async fn signal(State(door): State<Door>, scope: Scope, Name(name): Name, request: Body) -> Answer {
+    json(&tasks::signal(&door, &scope.name(&name)?, body(request).await?).await?)
 }
 
-async fn exec(State(door): State<Door>, Name(name): Name, request: Body) -> Answer {
-    json(&tasks::exec(&door, &name, body(request).await?).await?)
+async fn exec(State(door): State<Door>, scope: Scope, Name(name): Name, request: Body) -> Answer {
+    json(&tasks::exec(&door, &scope.name(&name)?, body(request).await?).await?)
 }
 
-async fn down(State(door): State<Door>, request: Body) -> Answer {
+async fn down(State(door): State<Door>, Wide(scope): Wide, request: Body) -> Answer {
     let asked: DownRequest = body(request).await?;
-    act(&door, Change::Down { keep: asked.keep, force: asked.force }, None).await
+    act(&door, scope.change(Change::Down { keep: asked.keep, force: asked.force }), None).await
 }
 
 async fn shutdown(State(door): State<Door>, request: Body) -> Answer {
@@ -113,23 +127,23 @@ async fn shutdown(State(door): State<Door>, request: Body) -> Answer {
 
 pub(super) async fn act(door: &Door, change: Change, wait_ms: Option<u64>) -> Answer {
     let accepted = door.change(change).await?;
-    let services: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
     let settled = match wait_ms {
-        Some(ms) => door.settle(Some(services.clone()), Duration::from_millis(ms)).await?,
+        Some(ms) => door.settle(&accepted.services, Duration::from_millis(ms)).await?,
         None => false,
     };
+    let services = accepted.services.iter().map(|name| name.local().to_owned()).collect();
     json(&ActionResult { version: Shape, generation: accepted.generation, last_event: accepted.last_event, services, settled })
 }
 
-async fn plan(State(door): State<Door>, request: Body) -> Answer {
+async fn plan(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: ApplyRequest = body(request).await?;
-    let prepared = apply::prepare(&door.plugins, asked).await?;
+    let prepared = apply::prepare(&door.plugins, &door.workspaces, scope.workspace, asked).await?;
     json(&door.look(move |desk| apply::plan(desk, &prepared, false)).await?)
 }
 
-async fn apply(State(door): State<Door>, request: Body) -> Answer {
+async fn apply(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: ApplyRequest = body(request).await?;
-    let prepared = apply::prepare(&door.plugins, asked).await?;
+    let prepared = apply::prepare(&door.plugins, &door.workspaces, scope.workspace, asked).await?;
     if !prepared.problems.is_empty() {
         return Err(Failure::config(prepared.problems).into());
     }
@@ -146,28 +160,27 @@ async fn apply(State(door): State<Door>, request: Body) -> Answer {
     json(&plan)
 }
 
-async fn health(State(door): State<Door>) -> Answer {
-    json(&door.look(speak::health_report).await?)
+async fn health(State(door): State<Door>, scope: Scope) -> Answer {
+    json(&door.look(move |desk| speak::health_report(desk, &scope.workspace)).await?)
 }
 
 /// Runs the checks of some services now, and answers once each has said something since.
-async fn check_now(State(door): State<Door>, request: Body) -> Answer {
+async fn check_now(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     let asked: CheckNowRequest = body(request).await?;
-    json(&checked_now(&door, names(&asked.services)?).await?)
+    json(&checked_now(&door, &scope, scope.asked(&asked.services)?).await?)
 }
 
-/// What checks of these services say now, of all when none is named.
-pub(super) async fn checked_now(door: &Door, services: Vec<ServiceName>) -> Result<CheckNow, Failure> {
+/// What checks of these services say now, of all of the workspace when none is named.
+pub(super) async fn checked_now(door: &Door, scope: &Scope, services: Vec<ServiceName>) -> Result<CheckNow, Failure> {
     let begun = clock::now();
     let mut rounds = door.rounds.clone();
-    let accepted = door.change(Change::CheckNow(services)).await?;
-    let names: Vec<String> = accepted.services.iter().map(ToString::to_string).collect();
+    let names = door.change(scope.change(Change::CheckNow(services))).await?.services;
     let end = tokio::time::Instant::now() + CheckNow::LONGEST;
     loop {
         rounds.mark_unchanged();
-        let asked = names.clone();
-        let (now, awaits) =
-            door.look(move |desk| (speak::results_since(desk, &asked, begun), speak::is_awaiting_checks(desk, &asked, begun))).await?;
+        let (asked, whose) = (names.clone(), scope.workspace.clone());
+        let looked = door.look(move |desk| (speak::results_since(desk, &whose, &asked, begun), speak::is_awaiting_checks(desk, &asked, begun)));
+        let (now, awaits) = looked.await?;
         // The loop goes round at every result.
         if !awaits || tokio::time::timeout_at(end, rounds.changed()).await.is_err() {
             return Ok(now);
@@ -175,18 +188,18 @@ pub(super) async fn checked_now(door: &Door, services: Vec<ServiceName>) -> Resu
     }
 }
 
-async fn graph(State(door): State<Door>) -> Answer {
-    json(&door.look(speak::graph).await?)
+async fn graph(State(door): State<Door>, scope: Scope) -> Answer {
+    json(&door.look(move |desk| speak::graph(desk, &scope.workspace)).await?)
 }
 
-async fn plugins(State(door): State<Door>) -> Answer {
-    json(&door.look(speak::plugins).await?)
+async fn plugins(State(door): State<Door>, scope: Scope) -> Answer {
+    json(&door.look(move |desk| speak::plugins(desk, &scope.workspace)).await?)
 }
 
-async fn plugin(State(door): State<Door>, Name(name): Name) -> Answer {
+async fn plugin(State(door): State<Door>, scope: Scope, Name(name): Name) -> Answer {
     let found = door.look({
         let name = name.clone();
-        move |desk| speak::plugin_detail(desk, &name)
+        move |desk| speak::plugin_detail(desk, &scope.workspace, &name)
     });
     let missing =
         || Failure::new(Code::NotFound, format!("there is no plugin `{}`", name.escape_default())).hint("`hostler plugin list` shows every plugin");
@@ -207,8 +220,8 @@ async fn rollback(State(door): State<Door>, Name(name): Name, request: Body) -> 
     json(&upgrade::rollback(&door, &name).await?)
 }
 
-async fn service_logs(State(door): State<Door>, Name(name): Name, uri: Uri) -> Answer {
+async fn service_logs(State(door): State<Door>, scope: Scope, Name(name): Name, uri: Uri) -> Answer {
     let asked: LogsQuery = query(&uri)?;
-    let reading = logs::Reading::begin(&door, &name, asked).await?;
+    let reading = logs::Reading::begin(&door, scope.name(&name)?, asked).await?;
     Ok(stream(reading.run()))
 }

@@ -25,6 +25,14 @@ pub(super) struct Routed {
     pub(super) place: usize,
 }
 
+/// In an answer: somebody asked for what is none of his.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turned;
+
+/// In an answer: the workspace that was asked about, as it was named.
+#[derive(Debug, Clone)]
+pub(super) struct About(pub(super) String);
+
 /// One request under way. Dropped before its end, it was cut off, and that is written down. Most are only looked at, and nothing is written of them:
 /// until that is known it holds what there is, and makes nothing of it.
 pub(super) struct Record {
@@ -56,6 +64,7 @@ impl Record {
         let status = answer.status();
         let route = answer.extensions().get::<Routed>().map(|routed| routed.route);
         let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS)
+            || answer.extensions().get::<Turned>().is_some()
             || route.is_none() && status.is_client_error();
         if !refused && !self.changes {
             return None;
@@ -66,6 +75,7 @@ impl Record {
             None if status.is_success() => "ok".to_owned(),
             None => Code::from_http_status(status.as_u16()).as_str().to_owned(),
         };
+        entry.workspace = answer.extensions().get::<About>().map(|About(workspace)| told(workspace));
         if let Some(route) = route {
             entry.route = Some(route.path.to_owned());
             entry.subject = answer::subject(route.path, self.uri.path()).map(|name| told(&name));
@@ -86,6 +96,7 @@ impl Record {
             method: shortened(&token::redacted(self.method.as_str())),
             route: None,
             subject: Some(told(self.uri.path())),
+            workspace: None,
             status,
             code: "cut-off".to_owned(),
             more: 0,

@@ -4,11 +4,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header};
 use hostler_api::{ActionResult, AskedBy, Code, Failure, Removal, ServiceSpec, Shape, SpecRequest, routes};
-use hostler_core::{ServiceName, Starting};
+use hostler_core::Starting;
 use serde_json::Value;
 
 use super::Door;
 use super::answer::{Answer, Name, body, json, query};
+use super::scope::Scope;
 use super::table::Table;
 use crate::beside::{self, OnlyIf};
 use crate::ledger::Origin;
@@ -19,9 +20,10 @@ pub(super) fn routes(table: Table) -> Table {
     table.get(routes::SPEC, spec).put(routes::SERVICE, put).delete(routes::SERVICE, delete)
 }
 
-async fn spec(State(door): State<Door>, Name(name): Name) -> Answer {
+async fn spec(State(door): State<Door>, scope: Scope, Name(name): Name) -> Answer {
+    let service = scope.name(&name)?;
     let found = door.look(move |desk| {
-        let service = desk.core.wanted(&name).map(|wanted| wanted.spec.name.clone()).ok_or_else(|| speak::not_found(desk, &name))?;
+        desk.core.wanted(service.as_str()).ok_or_else(|| speak::not_found(desk, service.as_str()))?;
         let asked_by = match desk.origins.get(&service) {
             None => AskedBy::Configuration,
             Some(Origin::Request) => AskedBy::Request,
@@ -31,37 +33,35 @@ async fn spec(State(door): State<Door>, Name(name): Name) -> Answer {
         };
         let tag = beside::tag(desk, &service).unwrap_or_default();
         let written = operator::written(desk, &service).value();
-        Ok::<_, Failure>((ServiceSpec { version: Shape, name: service.to_string(), asked_by, service: written }, tag))
+        Ok::<_, Failure>((ServiceSpec { version: Shape, name: service.local().to_owned(), asked_by, service: written }, tag))
     });
     let (spec, tag) = found.await??;
     tagged(json(&spec)?, &tag)
 }
 
-async fn put(State(door): State<Door>, Name(name): Name, headers: HeaderMap, request: Body) -> Answer {
+async fn put(State(door): State<Door>, scope: Scope, Name(name): Name, headers: HeaderMap, request: Body) -> Answer {
     let only_if = only_if(&headers)?;
     let asked: SpecRequest = body(request).await?;
-    let name = ServiceName::new(&name).map_err(|why| Failure::new(Code::Invalid, why))?;
+    let name = scope.new_name(&name)?;
     let starting = if asked.start { Starting::New } else { Starting::Nothing };
-    let around = door.look(|desk| desk.written.iter().map(|(name, written)| (name.clone(), written.value())).collect()).await?;
+    let whose = scope.workspace.clone();
+    let around = door.look(move |desk| beside::around(desk, &whose)).await?;
     let service = vec![(name.clone(), Value::Object(asked.service), Origin::Request)];
-    let mut added = beside::prepare(&door.plugins, service, around, starting).await?;
+    let mut added = beside::prepare(&door.plugins, &door.workspaces, &scope.workspace, service, around, starting).await?;
     added.only_if = only_if;
     let accepted = door.change(Change::Add(Box::new(added))).await?;
     let tag = door.look(move |desk| beside::tag(desk, &name).unwrap_or_default()).await?;
     tagged(done(accepted)?, &tag)
 }
 
-async fn delete(State(door): State<Door>, Name(name): Name, headers: HeaderMap, uri: Uri) -> Answer {
+async fn delete(State(door): State<Door>, scope: Scope, Name(name): Name, headers: HeaderMap, uri: Uri) -> Answer {
     let (only_if, asked) = (only_if(&headers)?, query::<Removal>(&uri)?);
-    let name = {
-        let asked = name.clone();
-        door.look(move |desk| desk.core.wanted(&asked).map(|wanted| wanted.spec.name.clone()).ok_or_else(|| speak::not_found(desk, &asked))).await??
-    };
+    let name = scope.name(&name)?;
     done(door.change(Change::Remove { names: vec![name], only_if, force: asked.force }).await?)
 }
 
 fn done(accepted: Accepted) -> Answer {
-    let services = accepted.services.iter().map(ToString::to_string).collect();
+    let services = accepted.services.iter().map(|name| name.local().to_owned()).collect();
     json(&ActionResult { version: Shape, generation: accepted.generation, last_event: accepted.last_event, services, settled: false })
 }
 

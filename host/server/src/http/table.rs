@@ -1,6 +1,7 @@
 //! The routes that are answered. Each has its policy in [`routes::ALL`] and is asked through it; one without does not start.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
@@ -17,8 +18,10 @@ use http_body_util::Limited;
 
 use super::answer::{Refusal, document};
 use super::caller::Caller;
-use super::record::Routed;
-use super::{Door, gate};
+use super::record::{About, Routed, Turned};
+use super::scope::Scope;
+use super::{Door, gate, scope};
+use crate::workspaces::Workspaces;
 
 /// The largest configuration that is sent; its own limits are checked after.
 const BODY_BYTES: u64 = 17 << 20;
@@ -26,13 +29,17 @@ const BODY_BYTES: u64 = 17 << 20;
 const SMALL_BODY_BYTES: u64 = 1 << 20;
 
 /// Routes with those who answer them.
-#[derive(Default)]
 pub(super) struct Table {
+    workspaces: Arc<Workspaces>,
     router: Router<Door>,
     answered: BTreeSet<(Method, &'static str)>,
 }
 
 impl Table {
+    pub(super) fn new(workspaces: Arc<Workspaces>) -> Table {
+        Table { workspaces, router: Router::new(), answered: BTreeSet::new() }
+    }
+
     pub(super) fn get<H: Handler<T, Door>, T: 'static>(self, path: &'static str, answer: H) -> Table {
         self.on(Method::Get, path, answer)
     }
@@ -62,9 +69,10 @@ impl Table {
             Method::Patch => MethodFilter::PATCH,
             Method::Delete => MethodFilter::DELETE,
         };
+        let workspaces = Arc::clone(&self.workspaces);
         let place = routes::every().position(|other| other == route).expect("it was just found among them");
         let routed = Routed { route, place };
-        let admit = middleware::from_fn(move |request, next| admit(routed, request, next));
+        let admit = middleware::from_fn(move |request, next| admit(routed, Arc::clone(&workspaces), request, next));
         self.router = self.router.route(path, MethodRouter::new().on(filter, answer).route_layer(admit));
         self.answered.insert((method, path));
         self
@@ -82,26 +90,39 @@ impl Table {
 }
 
 /// Lets in who may ask this, with no more than it takes.
-async fn admit(routed: Routed, request: Request, next: Next) -> Response {
+async fn admit(routed: Routed, workspaces: Arc<Workspaces>, request: Request, next: Next) -> Response {
     let route = routed.route;
     let caller = request.extensions().get::<Caller>().expect("whoever gets here was identified");
     let may = match route.access {
-        Access::Anybody => Ok(()),
+        Access::Anybody => Ok(None),
         _ if caller.is_unknown() => Err(gate::unknown()),
-        _ if caller.is_setting_up() && makes_tokens(route) => Ok(()),
-        access => caller.may(access),
+        _ if caller.is_setting_up() && makes_tokens(route) => Ok(None),
+        _ => Scope::admit(route, &request, caller, &workspaces).map(Some),
     };
+    let about = scope::about(route, &request);
     let mut answer = match may {
-        Err(failure) => Refusal(failure).into_response(),
-        Ok(()) if announced(&request) > most(route) => too_long(route),
-        Ok(()) if request.body().is_end_stream() => next.run(request).await,
-        Ok(()) => {
-            let (parts, body) = request.into_parts();
-            let body = Body::new(Limited::new(body, usize::try_from(most(route)).unwrap_or(usize::MAX)));
+        Err(failure) => {
+            let mut answer = Refusal(failure).into_response();
+            answer.extensions_mut().insert(Turned);
+            answer
+        }
+        Ok(_) if announced(&request) > most(route) => too_long(route),
+        Ok(scope) => {
+            let (mut parts, body) = request.into_parts();
+            if let Some(scope) = scope {
+                parts.extensions.insert(scope);
+            }
+            let body = match body.is_end_stream() {
+                true => body,
+                false => Body::new(Limited::new(body, usize::try_from(most(route)).unwrap_or(usize::MAX))),
+            };
             next.run(Request::from_parts(parts, body)).await
         }
     };
     answer.extensions_mut().insert(routed);
+    if let Some(workspace) = about {
+        answer.extensions_mut().insert(About(workspace));
+    }
     answer
 }
 

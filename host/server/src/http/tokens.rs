@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Uri;
-use hostler_api::{AuditQuery, Code, Failure, RevokedToken, Shape, TokenList, routes, token};
+use hostler_api::{AuditQuery, Code, Failure, RevokedToken, Shape, TokenList, TokenRequest, routes, token};
 
 use super::Door;
 use super::answer::{Answer, Name, body, json, query};
@@ -20,7 +20,12 @@ async fn list(State(door): State<Door>) -> Answer {
 }
 
 async fn create(State(door): State<Door>, Extension(caller): Extension<Caller>, request: Body) -> Answer {
-    let made = door.identities.create(body(request).await?, &caller.name, caller.is_setting_up()).await?;
+    let asked: TokenRequest = body(request).await?;
+    if let Some(missing) = asked.workspaces.keys().find(|name| door.workspaces.get(name).is_none()) {
+        let failure = Failure::new(Code::Invalid, format!("there is no workspace `{}`", missing.escape_default()));
+        return Err(failure.hint("make it first: `hostler workspace create`").into());
+    }
+    let made = door.identities.create(asked, &caller.name, caller.is_setting_up()).await?;
     tracing::info!(token = made.token.id, name = made.token.name, by = caller.name, "a token was made");
     json(&made)
 }

@@ -47,7 +47,7 @@ impl Record {
             return invalid("a token needs a `role` on the host, or one in some of its `workspaces`".to_owned());
         }
         if let Some(odd) = workspaces.keys().find(|name| !is_workspace_name(name)) {
-            return invalid(format!("`{}` is no name of a workspace: it is [a-z0-9-], 1 to 63 bytes", odd.escape_default()));
+            return invalid(format!("`{}` is no name of a workspace: it is [a-z0-9-], 1 to 32 bytes", odd.escape_default()));
         }
         if workspaces.len() > WORKSPACES {
             return invalid(format!("a token has roles in at most {WORKSPACES} workspaces"));

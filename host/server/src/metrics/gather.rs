@@ -105,7 +105,7 @@ pub(crate) fn flag(holds: bool) -> f64 {
 
 /// What was measured of each life, by service and replica.
 pub(crate) fn usages(lives: &[Life], measured: &BTreeMap<Run, Usage>) -> BTreeMap<(String, u32), MeasuredUsage> {
-    let one = |life: &Life| Some(((life.service.clone(), life.replica), used(measured.get(&life.run)?, life.memory_limit)));
+    let one = |life: &Life| Some(((life.service.to_string(), life.replica), used(measured.get(&life.run)?, life.memory_limit)));
     lives.iter().filter_map(one).collect()
 }
 

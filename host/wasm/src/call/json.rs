@@ -74,7 +74,7 @@ impl Plugin {
         let export = self.exports.get(function).expect("it is one of those it has");
         let until = Instant::now() + call.deadline();
         let _slots = self.slots(until).await.map_err(|why| self.error(function, why))?;
-        let scope = Scope::new(&self.identity, function, call.subject(), until, self.limits.log_lines, self.tap());
+        let scope = Scope::new(&self.identity, function, &call, until, self.limits.log_lines, self.tap());
         Counters::add(&self.identity.counters.calls);
         if let Some(tap) = scope.tap() {
             match arguments {

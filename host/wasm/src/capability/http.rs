@@ -129,11 +129,15 @@ impl Settled {
             Error::HttpRequestDenied
         })?;
         let request = strip(request, path)?;
+        let network = scope.network();
         let connecting = async {
-            let addresses = self.resolve(scope, &to, |address| admission.admits(address)).await?;
+            let theirs = |address| network.as_ref().is_none_or(|rules| rules.admits(address, to.port));
+            let addresses = self.resolve(scope, &to, |address| admission.admits(address) && theirs(address)).await?;
             Ok(Target::Addresses(addresses, Tls::of(&to, None)?))
         };
-        self.exchange(scope, to.to_string(), connecting, request, options, self.urls.max_response_bytes).await
+        // A connection that is kept is one of the rules that it was made under.
+        let target = network.as_ref().map_or_else(|| to.to_string(), |rules| format!("{to} by {rules}"));
+        self.exchange(scope, target, connecting, request, options, self.urls.max_response_bytes).await
     }
 
     async fn exchange(

@@ -71,7 +71,8 @@ impl Settled {
             // every connection first binds to the wildcard address
             SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
             SocketAddrUse::TcpConnect => {
-                let admitted = self.admits(address).await;
+                let theirs = scope.network().is_none_or(|rules| rules.admits(address.ip(), address.port()));
+                let admitted = theirs && self.admits(address).await;
                 if !admitted {
                     scope.denied(CAPABILITY, &format!("connect {address}"));
                 }

@@ -49,6 +49,14 @@ fn place_v6(address: Ipv6Addr) -> Place {
     if global { Place::Public } else { Place::Forbidden }
 }
 
+/// The address that another one leads to.
+pub(crate) fn plain(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(v6) => embedded(v6).map_or(address, IpAddr::V4),
+        IpAddr::V4(_) => address,
+    }
+}
+
 /// The IPv4 address inside an IPv6 one: mapped, compatible, NAT64, 6to4, Teredo.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = address.segments();
@@ -96,7 +104,7 @@ impl Range {
         (self.bits >= narrow || place(address) != Place::Forbidden) && self.covers(address.to_canonical())
     }
 
-    fn covers(&self, address: IpAddr) -> bool {
+    pub(crate) fn covers(&self, address: IpAddr) -> bool {
         match (self.base, address) {
             (IpAddr::V4(base), IpAddr::V4(address)) => same_start(base.to_bits().into(), address.to_bits().into(), 32 - self.bits),
             (IpAddr::V6(base), IpAddr::V6(address)) => same_start(base.to_bits(), address.to_bits(), 128 - self.bits),

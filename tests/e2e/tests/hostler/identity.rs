@@ -76,7 +76,11 @@ fn expected(route: &Route, who: &Somebody) -> &'static [u16] {
     // Also what a document says of what is not there: it could not be reconciled.
     const IN: &[u16] = &[200, 400, 404, 409, 422, 500, 502, 503];
     match route.access {
-        Access::Anybody => IN,
+        Access::Anybody | Access::Known => IN,
+        // In `default` it is the host's own.
+        Access::Document if who.on_host.max(who.here).is_none() => &[404],
+        Access::Document if who.on_host >= Some(Role::Admin) => IN,
+        Access::Document => &[403],
         Access::Host(role) if who.on_host >= Some(role) => IN,
         Access::Host(_) => &[403],
         Access::Workspace(role) if who.on_host.max(who.here) >= Some(role) => IN,
@@ -96,7 +100,8 @@ fn try_route(port: u16, token: Option<&str>, route: &Route) -> Answer {
     };
     // Nobody is called so, and no route takes such a body: whoever is let in changes nothing.
     let body: &[u8] = if route.method == Method::Get { b"" } else { br#"{"frobnicate": 1}"# };
-    let named = |part: &str| if part.starts_with('{') { "nobody" } else { part }.to_owned();
+    let nobody = if routes::names_workspace(route.path) { "default" } else { "nobody" };
+    let named = |part: &str| if part.starts_with('{') { nobody } else { part }.to_owned();
     let path = route.path.split('/').map(named).collect::<Vec<_>>().join("/");
     // Whoever tries all of them without a good token is told to wait now and then.
     until_some("it is not too often", || {
@@ -115,6 +120,7 @@ fn every_route_is_open_to_whom_its_policy_names_and_to_nobody_else() {
         let here = token(&yard, &format!("here-{word}"), &format!("{word} --workspace default"));
         people.push(Somebody { token: here, on_host: None, here: Some(role) });
     }
+    yard.run("workspace create other").ok();
     let far = token(&yard, "far", "admin --workspace other");
     people.push(Somebody { token: far, on_host: None, here: None });
     for route in routes::every() {

@@ -39,6 +39,7 @@ mod state;
 mod streams;
 mod tasks;
 mod templates;
+mod tenancy;
 mod tls;
 mod tutorial;
 mod upgrades;

@@ -8,12 +8,13 @@ use axum::http::StatusCode;
 use hostler_api::documents::fog::{CheckedNow, Counts, Dependencies, Detail, Figures, HealthOfAll, Metrics, Refused, Registry, Restarted, Services};
 use hostler_api::routes::documents;
 use hostler_api::{Code, Failure, Service};
-use hostler_core::{ServiceName, Status};
+use hostler_core::{ServiceName, Status, WorkspaceName};
 use serde_json::Value;
 
 use super::super::Door;
 use super::super::answer::{Name, bytes};
 use super::super::native::checked_now;
+use super::super::scope::Scope;
 use super::super::table::Table;
 use super::{No, Told, done, first, no, sentence, status};
 use crate::desk::Desk;
@@ -34,35 +35,36 @@ pub(super) fn routes(table: Table) -> Table {
         .get(documents::SERVICE, service)
 }
 
-async fn services(State(door): State<Door>) -> Told {
-    let told = door.look(|desk| Ok(Services::of(&speak::list(desk, None)?, desk.core.is_initialized())));
+async fn services(State(door): State<Door>, scope: Scope) -> Told {
+    let told = door.look(move |desk| Ok(Services::of(&speak::list(desk, Some(&scope.workspace), None)?, desk.core.is_initialized())));
     done(&told.await.and_then(|told| told).map_err(refused)?)
 }
 
-async fn health(State(door): State<Door>) -> Told {
-    done(&HealthOfAll::from(&door.look(speak::health_report).await.map_err(refused)?))
+async fn health(State(door): State<Door>, scope: Scope) -> Told {
+    done(&HealthOfAll::from(&door.look(move |desk| speak::health_report(desk, &scope.workspace)).await.map_err(refused)?))
 }
 
-async fn check_now(State(door): State<Door>) -> Told {
-    done(&CheckedNow::from(&checked_now(&door, Vec::new()).await.map_err(refused)?))
+async fn check_now(State(door): State<Door>, scope: Scope) -> Told {
+    done(&CheckedNow::from(&checked_now(&door, &scope, Vec::new()).await.map_err(refused)?))
 }
 
-async fn dependencies(State(door): State<Door>) -> Told {
-    done(&Dependencies::from(&door.look(speak::graph).await.map_err(refused)?))
+async fn dependencies(State(door): State<Door>, scope: Scope) -> Told {
+    done(&Dependencies::from(&door.look(move |desk| speak::graph(desk, &scope.workspace)).await.map_err(refused)?))
 }
 
-async fn metrics(State(door): State<Door>) -> Told {
-    done(&door.look(figures).await.and_then(|told| told).map_err(refused)?)
+async fn metrics(State(door): State<Door>, scope: Scope) -> Told {
+    done(&door.look(move |desk| figures(desk, &scope.workspace)).await.and_then(|told| told).map_err(refused)?)
 }
 
-fn figures(desk: &Desk) -> Result<Metrics, Failure> {
-    let list = speak::list(desk, None)?;
-    let report = speak::health_report(desk);
+fn figures(desk: &Desk, whose: &WorkspaceName) -> Result<Metrics, Failure> {
+    let list = speak::list(desk, Some(whose), None)?;
+    let report = speak::health_report(desk, whose);
     let begun = Instant::now();
-    drop(speak::graph(desk));
+    drop(speak::graph(desk, whose));
     let resolved = begun.elapsed().as_secs_f64() * 1_000.0;
     let details = report.services.iter().filter_map(|(name, health)| {
-        let detail = speak::detail(desk, name, Past::LeftOut)?;
+        let full = ServiceName::new(name).ok()?.within(whose);
+        let detail = speak::detail(desk, full.as_str(), Past::LeftOut)?;
         Some((name.clone(), Figures::of(&detail, health)))
     });
     Ok(Metrics {
@@ -73,31 +75,32 @@ fn figures(desk: &Desk) -> Result<Metrics, Failure> {
     })
 }
 
-async fn service(State(door): State<Door>, Name(name): Name) -> Told {
-    let found = door.look(move |desk| speak::detail(desk, &name, Past::Told).ok_or_else(|| speak::not_found(desk, &name)));
+async fn service(State(door): State<Door>, scope: Scope, Name(name): Name) -> Told {
+    let name = scope.name(&name).map_err(refused)?;
+    let found = door.look(move |desk| speak::detail(desk, name.as_str(), Past::Told).ok_or_else(|| speak::not_found(desk, name.as_str())));
     done(&Detail::from(&found.await.and_then(|found| found).map_err(refused)?))
 }
 
-async fn restart(State(door): State<Door>, Name(name): Name, request: Body) -> Told {
+async fn restart(State(door): State<Door>, scope: Scope, Name(name): Name, request: Body) -> Told {
     let body = bytes(request).await.map_err(refused)?;
     let force = hostler_api::documents::fog::restart(&body).map_err(|mistakes| {
         let detail = serde_json::to_value(&mistakes).expect("mistakes have no maps with odd keys");
         refuse(StatusCode::UNPROCESSABLE_ENTITY, first(&mistakes), detail)
     })?;
-    let before = line(&door, &name).await?;
-    let chosen = ServiceName::new(&name).map_err(|why| refused(Failure::new(Code::NotFound, why)))?;
+    let chosen = scope.name(&name).map_err(refused)?;
+    let before = line(&door, &chosen).await?;
     if before.status == Status::Disabled {
         return Err(not_restarted(StatusCode::CONFLICT, &before, format!("Service '{name}' is disabled")));
     }
-    if let Err(failure) = door.change(Change::Restart { names: vec![chosen], force }).await {
+    if let Err(failure) = door.change(Change::Restart { names: vec![chosen.clone()], force }).await {
         let words = match failure.code {
             Code::Conflict => format!("{}. Use force=true to override.", failure.message),
             _ => sentence(&failure),
         };
         return Err(not_restarted(status(&failure), &before, words));
     }
-    let settled = door.settle(Some(vec![name.clone()]), RESTART).await.map_err(refused)?;
-    let after = line(&door, &name).await?;
+    let settled = door.settle(std::slice::from_ref(&chosen), RESTART).await.map_err(refused)?;
+    let after = line(&door, &chosen).await?;
     let why = || after.cause.clone().unwrap_or_else(|| after.status.as_str().to_owned());
     match after.status {
         Status::Running | Status::Completed => done(&Restarted::of(&after, true, format!("Service '{name}' restarted successfully"))),
@@ -106,10 +109,10 @@ async fn restart(State(door): State<Door>, Name(name): Name, request: Body) -> T
     }
 }
 
-async fn line(door: &Door, name: &str) -> Result<Service, No> {
-    let asked = vec![name.to_owned()];
-    let list = door.look(move |desk| speak::list(desk, Some(&asked))).await.and_then(|list| list).map_err(refused)?;
-    list.services.into_iter().next().ok_or_else(|| refused(Failure::new(Code::NotFound, format!("there is no service `{name}`"))))
+async fn line(door: &Door, name: &ServiceName) -> Result<Service, No> {
+    let asked = vec![name.clone()];
+    let list = door.look(move |desk| speak::list(desk, None, Some(&asked))).await.and_then(|list| list).map_err(refused)?;
+    list.services.into_iter().next().ok_or_else(|| refused(Failure::new(Code::NotFound, format!("there is no service `{}`", name.local()))))
 }
 
 fn not_restarted(status: StatusCode, service: &Service, message: String) -> No {

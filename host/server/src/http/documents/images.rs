@@ -8,10 +8,12 @@ use axum::http::{StatusCode, Uri, header};
 use hostler_api::documents::fastapi::{Mistake, Refused, of_problem, truth_of_query};
 use hostler_api::documents::images::{self as said, All, Deleted, Desired, Health, HealthOfImage, Images, Kept, OfImage, Patched, Started, Summary};
 use hostler_api::{Code, Container, Failure, Image, ImageStatus, routes::documents};
+use hostler_core::{ServiceName, WorkspaceName};
 use serde_json::{Value, json};
 
 use super::super::Door;
 use super::super::answer::{Name, bytes};
+use super::super::scope::Scope;
 use super::super::table::Table;
 use super::{No, Told, done, no, sentence, status};
 use crate::{containers, images};
@@ -35,91 +37,95 @@ async fn ok() -> Told {
     done(&json!({ "ok": true }))
 }
 
-async fn start(State(door): State<Door>, request: Body) -> Told {
+async fn start(State(door): State<Door>, scope: Scope, request: Body) -> Told {
     let body = bytes(request).await.map_err(refused)?;
     let asked = said::start(&body).map_err(mistaken)?;
-    let wanted = images::run(&door, asked.clone()).await.map_err(|failure| not_wanted(&failure, &body))?;
-    settle(&door, &wanted).await.map_err(failed)?;
-    let list = images::containers(&door, Some(&asked.image)).await.map_err(failed)?;
+    let wanted = images::run(&door, &scope.workspace, asked.clone()).await.map_err(|failure| not_wanted(&failure, &body))?;
+    settle(&door, &scope.workspace, &wanted).await.map_err(failed)?;
+    let list = images::containers(&door, &scope.workspace, Some(&asked.image)).await.map_err(failed)?;
     let first = list.containers.first().filter(|first| asked.resources.status == ImageStatus::Stopped || is_up(first));
     match (first, asked.resources.status) {
         (Some(container), _) => done(&Started { ok: true, image: asked.image, container: Summary::from(container) }),
         (None, ImageStatus::Stopped) => done(&Started { ok: true, image: asked.image, container: Summary::of_none() }),
-        (None, ImageStatus::Running) => Err(failed(why_not(&door, &wanted).await)),
+        (None, ImageStatus::Running) => Err(failed(why_not(&door, &scope.workspace, &wanted).await)),
     }
 }
 
-async fn all_images(State(door): State<Door>) -> Told {
-    let list = door.look(images::list).await.map_err(refused)?;
+async fn all_images(State(door): State<Door>, scope: Scope) -> Told {
+    let list = door.look(move |desk| images::list(desk, &scope.workspace)).await.map_err(refused)?;
     done(&Images { images: list.images.into_iter().map(Desired::from).collect() })
 }
 
 /// `{image}/containers` or `{image}/health`.
-async fn look_at_image(State(door): State<Door>, Name(rest): Name) -> Told {
+async fn look_at_image(State(door): State<Door>, scope: Scope, Name(rest): Name) -> Told {
     match rest.rsplit_once('/') {
-        Some((image, "containers")) => image_containers(&door, image).await,
-        Some((image, "health")) => image_health(&door, image).await,
+        Some((image, "containers")) => image_containers(&door, &scope.workspace, image).await,
+        Some((image, "health")) => image_health(&door, &scope.workspace, image).await,
         Some((_, "scale" | "reconcile")) => Err(wrong_method("POST")),
         _ => Err(no_route()),
     }
 }
 
 /// `{image}/scale` or `{image}/reconcile`.
-async fn act_on_image(State(door): State<Door>, Name(rest): Name, request: Body) -> Told {
+async fn act_on_image(State(door): State<Door>, scope: Scope, Name(rest): Name, request: Body) -> Told {
     match rest.rsplit_once('/') {
-        Some((image, "scale")) => scale(&door, image, request).await,
-        Some((image, "reconcile")) => reconcile(&door, image).await,
+        Some((image, "scale")) => scale(&door, &scope.workspace, image, request).await,
+        Some((image, "reconcile")) => reconcile(&door, &scope.workspace, image).await,
         Some((_, "containers" | "health")) => Err(wrong_method("GET")),
         _ => Err(no_route()),
     }
 }
 
 /// Of an image that nobody asked for there are none.
-async fn image_containers(door: &Door, image: &str) -> Told {
-    let found = match images::is_known(door, image).await.map_err(refused)? {
-        true => images::containers(door, Some(image)).await.map_err(refused)?.containers,
+async fn image_containers(door: &Door, whose: &WorkspaceName, image: &str) -> Told {
+    let found = match images::is_known(door, whose, image).await.map_err(refused)? {
+        true => images::containers(door, whose, Some(image)).await.map_err(refused)?.containers,
         false => Vec::new(),
     };
     done(&OfImage { image: image.to_owned(), containers: summaries(&found) })
 }
 
-async fn image_health(door: &Door, image: &str) -> Told {
-    let found = match images::is_known(door, image).await.map_err(refused)? {
-        true => images::health(door, image).await.map_err(refused)?.health,
+async fn image_health(door: &Door, whose: &WorkspaceName, image: &str) -> Told {
+    let found = match images::is_known(door, whose, image).await.map_err(refused)? {
+        true => images::health(door, whose, image).await.map_err(refused)?.health,
         false => Vec::new(),
     };
     done(&HealthOfImage { image: image.to_owned(), health: found.iter().map(Health::from).collect() })
 }
 
-async fn scale(door: &Door, image: &str, request: Body) -> Told {
+async fn scale(door: &Door, whose: &WorkspaceName, image: &str, request: Body) -> Told {
     let body = bytes(request).await.map_err(refused)?;
     let asked = said::scale(&body).map_err(mistaken)?;
     let kept = async {
-        let had = images::containers(door, Some(image)).await?.containers;
-        let wanted = images::scale(door, image, asked).await?;
-        settle(door, &wanted).await?;
-        kept(door, &wanted, had).await
+        let had = images::containers(door, whose, Some(image)).await?.containers;
+        let wanted = images::scale(door, whose, image, asked).await?;
+        settle(door, whose, &wanted).await?;
+        kept(door, whose, &wanted, had).await
     };
     done(&kept.await.map_err(|failure| unkept(image, "scale-failed", &failure))?)
 }
 
-async fn reconcile(door: &Door, image: &str) -> Told {
+async fn reconcile(door: &Door, whose: &WorkspaceName, image: &str) -> Told {
     let kept = async {
-        let had = images::containers(door, Some(image)).await?.containers;
-        images::reconcile(door, image).await?;
-        let list = door.look(images::list).await?;
+        let had = images::containers(door, whose, Some(image)).await?.containers;
+        images::reconcile(door, whose, image).await?;
+        let list = {
+            let theirs = whose.clone();
+            door.look(move |desk| images::list(desk, &theirs))
+        }
+        .await?;
         let wanted = list.images.into_iter().find(|wanted| wanted.image == image);
-        kept(door, &wanted.ok_or_else(|| Failure::new(Code::Conflict, "it was removed meanwhile"))?, had).await
+        kept(door, whose, &wanted.ok_or_else(|| Failure::new(Code::Conflict, "it was removed meanwhile"))?, had).await
     };
     done(&kept.await.map_err(|failure| unkept(image, "reconcile-failed", &failure))?)
 }
 
 /// What an image has now, if that is what is wanted.
-async fn kept(door: &Door, wanted: &Image, had: Vec<Container>) -> Result<Kept, Failure> {
-    let has = images::containers(door, Some(&wanted.image)).await?.containers;
+async fn kept(door: &Door, whose: &WorkspaceName, wanted: &Image, had: Vec<Container>) -> Result<Kept, Failure> {
+    let has = images::containers(door, whose, Some(&wanted.image)).await?.containers;
     let up = has.iter().filter(|container| is_up(container)).count();
     if wanted.resources.status == ImageStatus::Running && up != wanted.replicas as usize {
-        return Err(why_not(door, wanted).await);
+        return Err(why_not(door, whose, wanted).await);
     }
     let others = |these: &[Container], those: &[Container]| {
         let is_new = |one: &&Container| !those.iter().any(|other| other.container_id == one.container_id);
@@ -136,22 +142,23 @@ async fn kept(door: &Door, wanted: &Image, had: Vec<Container>) -> Result<Kept, 
     })
 }
 
-async fn all_containers(State(door): State<Door>) -> Told {
-    let list = images::containers(&door, None).await.map_err(refused)?;
+async fn all_containers(State(door): State<Door>, scope: Scope) -> Told {
+    let list = images::containers(&door, &scope.workspace, None).await.map_err(refused)?;
     done(&All { containers: summaries(&list.containers) })
 }
 
-async fn patch(State(door): State<Door>, Name(what): Name, request: Body) -> Told {
+async fn patch(State(door): State<Door>, scope: Scope, Name(what): Name, request: Body) -> Told {
     let body = bytes(request).await.map_err(refused)?;
     let asked = said::patch(&body).map_err(mistaken)?;
-    let container = containers::set_status(&door, &what, asked).await.map_err(|failure| of_container(&what, &failure))?;
+    let container = containers::set_status(&door, &scope.workspace, &what, asked).await.map_err(|failure| of_container(&what, &failure))?;
     done(&Patched { ok: true, container: Summary::from(&container) })
 }
 
-async fn delete(State(door): State<Door>, Name(what): Name, uri: Uri) -> Told {
+async fn delete(State(door): State<Door>, scope: Scope, Name(what): Name, uri: Uri) -> Told {
     let pairs = Query::<Vec<(String, String)>>::try_from_uri(&uri).map(|Query(pairs)| pairs).unwrap_or_default();
     let force = truth_of_query(&pairs, "force", false).map_err(mistaken)?;
-    let Container { container_id, name, .. } = containers::delete(&door, &what, force).await.map_err(|failure| of_container(&what, &failure))?;
+    let Container { container_id, name, .. } =
+        containers::delete(&door, &scope.workspace, &what, force).await.map_err(|failure| of_container(&what, &failure))?;
     done(&Deleted { deleted: true, container_id, name })
 }
 
@@ -163,16 +170,25 @@ fn is_up(container: &Container) -> bool {
     hostler_api::documents::word(container.status) == "running"
 }
 
-async fn settle(door: &Door, wanted: &Image) -> Result<(), Failure> {
-    door.settle(Some(vec![wanted.service.clone()]), SETTLED).await?;
+async fn settle(door: &Door, whose: &WorkspaceName, wanted: &Image) -> Result<(), Failure> {
+    let name = service(whose, wanted)?;
+    door.settle(&[name], SETTLED).await?;
     Ok(())
 }
 
+/// The service that an image is.
+fn service(whose: &WorkspaceName, wanted: &Image) -> Result<ServiceName, Failure> {
+    ServiceName::new(&wanted.service).map(|name| name.within(whose)).map_err(|why| Failure::new(Code::Internal, why))
+}
+
 /// Why containers are not as they are wanted.
-async fn why_not(door: &Door, wanted: &Image) -> Failure {
-    let name = wanted.service.clone();
+async fn why_not(door: &Door, whose: &WorkspaceName, wanted: &Image) -> Failure {
+    let name = match service(whose, wanted) {
+        Ok(name) => name,
+        Err(failure) => return failure,
+    };
     let cause = door.look(move |desk| {
-        let (chain, _) = desk.core.explain(&name);
+        let (chain, _) = desk.core.explain(name.as_str());
         chain.join("; because ")
     });
     match cause.await {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostler_api::access::DEFAULT_WORKSPACE;
 use hostler_api::{EventRecord, Failure};
 use hostler_store::{EventPage, Store, StoreError};
 use tokio::sync::broadcast::Receiver;
@@ -11,23 +12,28 @@ use tokio::time::Instant;
 
 use super::unreadable;
 use crate::feed::{Batch, Readers};
-use crate::http::caller::Caller;
+use crate::http::scope::Scope;
 
 /// Events read from the store at a time; a reader holds no more of the past than this.
 const PAGE: usize = 100;
 
 /// What a reader wants to hear of.
 pub(super) struct Choice {
-    pub(super) caller: Caller,
+    pub(super) scope: Scope,
     pub(super) services: Option<Vec<String>>,
     pub(super) kinds: Option<Vec<String>>,
 }
 
 impl Choice {
     fn wants(&self, event: &EventRecord) -> bool {
-        self.caller.may_see(event)
+        self.is_theirs(event)
             && self.services.as_ref().is_none_or(|names| event.service.as_ref().is_some_and(|name| names.contains(name)))
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
+    }
+
+    /// What is about no service is the host's, and so of `default`.
+    fn is_theirs(&self, event: &EventRecord) -> bool {
+        self.scope.is_all() || event.workspace.as_deref().unwrap_or(DEFAULT_WORKSPACE) == self.scope.workspace.as_str()
     }
 }
 
