@@ -11,6 +11,7 @@
 //! assert_eq!(problems[0].hint.as_deref(), Some("did you mean `dependencies`?"));
 //! ```
 
+mod alerts;
 mod check;
 mod difference;
 mod digest;
@@ -25,6 +26,7 @@ mod policy;
 mod references;
 mod secrets;
 mod service;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -36,6 +38,7 @@ use hostler_core::{Problem, ServiceName, Span, Spec, WorkspaceName, pointer_key}
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use alerts::{Alerting, LOG, Sink, Way};
 pub use check::CHECK_KEYS;
 pub use difference::differences;
 pub use digest::{canonical, fixed_digest, task_digest};
@@ -44,6 +47,7 @@ pub use limits::{MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_SERVICES};
 pub use paths::{absolute, resolve_paths, settle_types};
 pub use place::about_key;
 pub use references::{Reference, ReferenceTo, fill, fill_all, refers, stand_in};
+pub use telemetry::Telemetry;
 pub use values::is_env_name;
 
 use place::{Place, Report};
@@ -63,6 +67,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, String>,
     /// What already runs and is to be managed, by backend.
     pub discovery: BTreeMap<String, Discovery>,
+    /// What is told when something is wrong, and to whom.
+    pub alerting: Alerting,
     /// What is to run.
     pub services: BTreeMap<ServiceName, Spec>,
     /// Each service as it was written, for people who look at the state directory.
@@ -114,6 +120,8 @@ pub struct Settings {
     pub default_timeout: Span,
     /// The API's TCP door; absent is the Unix socket alone.
     pub listen: Option<Listen>,
+    /// Where traces go; nowhere when absent.
+    pub telemetry: Option<Telemetry>,
     /// Filter of the host's own log, such as `info` or `hostler=debug`.
     pub log: Option<String>,
     /// Engine of the store.
@@ -129,6 +137,7 @@ impl Default for Settings {
             max_parallel: 4,
             default_timeout: Span::secs(300),
             listen: None,
+            telemetry: None,
             log: None,
             store: StoreKind::default(),
             built_in_plugins: None,
@@ -231,7 +240,7 @@ pub fn read(document: &Value) -> Result<Config, Vec<Problem>> {
 }
 
 fn read_whole(document: &Value, report: &mut Report) -> Option<Config> {
-    let hint = "write version, settings, plugins, networks, secrets, discovery and services, each with what belongs to it";
+    let hint = "write version, settings, plugins, networks, secrets, discovery, alerts, sinks and services, each with what belongs to it";
     let mut table = Place::whole(document).table("the document", hint, report)?;
     globals::read_version(&mut table, report);
     let settings = globals::read_settings(&mut table, report);
@@ -242,8 +251,10 @@ fn read_whole(document: &Value, report: &mut Report) -> Option<Config> {
     let named = document.get("secrets").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect();
     secrets::doubt_grants(&plugins, &named, report);
     let discovery = discovery::read_discovery(&mut table, document, report);
+    let alerting = alerts::read(&mut table, document, report);
     let version = "1.0".to_owned();
-    let mut config = Config { version, settings, plugins, networks, secrets, discovery, services: BTreeMap::new(), written: BTreeMap::new() };
+    let (services, written) = (BTreeMap::new(), BTreeMap::new());
+    let mut config = Config { version, settings, plugins, networks, secrets, discovery, alerting, services, written };
     let services = table.take("services");
     table.finish(&[("service", "write `services`"), ("plugin", "write `plugins`")], report);
     if let Some(services) = services {

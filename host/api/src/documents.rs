@@ -3,11 +3,13 @@
 //!
 //! - [`fog`][] says `/api/orchestration/*`.
 //! - [`images`][] says `/start/container`, `/images*`, `/containers*`.
-//! - [`fastapi`][] says how both refuse a request that makes no sense.
+//! - [`kyozo`][] says `/api/v1/service_instances*`, `/api/v1/topology_detections*`, and what is done to all instances of a workspace.
+//! - [`fastapi`][] says how the first two refuse a request that makes no sense.
 
 pub mod fastapi;
 pub mod fog;
 pub mod images;
+pub mod kyozo;
 
 use hostler_core::Status;
 use serde::{Serialize, Serializer};

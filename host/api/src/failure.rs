@@ -36,12 +36,14 @@ pub enum Code {
     Failed,
     /// No host answers on the socket. Only a client says this.
     Unreachable,
+    /// The store failed in the middle of a write: it may have been done or not. The host has to be started anew, which knows it.
+    Unknown,
     /// A fault of the host itself.
     Internal,
 }
 
 /// Code, HTTP status, exit code.
-const TABLE: [(Code, u16, u8); 14] = [
+const TABLE: [(Code, u16, u8); 15] = [
     (Code::Invalid, 400, 2),
     (Code::Config, 422, 3),
     (Code::Unauthenticated, 401, 5),
@@ -55,6 +57,7 @@ const TABLE: [(Code, u16, u8); 14] = [
     (Code::Unavailable, 503, 1),
     (Code::Failed, 502, 1),
     (Code::Unreachable, 523, 4),
+    (Code::Unknown, 520, 1),
     (Code::Internal, 500, 1),
 ];
 
@@ -80,6 +83,7 @@ impl Code {
             Code::Unavailable => "unavailable",
             Code::Failed => "failed",
             Code::Unreachable => "unreachable",
+            Code::Unknown => "unknown",
             Code::Internal => "internal",
         }
     }
@@ -177,6 +181,7 @@ mod tests {
             Code::Unavailable,
             Code::Failed,
             Code::Unreachable,
+            Code::Unknown,
             Code::Internal,
         ];
         assert!(Code::all().eq(every));

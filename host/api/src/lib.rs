@@ -38,19 +38,25 @@ pub use lock::{Lock, Locked};
 pub use secret::Secret;
 pub use stamp::{NotATime, Timestamp};
 pub use wire::{
-    ActionResult, AdoptRequest, ApplyRequest, AskedBy, AuditEntry, AuditPage, AuditQuery, Binding, Change, CheckMetrics, CheckNow, CheckNowRequest,
-    CheckResult, CheckState, Container, ContainerHealth, ContainerList, Counters, Difference, DiscoveryQuery, DownRequest, Durations, Edge, Endpoint,
-    Engine, EventItem, EventKind, EventRecord, EventsQuery, Examined, ExecRequest, ExecResult, Exit, Explanation, Found, FoundList, Graph, GraphNode,
-    Health, HealthReport, HostInfo, Image, ImageHealth, ImageList, ImageRequest, ImageResources, ImageScale, ImageStatus, KeeperInfo, Listening,
-    LogItem, LogLine, LogsQuery, MeasuredUsage, MissingPlugin, Need, NewToken, NextStep, Origin, Plan, PlannedChange, Plugin, PluginCounts,
-    PluginDetail, PluginHealth, PluginList, PluginRevision, PluginState, PutAside, Reconciled, RecordingItem, RecordingQuery, ReleaseRequest,
-    Removal, Replica, ReplicaCounts, ReplicaMetrics, ReplicaStats, RestartRequest, Revised, RevisedTo, RevokedToken, Role, RollbackRequest, Said,
-    ScaleRequest, Service, ServiceDetail, ServiceHealth, ServiceList, ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, Shape,
-    ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, Status, StopRequest, Stranger, StrangerList,
-    StrangerRequest, StrangerResult, Tag, Token, TokenList, TokenRequest, Unmeasured, UpgradeRequest, Upgraded, Uptime, UptimeRatio, Usage, Verdict,
-    Wanted,
+    ActionResult, AdoptRequest, Alert, AlertList, AlertMessage, AlertState, AlertsQuery, ApplyRequest, AskedBy, AuditEntry, AuditPage, AuditQuery,
+    Binding, Change, CheckMetrics, CheckNow, CheckNowRequest, CheckResult, CheckState, Container, ContainerHealth, ContainerList, Counters,
+    Difference, DiscoveryQuery, DownRequest, Durations, Edge, Endpoint, Engine, EventItem, EventKind, EventRecord, EventsQuery, Examined,
+    ExecRequest, ExecResult, Exit, Explanation, Found, FoundList, Graph, GraphNode, Health, HealthReport, HostInfo, Image, ImageHealth, ImageList,
+    ImageRequest, ImageResources, ImageScale, ImageStatus, KeeperInfo, Listening, LogItem, LogLine, LogsQuery, MeasuredUsage, MissingPlugin, Need,
+    NewToken, NextStep, Origin, Plan, PlannedChange, Plugin, PluginCounts, PluginDetail, PluginHealth, PluginList, PluginRevision, PluginState,
+    PutAside, Reconciled, RecordingItem, RecordingQuery, ReleaseRequest, Removal, Replica, ReplicaCounts, ReplicaMetrics, ReplicaStats,
+    RestartRequest, Revised, RevisedTo, RevokedToken, Role, RollbackRequest, Said, ScaleRequest, Service, ServiceDetail, ServiceHealth, ServiceList,
+    ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, Severity, Shape, ShutdownRequest, SignalRequest, SignalResult, Silence, SilenceList,
+    SilenceRequest, Silenced, SinkState, SpecRequest, StartRequest, Stats, StatsQuery, Status, StopRequest, Stranger, StrangerList, StrangerRequest,
+    StrangerResult, Tag, TestRequest, Tested, Token, TokenList, TokenRequest, Unmeasured, UpgradeRequest, Upgraded, Uptime, UptimeRatio, Usage,
+    Verdict, Wanted,
+};
+pub use wire::{
+    DeployRequest, Operation, OperationKind, OperationList, OperationOptions, OperationProgress, OperationQuery, OperationQueue, OperationStatus,
+    OperationsQuery,
 };
 pub use wire::{
     Environment, NetworkPolicy, QuotaUse, Quotas, Removed, Team, TeamDetail, TeamList, TeamMember, TeamMembers, TeamRequest, Workspace,
     WorkspaceChange, WorkspaceDetail, WorkspaceList, WorkspaceRequest, WorkspaceSettings,
 };
+pub use wire::{Heartbeat, HeartbeatRequest, Pulse, PulseCounts, Registry, RegistryEndpoint, RegistryEntry, RegistryQuery, RegistryStatistics};

@@ -82,6 +82,10 @@ metrics! {
     PluginDenials "plugin_denials_total" Counter ["plugin"] "Uses of a capability that no grant covers, since it was loaded."
     PluginQuarantined "plugin_quarantined" Gauge ["plugin"] "1 while nothing of it is called, because it breaks whatever it is asked."
     Events "events_total" Counter ["kind"] "Events since the host began."
+    Alerts "alerts" Gauge ["rule" "state"] "Alerts under way: pending or firing."
+    AlertDeliveries "alert_deliveries_total" Counter ["sink" "result"] "Tries to tell a sink since the host began: delivered, failed (tried again) or given-up."
+    AlertDrops "alert_drops_total" Counter ["sink"] "Changes of alerts since the host began of which a sink is not told, because too many wait for it."
+    AlertsWaiting "alerts_waiting" Gauge ["sink"] "Changes of alerts of which a sink is not told yet."
     EventStreams "event_streams" Gauge [] "Connections that follow events."
     HttpRequests "http_requests_total" Counter ["route" "code"] "Requests since the host began, by the route's pattern (`other` for none) and the status of the answer."
     HostInfo "host_info" Gauge ["version"] "1, with the version of this program."
@@ -122,8 +126,10 @@ mod tests {
     }
 
     /// Whatever tells figures apart has few values.
-    const LABELS: [&str; 13] =
-        ["service", "replica", "check", "plugin", "kind", "status", "health", "verdict", "window", "reason", "route", "code", "version"];
+    const LABELS: [&str; 17] = [
+        "service", "replica", "check", "plugin", "kind", "status", "health", "verdict", "window", "reason", "route", "code", "version", "rule",
+        "state", "sink", "result",
+    ];
 
     #[test]
     fn the_operations_guide_has_each_metric_and_no_other() {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::access::Access;
 use crate::failure::{Code, Failure};
 use crate::routes::{self, Method, Route};
+use crate::wire::{self, OperationOptions};
 
 mod operations;
 
@@ -30,8 +31,21 @@ struct Operation {
     query: Option<Make>,
     takes: Option<Make>,
     gives: Gives,
+    /// May it be put off?
+    later: Later,
     /// How it may fail, beside what every route may.
     fails: &'static [Code],
+}
+
+/// Is the answer an operation, 202, that is looked at later?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Later {
+    /// Never.
+    Never,
+    /// When it is asked for.
+    Asked,
+    /// Always.
+    Always,
 }
 
 /// What an answer that says yes is.
@@ -58,7 +72,7 @@ fn make<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 impl Operation {
     const fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation { method, path, id, summary, query: None, takes: None, gives: Gives::Json, fails: &[] }
+        Operation { method, path, id, summary, query: None, takes: None, gives: Gives::Json, later: Later::Never, fails: &[] }
     }
 
     const fn get(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
@@ -118,6 +132,20 @@ impl Operation {
 
     const fn socket<T: JsonSchema>(mut self) -> Operation {
         self.gives = Gives::Socket(make::<T>);
+        self
+    }
+
+    /// It may be put off.
+    const fn or_later(mut self) -> Operation {
+        self.later = Later::Asked;
+        self.query = Some(make::<OperationOptions>);
+        self
+    }
+
+    /// It always is an operation.
+    const fn always_later(mut self) -> Operation {
+        self.later = Later::Always;
+        self.query = Some(make::<OperationOptions>);
         self
     }
 
@@ -181,8 +209,13 @@ impl Default for Words {
 impl Words {
     fn describe(&mut self, operation: &Operation, route: Option<&Route>) -> Value {
         let mut answers = Map::new();
-        let (status, answer) = self.answer(&operation.gives);
-        answers.insert(status.to_owned(), answer);
+        if operation.later != Later::Always {
+            let (status, answer) = self.answer(&operation.gives);
+            answers.insert(status.to_owned(), answer);
+        }
+        if operation.later != Later::Never {
+            answers.insert("202".to_owned(), self.put_off());
+        }
         for code in failures(operation, route) {
             answers.insert(code.http_status().to_string(), json!({ "$ref": "#/components/responses/Problem" }));
         }
@@ -190,7 +223,6 @@ impl Words {
             // A body that is too long; its code is `invalid`.
             answers.insert("413".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
         }
-        let mut described = json!({ "operationId": operation.id, "summary": operation.summary, "responses": answers });
         let mut parameters = Vec::new();
         if operation.path.contains("{name}") {
             parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }));
@@ -204,12 +236,27 @@ impl Words {
                 "description": "The workspace that is asked about; `default` when absent.",
             }));
         }
+        if operation.later == Later::Asked {
+            parameters.push(header("Prefer", "string", "`respond-async`: answer 202 with an operation at once (RFC 7240)."));
+        }
+        if operation.method != Method::Get {
+            parameters.push(header(
+                "Idempotency-Key",
+                "string",
+                "A name for this request: sent again with it within 24 hours, it is not done again.",
+            ));
+            // The key came with another request before.
+            answers.insert("422".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
+            // The first with this key is under way.
+            answers.insert("409".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
+        }
         if matches!(operation.gives, Gives::Events(_)) {
             parameters.push(json!({
                 "name": "Last-Event-ID", "in": "header", "required": false, "schema": { "type": "integer", "format": "uint64", "minimum": 0 },
                 "description": "Only what came after this sequence number; it counts more than `after`.",
             }));
         }
+        let mut described = json!({ "operationId": operation.id, "summary": operation.summary, "responses": answers });
         if !parameters.is_empty() {
             described["parameters"] = parameters.into();
         }
@@ -240,6 +287,13 @@ impl Words {
         ("200", json!({ "description": "Done", "content": content }))
     }
 
+    /// What an answer is that puts off.
+    fn put_off(&mut self) -> Value {
+        let schema = make::<wire::Operation>(&mut self.said).to_value();
+        let location = json!({ "description": "Where the operation is to be looked at", "schema": { "type": "string" } });
+        json!({ "description": "Put off: an operation", "headers": { "Location": location }, "content": { routes::JSON: { "schema": schema } } })
+    }
+
     /// Each member of a query's type.
     fn parameters(&mut self, query: Make) -> Vec<Value> {
         let schema = query(&mut self.heard).to_value();
@@ -264,6 +318,9 @@ impl Words {
 /// How a route may fail: as every one, and as this one.
 fn failures(operation: &Operation, route: Option<&Route>) -> Vec<Code> {
     let mut codes = vec![Code::Internal, Code::Unavailable, Code::TooMany];
+    if operation.method != Method::Get {
+        codes.push(Code::Unknown);
+    }
     if operation.query.is_some() || operation.takes.is_some() || operation.path.contains('{') {
         codes.push(Code::Invalid);
     }
@@ -281,6 +338,10 @@ fn failures(operation: &Operation, route: Option<&Route>) -> Vec<Code> {
     codes.sort_by_key(|code| code.http_status());
     codes.dedup();
     codes
+}
+
+fn header(name: &str, kind: &str, description: &str) -> Value {
+    json!({ "name": name, "in": "header", "required": false, "schema": { "type": kind }, "description": description })
 }
 
 fn method(method: Method) -> &'static str {

@@ -25,6 +25,9 @@ pub const LOGS: &str = "/api/v1/services/{name}/logs";
 pub const SIGNAL: &str = "/api/v1/services/{name}/signal";
 /// Runs a command inside it: `POST` [`ExecRequest`](crate::ExecRequest) → [`ExecResult`](crate::ExecResult).
 pub const EXEC: &str = "/api/v1/services/{name}/exec";
+/// Brings one into force, starts it, and waits until it is well: `POST` [`DeployRequest`](crate::DeployRequest) → 202 and
+/// [`Operation`](crate::Operation).
+pub const DEPLOY: &str = "/api/v1/services/{name}/deploy";
 /// `POST` [`StartRequest`](crate::StartRequest) → [`ActionResult`](crate::ActionResult).
 pub const START: &str = "/api/v1/services/start";
 /// `POST` [`StopRequest`](crate::StopRequest) → [`ActionResult`](crate::ActionResult).
@@ -56,6 +59,12 @@ pub const CHECK_NOW: &str = "/api/v1/health/check-now";
 pub const STATS: &str = "/api/v1/stats";
 /// The figures of one service: `GET` → [`ServiceMetrics`](crate::ServiceMetrics).
 pub const SERVICE_METRICS: &str = "/api/v1/services/{name}/metrics";
+/// The service says that it is alive: `POST` [`HeartbeatRequest`](crate::HeartbeatRequest) → [`Heartbeat`](crate::Heartbeat).
+pub const HEARTBEAT: &str = "/api/v1/services/{name}/heartbeat";
+/// Who is where: `GET` with [`RegistryQuery`](crate::RegistryQuery) → [`Registry`](crate::Registry).
+pub const REGISTRY: &str = "/api/v1/registry";
+/// How many there are of which kind: `GET` → [`RegistryStatistics`](crate::RegistryStatistics).
+pub const REGISTRY_STATISTICS: &str = "/api/v1/registry/statistics";
 /// Every figure there is, in Prometheus' text format: `GET` → a line each of [`Metric`](crate::metrics::Metric).
 pub const METRICS: &str = "/metrics";
 /// Who starts after whom: `GET` → [`Graph`](crate::Graph).
@@ -116,6 +125,23 @@ pub const WORKSPACE: &str = "/api/v1/workspaces/{name}";
 pub const TEAMS: &str = "/api/v1/teams";
 /// One of them: `GET` → [`TeamDetail`](crate::TeamDetail); `PUT` [`TeamMembers`](crate::TeamMembers) → the same; `DELETE` → [`Removed`](crate::Removed).
 pub const TEAM: &str = "/api/v1/teams/{name}";
+/// What is wrong, and what was: `GET` with [`AlertsQuery`](crate::AlertsQuery) → [`AlertList`](crate::AlertList).
+pub const ALERTS: &str = "/api/v1/alerts";
+/// Sends one sink a message that says that it is a test: `POST` [`TestRequest`](crate::TestRequest) → [`Tested`](crate::Tested).
+pub const TEST_ALERT: &str = "/api/v1/alerts/test";
+/// Alerts that nobody is told of for a while: `GET` → [`SilenceList`](crate::SilenceList); `POST`
+/// [`SilenceRequest`](crate::SilenceRequest) → [`Silenced`](crate::Silenced).
+pub const SILENCES: &str = "/api/v1/silences";
+/// Ends one, by its id: `DELETE` → [`Silenced`](crate::Silenced).
+pub const SILENCE: &str = "/api/v1/silences/{name}";
+
+/// What the host was asked to do and does by itself: `GET` with [`OperationsQuery`](crate::OperationsQuery) →
+/// [`OperationList`](crate::OperationList).
+pub const OPERATIONS: &str = "/api/v1/operations";
+/// One of them, also once it is over: `GET` with [`OperationQuery`](crate::OperationQuery) → [`Operation`](crate::Operation).
+pub const OPERATION: &str = "/api/v1/operations/{name}";
+/// Calls one off; what it has made wanted stays so: `POST` → [`Operation`](crate::Operation).
+pub const CANCEL_OPERATION: &str = "/api/v1/operations/{name}/cancel";
 
 /// One route: how it is asked, and who may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -177,6 +203,8 @@ pub const ALL: &[Route] = &[
     does(SIGNAL, OPERATE),
     // A command inside a service may do whatever the service may.
     does(EXEC, CONFIGURE),
+    // It may change what is configured.
+    does(DEPLOY, CONFIGURE),
     does(START, OPERATE),
     does(STOP, OPERATE),
     does(RESTART, OPERATE),
@@ -193,6 +221,9 @@ pub const ALL: &[Route] = &[
     does(CHECK_NOW, OPERATE),
     reads(STATS, LOOK),
     reads(SERVICE_METRICS, LOOK),
+    does(HEARTBEAT, OPERATE),
+    reads(REGISTRY, LOOK),
+    reads(REGISTRY_STATISTICS, LOOK),
     // It has figures of every workspace, and of the host itself.
     reads(METRICS, Access::Host(Role::Viewer)),
     reads(GRAPH, LOOK),
@@ -232,6 +263,15 @@ pub const ALL: &[Route] = &[
     reads(TEAM, Access::Known),
     Route { method: Method::Put, path: TEAM, access: Access::Host(Role::Admin) },
     removes(TEAM, Access::Host(Role::Admin)),
+    reads(ALERTS, LOOK),
+    // Whom it tells is outside of this host.
+    does(TEST_ALERT, Access::Host(Role::Operator)),
+    reads(SILENCES, LOOK),
+    does(SILENCES, OPERATE),
+    removes(SILENCE, OPERATE),
+    reads(OPERATIONS, LOOK),
+    reads(OPERATION, LOOK),
+    does(CANCEL_OPERATION, OPERATE),
 ];
 
 /// Every route there is. A server answers these and no others.

@@ -2,6 +2,7 @@
 //! bytes in `_bytes`. An absent figure is `null`: not measured, never 0.
 
 mod action;
+mod alert;
 mod discovery;
 mod graph;
 mod health;
@@ -11,8 +12,10 @@ mod image;
 mod kind;
 mod logs;
 mod metrics;
+mod operation;
 mod plan;
 mod plugin;
+mod registry;
 mod revision;
 pub(crate) mod schema;
 mod service;
@@ -29,7 +32,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use hostler_core::{Health, Status, Verdict};
 
+use crate::stamp::Timestamp;
+
 pub use action::{ActionResult, DownRequest, RestartRequest, ScaleRequest, ShutdownRequest, StartRequest, StopRequest};
+pub use alert::{
+    Alert, AlertList, AlertMessage, AlertState, AlertsQuery, Severity, Silence, SilenceList, SilenceRequest, Silenced, SinkState, TestRequest, Tested,
+};
 pub use discovery::{AdoptRequest, DiscoveryQuery, Found, FoundList, ReleaseRequest, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag};
 pub use graph::{Edge, Graph, GraphNode};
 pub use health::{CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, ServiceHealth, Uptime};
@@ -42,10 +50,15 @@ pub use image::{
 pub use kind::EventKind;
 pub use logs::{LogItem, LogLine, LogsQuery, Origin};
 pub use metrics::{CheckMetrics, Durations, MeasuredUsage, ReplicaMetrics, ServiceMetrics, UptimeRatio};
+pub use operation::{
+    DeployRequest, Operation, OperationKind, OperationList, OperationOptions, OperationProgress, OperationQuery, OperationQueue, OperationStatus,
+    OperationsQuery,
+};
 pub use plan::{ApplyRequest, Change, MissingPlugin, Plan, PlannedChange};
 pub use plugin::{
     Counters, Engine, Examined, Need, Plugin, PluginDetail, PluginHealth, PluginList, PluginState, PutAside, RecordingItem, RecordingQuery, Role,
 };
+pub use registry::{Heartbeat, HeartbeatRequest, Pulse, PulseCounts, Registry, RegistryEndpoint, RegistryEntry, RegistryQuery, RegistryStatistics};
 pub use revision::{Difference, PluginRevision, Revised, RevisedTo, RollbackRequest, UpgradeRequest, Upgraded};
 pub use service::{
     Endpoint, Exit, Explanation, NextStep, Replica, ReplicaCounts, Service, ServiceDetail, ServiceList, ServiceQuery, ServicesQuery, Usage, Wanted,

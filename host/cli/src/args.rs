@@ -82,6 +82,10 @@ pub(crate) enum Command {
     Status(command::status::Args),
     /// Say why a service is as it is, and what happens next
     Explain(command::explain::Args),
+    /// Bring a service into force, start it, and wait until it is well
+    Deploy(command::deploy::Args),
+    /// Show what the host was asked to do and does by itself; wait for it, call it off
+    Operations(command::operations::Args),
     /// Start services and what they depend on
     Start(command::start::Args),
     /// Stop services and what depends on them
@@ -100,8 +104,16 @@ pub(crate) enum Command {
     Logs(command::logs::Args),
     /// Show what happened
     Events(command::events::Args),
+    /// Show what is wrong and somebody is told of; tell a sink something
+    Alerts(command::alerts::Args),
+    /// Tell nobody of some alerts for a while
+    Silence(command::silence::Args),
     /// Show how well services are
     Health(command::health::Args),
+    /// Show where services listen, and to which work may be sent
+    Registry(command::registry::Args),
+    /// Say that a service is alive
+    Heartbeat(command::heartbeat::Args),
     /// Draw who starts after whom
     Graph(command::graph::Args),
     /// Keep so many containers of an image

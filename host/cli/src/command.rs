@@ -1,11 +1,13 @@
 //! The commands, one file each: its arguments, and what it does. Each asks the host through the [`Client`](crate::client::Client), and prints.
 
 pub(crate) mod adopt;
+pub(crate) mod alerts;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod compile_plugin;
 pub(crate) mod completions;
+pub(crate) mod deploy;
 pub(crate) mod discover;
 pub(crate) mod down;
 pub(crate) mod events;
@@ -13,20 +15,24 @@ pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod health;
+pub(crate) mod heartbeat;
 pub(crate) mod image;
 pub(crate) mod import;
 pub(crate) mod keeper;
 pub(crate) mod logs;
+pub(crate) mod operations;
 pub(crate) mod package;
 pub(crate) mod plan;
 pub(crate) mod plugin;
 pub(crate) mod ps;
+pub(crate) mod registry;
 pub(crate) mod release;
 pub(crate) mod restart;
 pub(crate) mod restore;
 pub(crate) mod scale;
 pub(crate) mod serve;
 pub(crate) mod signal;
+pub(crate) mod silence;
 pub(crate) mod start;
 pub(crate) mod stats;
 pub(crate) mod status;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hostler_api::config::{self, Config};
 use hostler_api::{ApplyRequest, Failure};
 use hostler_core::Problem;
+use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::config::{ConfigError, Loaded, Look, load, load_settings};
@@ -38,6 +39,12 @@ impl Wish {
     /// What the host is asked to bring up: everything, or these, whatever was stopped before.
     pub(crate) fn up(&self, services: Option<Vec<String>>) -> ApplyRequest {
         ApplyRequest { start_stopped: true, ..self.request(true, services) }
+    }
+
+    /// One service of it as it is written there, and what its paths are relative to.
+    pub(crate) fn service(&self, name: &str) -> Option<(Map<String, Value>, String)> {
+        let service = self.loaded.document.get("services")?.get(name)?.as_object()?;
+        Some((service.clone(), self.loaded.base_dir.to_string_lossy().into_owned()))
     }
 
     /// Where the file wants the state; absolute.

@@ -1,8 +1,7 @@
 //! The command line `hostler`, and the only room that prints.
 //!
-//! Every command is a caller of the native API, over the host's unix socket or with `--host` over TCP, through one [`client::Client`]; `up` and `serve` are that and
-//! the host itself in one process. [`config`] reads configuration files. `args` is the command line's one definition: parser, help
-//! and completions come from it.
+//! Every command is a caller of the native API, over the host's unix socket or with `--host` over TCP, through one [`client::Client`]; `up` and
+//! `serve` are that and the host itself in one process. [`config`] reads configuration files. `args` defines the command line, once.
 //!
 //! - Standard output is a command's result: text for people, or with `--json` the wire's documents as they came.
 //! - Standard error is for what went wrong: what, where, why and what to do, or with `--json` one JSON document.
@@ -24,6 +23,7 @@ mod document;
 #[doc(hidden)]
 pub mod door;
 mod error;
+mod executor;
 mod host;
 mod out;
 mod picture;
@@ -38,7 +38,7 @@ use clap::Parser;
 
 use args::{Cli, Command};
 use context::Context;
-use error::{Error, failed};
+use error::Error;
 
 /// Runs one command line, the program's name first, to the process's exit code.
 pub fn main(args: Vec<OsString>) -> ExitCode {
@@ -82,9 +82,9 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Completions(args) => command::completions::run(&args, &context),
         Command::Version => command::version::run(&context),
         Command::Keeper(args) => command::keeper::run_late(args),
-        command @ (Command::Up(_) | Command::Serve(_) | Command::Down(_)) => many_threads()?.block_on(dispatch(command, &context)),
+        command @ (Command::Up(_) | Command::Serve(_) | Command::Down(_)) => executor::many_threads()?.block_on(dispatch(command, &context)),
         command => {
-            let runtime = one_thread()?;
+            let runtime = executor::one_thread()?;
             let done = runtime.block_on(dispatch(command, &context));
             runtime.shutdown_background();
             done
@@ -102,6 +102,8 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Ps(args) => command::ps::run(args, context).await,
         Command::Status(args) => command::status::run(args, context).await,
         Command::Explain(args) => command::explain::run(args, context).await,
+        Command::Deploy(args) => command::deploy::run(args, context).await,
+        Command::Operations(args) => command::operations::run(args, context).await,
         Command::Start(args) => command::start::run(args, context).await,
         Command::Stop(args) => command::stop::run(args, context).await,
         Command::Restart(args) => command::restart::run(args, context).await,
@@ -111,7 +113,11 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Stats(args) => command::stats::run(args, context).await,
         Command::Logs(args) => command::logs::run(args, context).await,
         Command::Events(args) => command::events::run(args, context).await,
+        Command::Alerts(args) => command::alerts::run(args, context).await,
+        Command::Silence(args) => command::silence::run(args, context).await,
         Command::Health(args) => command::health::run(args, context).await,
+        Command::Registry(args) => command::registry::run(args, context).await,
+        Command::Heartbeat(args) => command::heartbeat::run(args, context).await,
         Command::Graph(args) => command::graph::run(args, context).await,
         Command::Image(args) => command::image::run(args, context).await,
         Command::Discover(args) => command::discover::run(args, context).await,
@@ -132,18 +138,6 @@ async fn dispatch(command: Command, context: &Context) -> Result<(), Error> {
         Command::Version => command::version::run(context),
         Command::Keeper(args) => command::keeper::run_late(args),
     }
-}
-
-fn many_threads() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_runtime)
-}
-
-fn one_thread() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_runtime)
-}
-
-fn no_runtime(error: std::io::Error) -> Error {
-    failed(format!("cannot set up this process: {error}")).into()
 }
 
 #[cfg(test)]

@@ -33,6 +33,13 @@ fn every_documented_command_line_is_understood() {
         "hostler status db",
         "hostler explain db",
         "hostler start",
+        "hostler deploy db",
+        "hostler deploy db -f shop.toml --restart --no-wait --priority -5",
+        "hostler operations",
+        "hostler operations ls --status failed --service db",
+        "hostler operations show 0001",
+        "hostler operations wait 0001 --timeout 5s",
+        "hostler operations cancel 0001",
         "hostler start db --no-deps",
         "hostler stop db --force",
         "hostler restart db --force --timeout 1m",
@@ -44,6 +51,9 @@ fn every_documented_command_line_is_understood() {
         "hostler events --follow --after 7 --json",
         "hostler health",
         "hostler health --now db",
+        "hostler registry --category ai --healthy --metadata region=eu",
+        "hostler registry --statistics",
+        "hostler heartbeat db --ttl 30s --metadata region=eu",
         "hostler graph",
         "hostler graph --format dot",
         "hostler graph shop.toml --format mermaid",
@@ -76,6 +86,8 @@ fn mistakes_are_usage_errors() {
         "hostler graph --format png",
         "hostler apply --timeout soon",
         "hostler health db",
+        "hostler registry --statistics --healthy",
+        "hostler heartbeat db --ttl soon",
     ] {
         assert_eq!(parsed(line).map(|_| ()).expect_err(line).exit_code(), 2, "{line}");
     }

@@ -7,7 +7,7 @@
 //!
 //! Where things are: `spec`, `doubt` and `graph` are what was asked; `registry` holds wanted beside believed, `edges` what dependencies allow; `scheduler` settles the two;
 //! `lifecycle` hears news of one life, `resolve` what is there, `backends` who can be asked, `checks` how it is; `health` and `restart` are
-//! the policies; `record` and `restore` lead over a host restart; `view` and `explain` look.
+//! the policies; `alert` is who is told that something is wrong; `record` and `restore` lead over a host restart; `view` and `explain` look.
 
 /// Is this planted fault there? Never, without the feature.
 #[cfg(feature = "planted")]
@@ -29,6 +29,7 @@ macro_rules! planted {
     };
 }
 
+mod alert;
 mod autoscale;
 mod backends;
 mod chance;
@@ -65,6 +66,7 @@ mod view;
 mod words;
 mod workspace;
 
+pub use alert::{AlertKey, AlertRule, AlertStage, AlertTurn, Alerts, Bound, Facts, Figure, Finding, Severity, Subject, Trigger, Window};
 pub use autoscale::{Autoscale, Load, Loads};
 pub use doubt::doubt;
 pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Starting, Wanted};

@@ -18,4 +18,4 @@ mod write;
 
 pub use ahead::Ahead;
 pub use read::{LedgerError, Memory, each, keys, meta, recall};
-pub use write::{HandleRecord, OF_THE_HOST, Origin, WantedRecord, Written, event, handle_key, released_key, save, to_json, wanted_key};
+pub use write::{HandleRecord, Instance, OF_THE_HOST, Origin, WantedRecord, Written, event, handle_key, released_key, save, to_json, wanted_key};

@@ -26,8 +26,11 @@ pub struct WantedRecord {
 pub enum Origin {
     /// Somebody who wants replicas of this image.
     Image(String),
-    /// Somebody who asked for this very service.
-    Request,
+    /// Somebody who asked for this very service, as the audit log calls whoever was the first.
+    Request {
+        /// Who.
+        by: String,
+    },
     /// A pattern of this backend's discovery, by name.
     Discovery {
         /// The backend.
@@ -44,10 +47,31 @@ pub enum Origin {
         /// What the engine calls it.
         key: String,
     },
+    /// Somebody who asked for a service instance, in the words of its document.
+    Instance(Box<Instance>),
+}
+
+/// What a service instance is beside its service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id, for as long as it is there.
+    pub id: String,
+    /// Where it lives: no two instances of a workspace have the same.
+    pub folder_path: String,
+    /// All that was asked for, as it was asked.
+    pub asked: Written,
+    /// Who made it.
+    pub created_by: Option<String>,
+    /// Unix time in milliseconds.
+    pub created_at: u64,
+    /// When it was last changed.
+    pub updated_at: u64,
+    /// When it was last deployed; absent of one that never was.
+    pub deployed_at: Option<u64>,
 }
 
 /// How a service was written, kept as text: as a tree it would be many times as large.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Written(Box<str>);
 
 impl Written {

@@ -15,7 +15,7 @@ use crate::engines::Engines;
 use crate::message::{Message, News};
 use crate::plugins::Plugins;
 use crate::published::Published;
-use crate::secrets;
+use crate::{secrets, telemetry};
 
 mod change;
 mod looks;
@@ -93,12 +93,19 @@ impl Actor {
 
     fn answer(&self, news: News) {
         // The loop is gone only when the host is.
-        self.outbox.send(Message::News(news)).ok();
+        if let News::StartFailed { fault, .. }
+        | News::StopFailed { fault, .. }
+        | News::Destroyed { fault: Some(fault), .. }
+        | News::Updated { fault: Some(fault), .. } = &news
+        {
+            telemetry::failed(fault.message());
+        }
+        self.outbox.send(telemetry::traced(Message::News(news))).ok();
     }
 
     fn start(&self, id: String, run: Run, replica: u32, spec: Arc<Spec>, published: Published) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let news = match me.started(&id, run, replica, &spec, &published).await {
                 Ok((handle, status)) => News::Started { run, backend: spec.backend.plugin.clone(), id, handle, status },
                 Err(fault) => News::StartFailed { run, fault },
@@ -139,7 +146,7 @@ impl Actor {
 
     fn stop(&self, run: Run, backend: String, subject: String, handle: Option<Handle>, signal: Option<String>, grace: Span) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let news = match me.stopped(&backend, &subject, handle, signal, grace).await {
                 Ok(status) => News::Stopped { run, status },
                 Err(fault) => News::StopFailed { run, fault },
@@ -167,7 +174,7 @@ impl Actor {
 
     fn release(&self, run: Run, backend: String, subject: String, handle: Option<Handle>) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let news = match me.let_go(&backend, &subject, handle).await {
                 Ok(()) => News::Stopped { run, status: None },
                 Err(fault) => News::StopFailed { run, fault },
@@ -190,7 +197,7 @@ impl Actor {
 
     fn destroy(&self, run: Run, backend: String, handle: Option<Handle>, force: bool) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let fault = me.destroyed(&backend, handle, force).await.err();
             failpoint!("host.destroy.destroyed");
             me.answer(News::Destroyed { run, fault });
@@ -211,7 +218,7 @@ impl Actor {
 
     fn look(&self, backend: String, known: Vec<Known>) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let seen = me.look_through(&backend, known).await;
             failpoint!("host.inspect.inspected");
             me.answer(News::Looked { backend, seen });
@@ -228,7 +235,7 @@ impl Actor {
     /// Looks at one task beside the batches, because something pointed at it.
     pub(crate) fn look_at(&self, backend: String, run: Run, handle: Handle) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             match me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
                 Some(status) => me.answer(News::Seen { backend, run, status }),
                 // A look at all of them makes up for it, and says what is wrong.
@@ -245,7 +252,7 @@ impl Actor {
 
     fn list(&self, backend: String) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let found = me.listed(&backend).await;
             failpoint!("host.list.listed");
             me.answer(News::Listed { backend, found });
@@ -264,7 +271,7 @@ impl Actor {
 
     fn check(&self, asked: Asked, target: Target, exec: TaskDoor) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let begun = tokio::time::Instant::now();
             let (verdict, message, details) = me.checked(&asked, &target, exec).await;
             failpoint!("host.check.checked");
@@ -347,12 +354,15 @@ fn subject_of(desk: &Desk, run: Run) -> String {
 
 fn target(desk: &Desk, spec: &Spec, run: Run, replica: u32) -> Target {
     let status = desk.seen.get(&run);
+    let mut attributes = status.map(|status| status.attributes.clone()).unwrap_or_default();
+    // What the service says itself, for the check that asks for that.
+    attributes.extend(desk.heartbeats.attributes(desk, &spec.name));
     Target {
         workspace: spec.name.workspace().to_owned(),
         service: spec.name.local().to_owned(),
         replica,
         endpoints: status.map(|status| status.endpoints.clone()).unwrap_or_default(),
-        attributes: status.map(|status| status.attributes.clone()).unwrap_or_default(),
+        attributes,
     }
 }
 

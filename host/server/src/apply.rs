@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler_api::config::{Discovery, Listen};
+use hostler_api::config::{Alerting, Discovery, Listen, Telemetry, Way};
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
 use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, WorkspaceName, pointer_key};
 use hostler_failpoint::failpoint;
@@ -37,6 +37,10 @@ pub(crate) struct Prepared {
     pub(crate) discovery: BTreeMap<String, Discovery>,
     /// The TCP door.
     pub(crate) listen: Option<Listen>,
+    /// Where traces go.
+    pub(crate) telemetry: Option<Telemetry>,
+    /// Who is told of what.
+    pub(crate) alerting: Alerting,
     pub(crate) starting: Starting,
     pub(crate) only: Option<Vec<ServiceName>>,
     pub(crate) missing: Vec<MissingPlugin>,
@@ -60,6 +64,9 @@ pub(crate) async fn prepare(
     let mut read = config::read(&request.document).map_err(Failure::config)?;
     let mut problems = Vec::new();
     let listen = read.settings.listen.take().map(|listen| listening(listen, base_dir, &mut problems));
+    let alerting = alerting(std::mem::take(&mut read.alerting), base_dir);
+    let mut telemetry = read.settings.telemetry.take();
+    telemetry.iter_mut().flat_map(|telemetry| &mut telemetry.ca).for_each(|ca| *ca = config::absolute(ca, base_dir).to_string_lossy().into_owned());
     let only = chosen(request.services, &read, &mut problems)?;
     let table = if workspace.is_default() {
         plugins.prepare(&read.plugins, read.settings.built_in_plugins.as_deref(), base_dir, &mut problems).await
@@ -81,6 +88,8 @@ pub(crate) async fn prepare(
         max_parallel: read.settings.max_parallel,
         discovery: read.discovery,
         listen,
+        telemetry,
+        alerting,
         starting: match (request.start, request.start_stopped) {
             (false, _) => Starting::Nothing,
             (true, false) => Starting::New,
@@ -102,6 +111,19 @@ fn listening(mut listen: Listen, base_dir: &Path, problems: &mut Vec<Problem>) -
         problems.extend(front::doubt(tls));
     }
     listen
+}
+
+/// Sinks whose files are named from anywhere. A program without a slash in its name is looked for where programs are.
+fn alerting(mut alerting: Alerting, base_dir: &Path) -> Alerting {
+    let absolute = |path: &mut String| *path = config::absolute(path, base_dir).to_string_lossy().into_owned();
+    for sink in alerting.sinks.values_mut() {
+        match &mut sink.way {
+            Way::Webhook { secret_file, ca, .. } => secret_file.iter_mut().chain(ca).for_each(absolute),
+            Way::Command { command } => command.iter_mut().take(1).filter(|program| program.contains('/')).for_each(absolute),
+            Way::Log => {}
+        }
+    }
+    alerting
 }
 
 /// Lets the plugins doubt what concerns them, and makes what they need of it absolute; the plugins that are not there.

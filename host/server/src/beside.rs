@@ -85,6 +85,23 @@ pub(crate) async fn prepare(
     around: Around,
     starting: Starting,
 ) -> Result<Added, Failure> {
+    // Nobody's directory: relative paths are relative to the root.
+    prepare_at(Path::new("/"), plugins, workspaces, workspace, services, around, starting).await
+}
+
+/// The same with a directory that relative paths are relative to.
+///
+/// # Errors
+/// The same.
+pub(crate) async fn prepare_at(
+    base_dir: &Path,
+    plugins: &Arc<Plugins>,
+    workspaces: &Workspaces,
+    workspace: &WorkspaceName,
+    services: Vec<(ServiceName, Value, Origin)>,
+    around: Around,
+    starting: Starting,
+) -> Result<Added, Failure> {
     let table = plugins.table();
     let mut members: Map<String, Value> = around.into_iter().map(|(name, value)| (name.local().to_owned(), value)).collect();
     members.extend(services.iter().map(|(name, value, _)| (name.local().to_owned(), value.clone())));
@@ -95,8 +112,7 @@ pub(crate) async fn prepare(
     let mut problems = workspaces.doubt_services(workspace, &read, &table)?;
     // What it may not use is not asked.
     if problems.is_empty() {
-        // Nobody's directory: relative paths are relative to the root.
-        apply::doubt(&mut read, &table, Path::new("/"), &mut problems).await;
+        apply::doubt(&mut read, &table, base_dir, &mut problems).await;
     }
     if !problems.is_empty() {
         return Err(Failure::config(problems));
@@ -130,13 +146,10 @@ impl Driver {
             match self.desk.origins.get(name) {
                 Some(before) if is_same(before, origin) => {}
                 Some(_) => self.refuse_others([name])?,
-                None if self.desk.core.wanted(name.as_str()).is_some() => {
-                    let failure = Failure::new(Code::Conflict, format!("service `{}` stands in the configuration", name.local()));
-                    return Err(failure.hint("give this one another name"));
-                }
-                None => {}
+                None => refuse_configured(&self.desk, name)?,
             }
         }
+        self.refuse_shared_folders(&services)?;
         let before = (self.desk.written.clone(), self.desk.origins.clone());
         let mut txn = self.new_generation();
         let mut changes = Vec::new();
@@ -149,7 +162,11 @@ impl Driver {
                 (after.desired, after.starts) = (Desired::Running, after.starts + 1);
             }
             self.desk.written.insert(name.clone(), written.remove(&name).unwrap_or_default());
-            self.desk.origins.insert(name.clone(), origin);
+            // Whoever was the first stays the one who made it.
+            match self.desk.origins.get(&name) {
+                Some(Origin::Request { .. }) => {}
+                _ => drop(self.desk.origins.insert(name.clone(), origin)),
+            }
             txn = self.put_wanted(txn, &name, &after);
             if self.desk.core.wanted(name.as_str()) != Some(&after) {
                 changes.push((name, Some(after)));
@@ -185,7 +202,7 @@ impl Driver {
                 let failure = Failure::new(Code::Conflict, format!("service `{}` stands in the configuration", name.local()));
                 return Err(failure.hint("take it out of its file, and apply that"));
             }
-            if release && matches!(self.desk.origins.get(name), Some(Origin::Image(_) | Origin::Request)) {
+            if release && matches!(self.desk.origins.get(name), Some(Origin::Image(_) | Origin::Request { .. } | Origin::Instance(_))) {
                 let failure = Failure::new(Code::Conflict, format!("service `{}` was not taken over: this host made its tasks", name.local()));
                 return Err(failure.hint("remove it, which ends them"));
             }
@@ -208,10 +225,21 @@ impl Driver {
     }
 }
 
+/// Refuses what would take the name of a service of the configuration.
+pub(crate) fn refuse_configured(desk: &Desk, name: &ServiceName) -> Result<(), Failure> {
+    if desk.origins.contains_key(name) || desk.core.wanted(name.as_str()).is_none() {
+        return Ok(());
+    }
+    let failure = Failure::new(Code::Conflict, format!("service `{}` stands in the configuration", name.local()));
+    Err(failure.hint("give this one another name"))
+}
+
 /// Does the same one ask again? What a pattern finds may be another thing than before, under the same name.
 fn is_same(before: &Origin, now: &Origin) -> bool {
     match (before, now) {
         (Origin::Discovery { backend, pattern, .. }, Origin::Discovery { backend: at, pattern: by, .. }) => backend == at && pattern == by,
+        (Origin::Instance(before), Origin::Instance(now)) => before.id == now.id,
+        (Origin::Request { .. }, Origin::Request { .. }) => true,
         (before, now) => before == now,
     }
 }
@@ -220,8 +248,9 @@ fn is_same(before: &Origin, now: &Origin) -> bool {
 pub(crate) fn told(origin: &Origin) -> String {
     match origin {
         Origin::Image(image) => format!("replicas of the image `{image}`"),
-        Origin::Request => "somebody asked for it by itself".to_owned(),
+        Origin::Request { .. } => "somebody asked for it by itself".to_owned(),
         Origin::Discovery { backend, pattern, .. } => format!("found by the pattern `{pattern}` of `discovery.{backend}`"),
         Origin::Adoption { backend, key } => format!("`{key}`, taken over from {backend}"),
+        Origin::Instance(instance) => format!("the service instance {}", instance.id),
     }
 }

@@ -13,8 +13,8 @@ use crate::beside::OnlyIf;
 use crate::clock;
 use crate::drive::Driver;
 use crate::ledger::{self, WantedRecord, Written};
-use crate::message::{Accepted, Change};
-use crate::upgrade;
+use crate::message::{Accepted, Change, Mark};
+use crate::{alerts, upgrade};
 
 /// Services as they were written.
 type Document = BTreeMap<ServiceName, Written>;
@@ -53,7 +53,24 @@ impl Driver {
             Change::Within(..) => unreachable!("nothing stays within after it was taken apart"),
             Change::Shutdown { stop_services, force } => self.shut_down(stop_services, force),
         };
+        self.desk.alerting.look_again();
         Ok(Accepted { generation: self.desk.generation, last_event, services })
+    }
+
+    /// The same, and writes these marks in its transaction. A change that finds everything as it wants it has none of its own: then they get one.
+    pub(crate) async fn change_marked(&mut self, change: Change, marks: Vec<Mark>) -> Result<Accepted, Failure> {
+        self.marks = marks;
+        let accepted = self.change(change).await;
+        let left = !self.marks.is_empty();
+        let txn = self.marked(Txn::new(), self.desk.generation);
+        if accepted.is_ok() && left {
+            self.commit(txn).await.map_err(|error| commit_failure(&error))?;
+        }
+        accepted
+    }
+
+    fn marked(&mut self, txn: Txn, generation: u64) -> Txn {
+        std::mem::take(&mut self.marks).into_iter().fold(txn, |txn, mark| mark(txn, generation))
     }
 
     /// All of theirs when none is named; an unknown one is refused by name.
@@ -255,7 +272,8 @@ impl Driver {
 
     pub(crate) async fn commit_request(&mut self, txn: Txn) -> Result<(), Failure> {
         failpoint!("host.request.before-commit");
-        self.commit(txn).await.map_err(|error| store_failure(&error))?;
+        let txn = self.marked(txn, self.desk.generation + 1);
+        self.commit(txn).await.map_err(|error| commit_failure(&error))?;
         failpoint!("host.request.committed");
         self.desk.generation += 1;
         Ok(())
@@ -271,7 +289,7 @@ impl Driver {
         if !prepared.workspace.is_default() {
             return self.apply_within(prepared).await;
         }
-        let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, listen, starting, only, .. } = prepared;
+        let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, listen, telemetry, alerting, starting, only, .. } = prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
@@ -297,6 +315,9 @@ impl Driver {
             }
         }
         txn = self.desk.secrets.save(&secrets, plugins.save(txn));
+        for (name, what) in self.desk.plugins.loaded_by(&plugins) {
+            txn = txn.emit(upgrade::event(EventKind::PluginLoaded, &name, format!("plugin {name} is {what}")));
+        }
         for name in self.desk.plugins.reset_by(&plugins) {
             txn = txn.emit(upgrade::event(
                 EventKind::PluginReset,
@@ -306,7 +327,8 @@ impl Driver {
         }
         failpoint!("host.apply.planned");
         txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel)).put("meta/discovery", ledger::to_json(&discovery));
-        txn = txn.put("meta/listen", ledger::to_json(&listen));
+        txn = txn.put("meta/listen", ledger::to_json(&listen)).put(alerts::CONFIG, ledger::to_json(&alerting));
+        txn = txn.put("meta/telemetry", ledger::to_json(&telemetry));
         if let Err(failure) = self.commit_request(txn).await {
             self.desk.written = before_written;
             return Err(failure);
@@ -315,6 +337,8 @@ impl Driver {
         self.desk.secrets.swap(secrets);
         self.desk.discoveries.look_for(discovery);
         self.desk.front.want(listen);
+        self.desk.alerting.want(alerting);
+        self.desk.telemetry.want(telemetry);
         for (backend, missing) in self.desk.plugins.swap(plugins) {
             self.desk.core.handle(clock::now(), Event::Plugin { backend, missing });
         }
@@ -461,7 +485,18 @@ pub(crate) fn unreadable(error: &StoreError) -> Failure {
     }
 }
 
-/// A commit that did not work, for whoever asked.
+/// A commit that did not work, for whoever asked: it was not done, or nobody knows.
+pub(crate) fn commit_failure(error: &StoreError) -> Failure {
+    // The one error that says nothing of what is on the disk.
+    if matches!(error, StoreError::Engine { .. }) {
+        let failure = Failure::new(Code::Unknown, format!("whether this was done is not known: {error}"));
+        return failure
+            .hint("the host writes nothing any more; end it and start it again: it goes on from what is on the disk, and says what that is");
+    }
+    store_failure(error)
+}
+
+/// A read, or a commit that is known to have changed nothing, for whoever asked.
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let failure = Failure::new(Code::Unavailable, format!("nothing was changed: {error}"));
     match error.hint() {

@@ -9,16 +9,19 @@ use hostler_core::{Run, ServiceName, Time};
 use hostler_wasm::KeeperLink;
 use hostler_wasm::words::{Handle, Status};
 
+use crate::alerts::Alerting;
 use crate::board::Observed;
 use crate::discovery::Discoveries;
 use crate::engines::Engines;
 use crate::front::Front;
+use crate::heartbeats::Heartbeats;
 use crate::laps::Laps;
 use crate::ledger::{HandleRecord, Origin, Written};
 use crate::metrics::Latency;
 use crate::plugins::Plugins;
 use crate::secrets::Secrets;
 use crate::stats::Meter;
+use crate::telemetry::Telemetry;
 use crate::workspaces::{EventRates, Workspaces};
 
 /// Something with our tag that nobody knows.
@@ -40,6 +43,9 @@ pub(crate) struct Desk {
     pub(crate) workspaces: Arc<Workspaces>,
     /// How fast each workspace's events come.
     pub(crate) event_rates: EventRates,
+    pub(crate) heartbeats: Arc<Heartbeats>,
+    pub(crate) alerting: Arc<Alerting>,
+    pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) keeper: Arc<KeeperLink>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) state_dir: PathBuf,

@@ -131,7 +131,7 @@ async fn let_go(door: &Door, wanted: &BTreeMap<String, Discovery>) -> Result<(),
             let known = wanted.get(&backend).is_some_and(|discovery| discovery.patterns.contains_key(pattern.as_str()));
             (!known).then_some(name)
         }
-        Origin::Image(_) | Origin::Request | Origin::Adoption { .. } => None,
+        Origin::Image(_) | Origin::Request { .. } | Origin::Instance(_) | Origin::Adoption { .. } => None,
     });
     let without: Vec<ServiceName> = without.collect();
     if without.is_empty() {
@@ -148,7 +148,7 @@ fn origins(desk: &Desk) -> BTreeMap<ServiceName, Origin> {
 fn key_at<'a>(origin: &'a Origin, at: &str) -> Option<&'a str> {
     match origin {
         Origin::Discovery { backend, key, .. } | Origin::Adoption { backend, key } => (backend == at).then_some(key),
-        Origin::Image(_) | Origin::Request => None,
+        Origin::Image(_) | Origin::Request { .. } | Origin::Instance(_) => None,
     }
 }
 
@@ -410,14 +410,14 @@ pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceNam
 fn origin_backend(origin: &Origin) -> &str {
     match origin {
         Origin::Discovery { backend, .. } | Origin::Adoption { backend, .. } => backend,
-        Origin::Image(_) | Origin::Request => "",
+        Origin::Image(_) | Origin::Request { .. } | Origin::Instance(_) => "",
     }
 }
 
 fn origin_key(origin: &Origin) -> Option<&str> {
     match origin {
         Origin::Discovery { key, .. } | Origin::Adoption { key, .. } => Some(key),
-        Origin::Image(_) | Origin::Request => None,
+        Origin::Image(_) | Origin::Request { .. } | Origin::Instance(_) => None,
     }
 }
 

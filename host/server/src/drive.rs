@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use hostler_api::EventKind;
+use hostler_api::{Code, EventKind, Failure};
 use hostler_core::{Action, CheckResult, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
 use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
 use hostler_wasm::words::{Found, Status};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::act::Actor;
@@ -17,9 +19,9 @@ use crate::desk::{Desk, Stranger};
 use crate::feed::Feed;
 use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
-use crate::message::{Change, Message, News};
+use crate::message::{Accepted, Change, Mark, Message, News};
 use crate::operator::Operator;
-use crate::upgrade;
+use crate::{telemetry, upgrade};
 
 /// The loop and what it holds.
 pub(crate) struct Driver {
@@ -35,6 +37,8 @@ pub(crate) struct Driver {
     pub(crate) ahead: Ahead,
     /// To be committed with the next decision.
     pub(crate) next: Txn,
+    /// To be committed with the change that is under way.
+    pub(crate) marks: Vec<Mark>,
     /// Heard while nothing could be committed.
     pub(crate) backlog: VecDeque<Message>,
     /// When memory was last given back; nothing when it is to be, as soon as it is quiet.
@@ -43,6 +47,8 @@ pub(crate) struct Driver {
     pub(crate) heard: bool,
     /// The host ends after this round.
     pub(crate) leaving: bool,
+    /// What the next decision comes of, where somebody collects that.
+    pub(crate) because: Vec<Context>,
 }
 
 /// A transaction on its way to the disk.
@@ -116,6 +122,13 @@ impl Driver {
 
     async fn hear(&mut self, message: Message) {
         failpoint!("host.loop.heard");
+        let message = match message {
+            Message::Traced(context, message) => {
+                self.because.push(context);
+                *message
+            }
+            message => message,
+        };
         match message {
             Message::News(news) => self.hear_news(news),
             Message::Wake { backend, id } => self.hear_wake(backend, id),
@@ -131,16 +144,30 @@ impl Driver {
                 let kept = self.kept(event);
                 self.next.events.extend(kept);
             }
+            // It was looked into already: nobody wraps one twice.
+            Message::Traced(_, message) => self.backlog.push_back(*message),
+            Message::Commit(txn, answer) => {
+                let committed = self.commit(*txn).await;
+                // Whoever asked may have gone.
+                answer.send(committed).ok();
+            }
             Message::Look(look) => look(&self.desk),
-            Message::Change(change, answer) => {
-                let accepted = self.change(change).await;
-                failpoint!("host.request.before-answer");
-                // Whoever asked may have gone; what was asked holds all the same.
-                answer.send(accepted).ok();
-                failpoint!("host.request.answered");
+            Message::Change(change, answer) => self.hear_request(change, Vec::new(), answer).await,
+            Message::Marked(change, marks, answer) => self.hear_request(change, marks, answer).await,
+            Message::Write(txn, answer) => {
+                let written = self.commit(txn).await.map_err(|error| crate::change::commit_failure(&error));
+                answer.send(written).ok();
             }
             Message::Leave => self.leaving = true,
         }
+    }
+
+    async fn hear_request(&mut self, change: Change, marks: Vec<Mark>, answer: oneshot::Sender<Result<Accepted, Failure>>) {
+        let accepted = self.change_marked(change, marks).await;
+        failpoint!("host.request.before-answer");
+        // Whoever asked may have gone; what was asked holds all the same.
+        answer.send(accepted).ok();
+        failpoint!("host.request.answered");
     }
 
     /// A plugin in quarantine makes its tasks unknown, as one that is missing does: nothing is restarted, nothing collected.
@@ -321,6 +348,7 @@ impl Driver {
 
     /// Commits what was decided, and then does it.
     async fn carry_out(&mut self) {
+        let (because, since) = (std::mem::take(&mut self.because), SystemTime::now());
         let mut txn = std::mem::take(&mut self.next);
         // Starts that need not wait for the disk, and whatever else is to be done.
         let (mut early, mut effects) = (Vec::new(), Vec::new());
@@ -350,16 +378,21 @@ impl Driver {
             }
         }
         let decided = Instant::now();
-        let is_remembered = (txn.ops.is_empty() && txn.events.is_empty()) || self.commit_at_last(txn, &mut early, decided).await;
+        let actions = early.len() + effects.len();
+        let decision = if actions > 0 { self.desk.telemetry.decision(&because, since, actions) } else { None };
+        let is_remembered = (txn.ops.is_empty() && txn.events.is_empty()) || self.commit_at_last(txn, &mut early, decided, decision.as_ref()).await;
         if !is_remembered {
             // The host ends here; the next one decides again, from what was committed.
             return;
         }
         self.ahead.durable();
-        self.begin_all(early, decided);
+        self.begin_all(early, decided, decision.as_ref());
         // What brings a service up goes before what tidies up behind it.
         effects.sort_by_key(|effect| !matches!(effect, Action::Start { .. }));
-        self.begin_all(effects, decided);
+        self.begin_all(effects, decided, decision.as_ref());
+        if let Some(decision) = &decision {
+            decision.span().end();
+        }
         failpoint!("host.loop.effects-begun");
         for notice in &told {
             self.time_starts(notice.kind, &notice.service, notice.replica, notice.run);
@@ -376,13 +409,15 @@ impl Driver {
         failpoint!("host.loop.shown");
     }
 
-    fn begin_all(&mut self, effects: Vec<Action>, decided: Instant) {
+    fn begin_all(&mut self, effects: Vec<Action>, decided: Instant, decision: Option<&Context>) {
         for effect in effects {
             failpoint!("host.loop.before-effect");
             if let Action::Start { run, replica, spec } = &effect {
                 self.desk.begun.insert(*run, clock::now());
                 self.desk.laps.starting(&spec.name, *replica, decided);
             }
+            let span = decision.and_then(|decision| self.desk.telemetry.action(decision, &self.desk, &effect));
+            let _present = span.map(Context::attach);
             self.actor.begin(&self.desk, effect);
         }
     }
@@ -407,13 +442,13 @@ impl Driver {
 
     /// Commits, however long it takes: nothing is done that is not remembered. Reads go on meanwhile. False when the host is to end first.
     /// What is `early` is taken and begun as soon as the decision is written.
-    async fn commit_at_last(&mut self, mut txn: Txn, early: &mut Vec<Action>, decided: Instant) -> bool {
+    async fn commit_at_last(&mut self, mut txn: Txn, early: &mut Vec<Action>, decided: Instant, decision: Option<&Context>) -> bool {
         failpoint!("host.loop.before-commit");
         loop {
             let (write, written) = oneshot::channel();
             let committing = self.submit(txn.clone(), write);
             if !early.is_empty() && written.await.is_ok() {
-                self.begin_all(std::mem::take(early), decided);
+                self.begin_all(std::mem::take(early), decided, decision);
                 failpoint!("host.loop.begun-early");
             }
             match self.committed(committing).await {
@@ -452,7 +487,7 @@ impl Driver {
     async fn serve_reads(&mut self, time: Duration) {
         let end = tokio::time::Instant::now() + time;
         while let Ok(message) = tokio::time::timeout_at(end, self.inbox.recv()).await {
-            match message {
+            match message.map(telemetry::untraced) {
                 Some(Message::Look(look)) => look(&self.desk),
                 Some(Message::Leave) | None => {
                     self.leaving = true;
@@ -462,13 +497,16 @@ impl Driver {
                     answer.send(self.change(leave).await).ok();
                     return;
                 }
-                Some(Message::Change(_, answer)) => {
-                    let why = self.desk.trouble.clone().unwrap_or_default();
-                    answer.send(Err(hostler_api::Failure::new(hostler_api::Code::Unavailable, format!("nothing can be remembered now: {why}")))).ok();
-                }
+                Some(Message::Change(_, answer) | Message::Marked(_, _, answer)) => drop(answer.send(Err(self.cannot_remember()))),
+                Some(Message::Write(_, answer)) => drop(answer.send(Err(self.cannot_remember()))),
                 Some(other) => self.backlog.push_back(other),
             }
         }
+    }
+
+    fn cannot_remember(&self) -> Failure {
+        let why = self.desk.trouble.as_deref().unwrap_or_default();
+        Failure::new(Code::Unavailable, format!("nothing was changed: nothing can be remembered now: {why}"))
     }
 
     /// Commits once, and tells those who follow.

@@ -16,6 +16,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::act::Actor;
+use crate::alerts::Alerting;
 use crate::audit::Audit;
 use crate::board::{Board, Observed};
 use crate::clock;
@@ -25,17 +26,21 @@ use crate::discovery::Discoveries;
 use crate::drive::Driver;
 use crate::engines::Engines;
 use crate::front::Front;
+use crate::heartbeats::{self, Heartbeats};
 use crate::http::{self, Behind, Door};
+use crate::idempotency::Keys;
 use crate::identity::Identities;
 use crate::laps::Laps;
 use crate::ledger::{self, Ahead};
 use crate::message::{Change, Message};
+use crate::operations::Operations;
 use crate::operator::Operator;
 use crate::plugins::{BuiltIns, Choice, Plugins, read_stored};
 use crate::secrets::Secrets;
 use crate::sink::{PluginState, Sink};
 use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
 use crate::stats::Meter;
+use crate::telemetry::Telemetry;
 use crate::workspaces::{EventRates, Workspaces};
 use crate::{autoscale, feed, upgrade};
 
@@ -207,12 +212,14 @@ impl Host {
     ) -> Result<Host, HostError> {
         let path = state_dir.path.clone();
         let (outbox, inbox) = mpsc::unbounded_channel();
+        let telemetry = Arc::new(Telemetry::new(&owner));
+        telemetry.want(ledger::meta(&*store, "telemetry")?.flatten());
         let runtime = Runtime::new(RuntimeOptions {
             cache_dir: path.join("cache"),
             owner: owner.clone(),
             keeper: Some(Arc::clone(&keeper)),
             state: Some(Arc::new(PluginState::new(Arc::clone(&store)))),
-            sink: Arc::new(Sink::new(outbox.clone())),
+            sink: Arc::new(Sink::new(outbox.clone(), Arc::clone(&telemetry))),
             pool: compiler::pool(),
             compiler: Some(compiler::compiler(&options.exe)),
         })
@@ -257,12 +264,15 @@ impl Host {
         let meter: Arc<Meter> = Arc::default();
         let identities = Arc::new(Identities::recall(Arc::clone(&store), &path)?);
         let audit = Arc::new(Audit::recall(Arc::clone(&store))?);
-
+        let heartbeats = Arc::new(Heartbeats::recall(Arc::clone(&store))?);
+        let operations = Arc::new(Operations::recall(Arc::clone(&store))?);
+        let keys = Arc::new(Keys::recall(Arc::clone(&store))?);
         // What is applied first says whether there is a door.
         let wanted = if initial.is_some() { None } else { ledger::meta(&*store, "listen")?.flatten() };
         let front = Arc::new(Front::new(wanted));
         let board: Arc<Board> = Arc::default();
         board.has_told(memory.last_event);
+        let alerting = Arc::new(Alerting::recall(Arc::clone(&store), outbox.clone(), &owner)?);
         let desk = Desk {
             core: Observed::new(core, Arc::clone(&board)),
             plugins: Arc::clone(&plugins),
@@ -272,6 +282,9 @@ impl Host {
             front: Arc::clone(&front),
             workspaces: Arc::clone(&workspaces),
             event_rates: EventRates::default(),
+            heartbeats: Arc::clone(&heartbeats),
+            alerting: Arc::clone(&alerting),
+            telemetry: Arc::clone(&telemetry),
             keeper: Arc::clone(&keeper),
             meter: Arc::clone(&meter),
             state_dir: path.clone(),
@@ -313,6 +326,11 @@ impl Host {
             front: Arc::clone(&front),
             snapshots: Arc::default(),
             workspaces,
+            alerting: Arc::clone(&alerting),
+            telemetry: Arc::clone(&telemetry),
+            heartbeats,
+            operations: Arc::clone(&operations),
+            keys,
         });
         let listener = listen(&path)?;
         failpoint!("host.start.socket-bound");
@@ -329,8 +347,10 @@ impl Host {
             feed,
             rounds,
             next: memory.boot,
+            marks: Vec::new(),
             backlog: VecDeque::new(),
             given_back: None,
+            because: Vec::new(),
             heard: true,
             leaving: false,
         };
@@ -339,6 +359,9 @@ impl Host {
         let hinting = tokio::spawn(wake_on_engines(engine_news, Arc::clone(&plugins), outbox.clone()));
         let tidying = tokio::spawn(tidy(Arc::clone(&store), plugins));
         let scaling = tokio::spawn(autoscale::watch(door.clone()));
+        let listening = tokio::spawn(heartbeats::watch(door.clone()));
+        let alarming = tokio::spawn(alerting.watch(door.clone()));
+        let operating = tokio::spawn(operations.run(door.clone()));
         let serving = tokio::spawn(http::serve(listener, door));
         let socket = path.join(routes::SOCKET);
         let running = tokio::spawn(async move {
@@ -353,10 +376,14 @@ impl Host {
             watching.abort();
             discovering.abort();
             scaling.abort();
+            listening.abort();
+            alarming.abort();
+            operating.abort();
             if let Err(error) = serving.await {
                 tracing::error!(%error, "what answers requests broke");
             }
             failpoint!("host.end.served");
+            telemetry.close().await;
             end_idle_keeper(&keeper).await;
             failpoint!("host.end.keeper-asked");
             drop(state_dir);

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Router, middleware};
 use hostler_api::{Code, Failure, routes, token};
 use hostler_core::ServiceName;
-use hostler_store::Store;
+use hostler_store::{Store, Txn};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,18 +20,24 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::alerts::Alerting;
 use crate::audit::Audit;
 use crate::board::Board;
 use crate::desk::Desk;
 use crate::feed::Readers;
 use crate::front::{Front, Guest};
+use crate::heartbeats::Heartbeats;
+use crate::idempotency::Keys;
 use crate::identity::Identities;
-use crate::message::{Accepted, Change, Message};
+use crate::message::{Accepted, Change, Mark, Message};
+use crate::operations::Operations;
 use crate::plugins::Plugins;
 use crate::speak;
 use crate::stats::Meter;
+use crate::telemetry::{self, Telemetry};
 use crate::workspaces::Workspaces;
 
+mod alerts;
 mod answer;
 mod caller;
 mod connection;
@@ -39,12 +45,15 @@ mod documents;
 mod engines;
 mod events;
 mod gate;
+pub(crate) mod idempotency;
 mod limits;
 mod listing;
 mod metrics;
 mod native;
+pub(crate) mod operations;
 mod origin;
 mod record;
+mod registry;
 mod scope;
 mod specs;
 mod store;
@@ -59,6 +68,7 @@ use caller::{Caller, Peer};
 use connection::{Paced, Places, Wire};
 pub(crate) use limits::{Limits, place};
 use metrics::Traffic;
+pub(crate) use native::checked_now;
 use table::Table;
 
 /// How long a client may take to send the head of a request.
@@ -101,6 +111,11 @@ pub(crate) struct Behind {
     /// Held while a snapshot is written.
     pub(crate) snapshots: Arc<tokio::sync::Mutex<()>>,
     pub(crate) workspaces: Arc<Workspaces>,
+    pub(crate) heartbeats: Arc<Heartbeats>,
+    pub(crate) alerting: Arc<Alerting>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) operations: Arc<Operations>,
+    pub(crate) keys: Arc<Keys>,
 }
 
 impl Door {
@@ -118,7 +133,25 @@ impl Door {
 
     pub(crate) async fn change(&self, change: Change) -> Result<Accepted, Failure> {
         let (answer, answered) = oneshot::channel();
-        self.outbox.send(Message::Change(change, answer)).map_err(|_| ended())?;
+        let message = match idempotency::mark() {
+            Some(mark) => Message::Marked(change, vec![mark], answer),
+            None => Message::Change(change, answer),
+        };
+        self.outbox.send(telemetry::traced(message)).map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    /// The same, and writes this in the transaction of the change.
+    pub(crate) async fn change_marked(&self, change: Change, mark: Mark) -> Result<Accepted, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.outbox.send(Message::Marked(change, vec![mark], answer)).map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    /// Writes something that changes nothing that is wanted, and tells its events.
+    pub(crate) async fn write(&self, txn: Txn) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.outbox.send(Message::Write(txn, answer)).map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 
@@ -263,9 +296,9 @@ async fn unwelcome(peer: Peer, identities: Arc<Identities>, workspaces: Arc<Work
 
 fn router(door: Door) -> Router {
     let table = engines::routes(specs::routes(listing::routes(native::routes(Table::new(Arc::clone(&door.workspaces))))));
-    let table = store::routes(table);
+    let table = operations::routes(table);
     let table = tokens::routes(documents::routes(metrics::routes(events::routes(table))));
-    let table = workspaces::routes(table);
+    let table = alerts::routes(registry::routes(workspaces::routes(store::routes(table))));
     table
         .whole()
         .fallback(unknown)

@@ -292,7 +292,7 @@ impl Identities {
             Ok(Outcome::Conflict { .. } | Outcome::Fenced) => {
                 Err(Failure::new(Code::Conflict, "somebody else changed the tokens just now").hint("look at them, and try again"))
             }
-            Err(error) => Err(crate::change::store_failure(&error)),
+            Err(error) => Err(crate::change::commit_failure(&error)),
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{HostError, clock};
 
 pub(crate) use hostler_ledger::{
-    Ahead, LedgerError, OF_THE_HOST, Origin, WantedRecord, Written, each, handle_key, keys, meta, released_key, save, to_json, wanted_key,
+    Ahead, Instance, LedgerError, OF_THE_HOST, Origin, WantedRecord, Written, each, handle_key, keys, meta, released_key, save, to_json, wanted_key,
 };
 
 /// What finds a task again.

@@ -15,6 +15,7 @@
 //! ```
 
 mod act;
+mod alerts;
 mod apply;
 mod audit;
 mod autoscale;
@@ -33,20 +34,27 @@ mod drive;
 mod engines;
 mod feed;
 mod front;
+mod heartbeats;
+mod history;
 mod host;
 mod http;
+mod idempotency;
 mod identity;
 mod images;
+mod instances;
 mod laps;
 mod ledger;
 mod logs;
 mod memory;
 mod message;
 mod metrics;
+mod operations;
 mod operator;
+mod outgoing;
 mod plugins;
 mod published;
 mod record;
+mod registry;
 mod replica;
 mod restore;
 mod secrets;
@@ -56,6 +64,7 @@ mod state_dir;
 mod stats;
 mod strangers;
 mod tasks;
+mod telemetry;
 mod upgrade;
 mod workspaces;
 

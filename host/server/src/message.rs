@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use hostler_api::Failure;
 use hostler_core::{CheckResult, Fault, Loads, Run, ServiceName, Turn, WorkspaceName};
-use hostler_store::NewEvent;
+use hostler_store::{NewEvent, StoreError, Txn};
 use hostler_wasm::words::{Found, Handle, Status};
+use opentelemetry::Context;
 use tokio::sync::oneshot;
 
 use crate::apply::Prepared;
@@ -50,15 +51,27 @@ pub(crate) enum Message {
         /// How much.
         loads: Loads,
     },
+    /// One of the others, with what it came of.
+    Traced(Context, Box<Message>),
     /// Something to stand in the event log.
     Note(NewEvent),
+    /// Something to be remembered and told beside any decision, and where to say whether it is.
+    Commit(Box<Txn>, oneshot::Sender<Result<(), StoreError>>),
     /// A read.
     Look(Box<dyn FnOnce(&Desk) + Send>),
     /// A request, and where its answer goes.
     Change(Change, oneshot::Sender<Result<Accepted, Failure>>),
+    /// The same, with what else is to be written in its transaction.
+    Marked(Change, Vec<Mark>, oneshot::Sender<Result<Accepted, Failure>>),
+    /// A transaction that changes nothing that is wanted.
+    Write(Txn, oneshot::Sender<Result<(), Failure>>),
     /// The host ends; the tasks stay.
     Leave,
 }
+
+/// Adds to the transaction of a change, of which it is told the generation: whoever finds it in the store knows that the change was made,
+/// and whoever does not, that it was not.
+pub(crate) type Mark = Box<dyn FnOnce(Txn, u64) -> Txn + Send>;
 
 /// What became of an action.
 pub(crate) enum News {

@@ -263,6 +263,15 @@ impl Plugins {
         before.slots.iter().filter(|(name, slot)| slot.chosen.is_some() && is_reset(name)).map(|(name, _)| name.clone()).collect()
     }
 
+    /// Those that this table brings, or brings another component for: where each came from, and its digest.
+    pub(crate) fn loaded_by(&self, table: &PluginTable) -> Vec<(String, String)> {
+        let before = self.read();
+        let digest = |slot: &Slot| slot.state.as_ref().ok().map(|plugin| plugin.digest().to_owned());
+        let is_new = |name: &str, slot: &Slot| digest(slot) != before.slots.get(name).and_then(digest);
+        let new = table.slots.iter().filter(|(name, slot)| is_new(name, slot));
+        new.filter_map(|(name, slot)| Some((name.clone(), format!("{}, blake3:{}", slot.origin(), digest(slot)?)))).collect()
+    }
+
     /// Was this table made from the one in force?
     pub(crate) fn is_of_now(&self, table: &PluginTable) -> bool {
         self.read().edition == table.edition

@@ -5,17 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_api::EventKind;
 use hostler_store::{Store, StoreError, Txn};
-use hostler_wasm::{CallError, Denial, Level, PluginLine, PluginSink, Quota, Reveal, StateError, StateStore, Wait};
+use hostler_wasm::{CallError, Called, Denial, Level, PluginLine, PluginSink, Quota, Reveal, StateError, StateStore, Wait};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::ledger;
 use crate::message::Message;
+use crate::telemetry::Telemetry;
 
 /// Lines go to the host's log; refusals and breakdowns also into the event log.
 pub(crate) struct Sink {
     outbox: mpsc::UnboundedSender<Message>,
+    telemetry: Arc<Telemetry>,
     /// A plugin in a loop must fill neither the event log nor the disk, and must not silence the others.
     events: Budget,
     lines: Budget,
@@ -48,8 +50,8 @@ fn second() -> u64 {
 }
 
 impl Sink {
-    pub(crate) fn new(outbox: mpsc::UnboundedSender<Message>) -> Sink {
-        Sink { outbox, events: Budget::default(), lines: Budget::default() }
+    pub(crate) fn new(outbox: mpsc::UnboundedSender<Message>, telemetry: Arc<Telemetry>) -> Sink {
+        Sink { outbox, telemetry, events: Budget::default(), lines: Budget::default() }
     }
 
     /// Is there room for one more line? The first that is over says so itself, the rest of this second is silent.
@@ -102,6 +104,14 @@ impl PluginSink for Sink {
         let message = format!("plugin {plugin} was told the secret {secret} (during {function})");
         let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "secret": secret });
         self.tell(EventKind::SecretRevealed, &plugin, &data)
+    }
+
+    fn hears_calls(&self) -> bool {
+        self.telemetry.is_on()
+    }
+
+    fn called(&self, call: &Called<'_>) {
+        self.telemetry.called(call);
     }
 
     fn failed(&self, plugin: &str, revision: &str, subject: &str, error: &CallError) {

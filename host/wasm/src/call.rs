@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,7 +13,7 @@ use wasmtime::component::{ComponentNamedList, Lift, Lower};
 use crate::capability::{CallState, Extras};
 use crate::error::{CallError, Failure};
 use crate::function::Function;
-use crate::hooks::{Level, PluginLine};
+use crate::hooks::{Called, Level, PluginLine};
 use crate::plugin::Plugin;
 use crate::scope::{Counters, Scope};
 
@@ -97,6 +97,22 @@ impl Plugin {
         extras: Extras,
         params: impl FnOnce(Duration) -> P,
     ) -> Result<R, CallError>
+    where
+        P: ComponentNamedList + Lower + Serialize + Send + Sync,
+        R: ComponentNamedList + Lift + Serialize + Send + Sync + 'static,
+    {
+        let sink = &self.identity.sink;
+        let begun = sink.hears_calls().then(SystemTime::now);
+        let answer = self.answered(function, call, extras, params).await;
+        if let Some(begun) = begun {
+            let (plugin, revision, function) = (&self.identity.name, &self.identity.revision, function.name());
+            let error = answer.as_ref().err().map(CallError::brief);
+            sink.called(&Called { plugin, revision, function, subject: call.subject, begun, error });
+        }
+        answer
+    }
+
+    async fn answered<P, R>(&self, function: Function, call: Call<'_>, extras: Extras, params: impl FnOnce(Duration) -> P) -> Result<R, CallError>
     where
         P: ComponentNamedList + Lower + Serialize + Send + Sync,
         R: ComponentNamedList + Lift + Serialize + Send + Sync + 'static,

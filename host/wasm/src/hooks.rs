@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::error::CallError;
 use crate::grant::NetworkRules;
@@ -27,6 +28,14 @@ pub trait PluginSink: Send + Sync {
 
     /// A call failed because of the plugin: a trap, a timeout, a limit, a lie.
     fn failed(&self, plugin: &str, revision: &str, subject: &str, error: &CallError);
+
+    /// Does anybody want to hear of each call?
+    fn hears_calls(&self) -> bool {
+        false
+    }
+
+    /// A call is over, however it ended. Called within the task that made it, where somebody [`hears_calls`](PluginSink::hears_calls).
+    fn called(&self, _: &Called<'_>) {}
 }
 
 /// Says what calls about a workspace may reach.
@@ -65,6 +74,23 @@ pub struct PluginLine {
     pub message: String,
     /// Beside the message.
     pub fields: BTreeMap<String, String>,
+}
+
+/// A call of a plugin that is over.
+#[derive(Debug, Clone)]
+pub struct Called<'a> {
+    /// Whose.
+    pub plugin: &'a str,
+    /// Which revision of it.
+    pub revision: &'a str,
+    /// What was called.
+    pub function: &'static str,
+    /// What the call was about.
+    pub subject: &'a str,
+    /// When it began, waiting for a free slot included.
+    pub begun: SystemTime,
+    /// Why it did not work.
+    pub error: Option<String>,
 }
 
 /// One refusal by a capability.

@@ -45,6 +45,7 @@ mod text;
 pub mod words;
 
 pub use call::{Call, JsonCallError};
+pub use capability::commands::{CommandEnd, run_command};
 pub use capability::containers::{EngineNews, EngineReply, EngineRequest, EngineRole};
 pub use capability::processes::{ExitNews, KeeperError, KeeperLink, KeeperRole, RestartHook};
 pub use compiler::{Compiler, compile};
@@ -55,7 +56,7 @@ pub use grant::{
     ProcessesGrant, ProgramArgs, ProgramRule, SecretName, StateGrant, Strangers, TcpGrant, Verb, needed, needed_by, stanza_for, stanza_of, unknown,
 };
 pub use hooks::{
-    Denial, Level, NetworkPolicies, PluginLine, PluginSink, Quota, Reveal, SecretError, SecretStore, StateError, StateStore, TaskExec, Wait,
+    Called, Denial, Level, NetworkPolicies, PluginLine, PluginSink, Quota, Reveal, SecretError, SecretStore, StateError, StateStore, TaskExec, Wait,
 };
 pub use json::Spelling;
 pub use limits::{Limits, MAX_COMPONENT_BYTES};

@@ -77,6 +77,7 @@ fn each_built_in_imports_what_it_needs_and_nothing_else() {
     );
     check("docker-exec", &["hostler:host/task-exec"], &["hostler:plugin/health-check"]);
     check("docker-health", &[], &["hostler:plugin/health-check"]);
+    check("heartbeat", &[], &["hostler:plugin/health-check"]);
     check("command", &["hostler:host/commands", "hostler:host/task-exec"], &["hostler:plugin/health-check"]);
     check("script", &["hostler:host/commands"], &["hostler:plugin/health-check"]);
     check(
@@ -102,6 +103,7 @@ fn each_built_in_imports_what_it_needs_and_nothing_else() {
         "docker",
         "docker-exec",
         "docker-health",
+        "heartbeat",
         "http",
         "package",
         "process",

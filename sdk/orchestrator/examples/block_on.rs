@@ -28,6 +28,9 @@ async fn play(state_dir: std::path::PathBuf) -> Result<(), Error> {
     }
     let health = orchestrator.get_service_health("web").await?;
     println!("web is {}", health.status.as_str());
+    let deployed = orchestrator.deploy(ServiceConfig::new("db", ExecutionBackend::process("/bin/sleep", ["1000"]))).await?;
+    let done = orchestrator.wait(&deployed.id, std::time::Duration::from_secs(60)).await?;
+    println!("deployed db: {}", done.status);
     orchestrator.stop_service("db").await?;
     let status = orchestrator.get_service("web").await?.service.status;
     println!("without db, web is {}", status.as_str());

@@ -69,6 +69,43 @@ pub enum OrchestratorEvent {
         /// Which one.
         name: String,
     },
+    /// Something has been wrong for as long as a rule of alerts allows.
+    AlertFired {
+        /// The rule.
+        rule: String,
+        /// The service that it is about; of a plugin, nothing.
+        name: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// It is not wrong any more.
+    AlertResolved {
+        /// The rule.
+        rule: String,
+        /// The service that it was about; of a plugin, nothing.
+        name: Option<String>,
+        /// How it is now.
+        message: String,
+    },
+    /// A plugin came, or another component for one.
+    PluginLoaded {
+        /// Which one.
+        plugin: String,
+    },
+    /// A capability said no to a plugin.
+    PluginDenied {
+        /// Which one.
+        plugin: String,
+        /// What it was refused.
+        what: String,
+    },
+    /// Nothing of a plugin is called for a while: it breaks whatever it is asked.
+    PluginQuarantined {
+        /// Which one.
+        plugin: String,
+        /// Why.
+        why: String,
+    },
     /// Some events are not kept any more, or came too fast.
     Missed {
         /// The next one that is told.
@@ -82,6 +119,7 @@ impl OrchestratorEvent {
     fn of(record: EventRecord) -> OrchestratorEvent {
         let (name, replica, run) = (record.service.clone().unwrap_or_default(), record.replica.unwrap_or(0), record.run.unwrap_or(0));
         let message = record.message.clone();
+        let said = |key: &str| record.data[key].as_str().unwrap_or_default().to_owned();
         match record.kind.as_str() {
             "started" | "adopted" => OrchestratorEvent::ServiceStarted { name, replica, run },
             "stopped" => OrchestratorEvent::ServiceStopped { name, replica },
@@ -97,6 +135,11 @@ impl OrchestratorEvent {
                 }
                 _ => OrchestratorEvent::Other(record),
             },
+            "alert-fired" => OrchestratorEvent::AlertFired { rule: said("rule"), name: record.service, message },
+            "alert-resolved" => OrchestratorEvent::AlertResolved { rule: said("rule"), name: record.service, message },
+            "plugin-loaded" => OrchestratorEvent::PluginLoaded { plugin: said("plugin") },
+            "plugin-denied" => OrchestratorEvent::PluginDenied { plugin: said("plugin"), what: said("what") },
+            "plugin-quarantined" => OrchestratorEvent::PluginQuarantined { plugin: said("plugin"), why: message },
             _ => OrchestratorEvent::Other(record),
         }
     }
@@ -138,4 +181,33 @@ fn message(item: &Value) -> String {
 
 fn odd(error: &serde_json::Error) -> Failure {
     Failure::new(hostler_api::Code::Internal, format!("an event is not understood: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, service: Option<&str>, data: Value) -> OrchestratorEvent {
+        let record = json!({
+            "version": 1, "seq": 7, "at": "2026-01-01T00:00:00Z", "kind": kind, "service": service, "replica": null, "run": null,
+            "message": "is unhealthy", "data": data,
+        });
+        OrchestratorEvent::of(serde_json::from_value(record).expect("it is a record"))
+    }
+
+    #[test]
+    fn alerts_and_plugins_are_told_as_types() {
+        let message = || "is unhealthy".to_owned();
+        let fired = OrchestratorEvent::AlertFired { rule: "ill".to_owned(), name: Some("db".to_owned()), message: message() };
+        assert_eq!(event("alert-fired", Some("db"), json!({ "rule": "ill" })), fired);
+        let over = OrchestratorEvent::AlertResolved { rule: "ill".to_owned(), name: None, message: message() };
+        assert_eq!(event("alert-resolved", None, json!({ "rule": "ill" })), over);
+        let loaded = OrchestratorEvent::PluginLoaded { plugin: "docker".to_owned() };
+        assert_eq!(event("plugin-loaded", None, json!({ "plugin": "docker" })), loaded);
+        let denied = OrchestratorEvent::PluginDenied { plugin: "docker".to_owned(), what: "a socket".to_owned() };
+        assert_eq!(event("plugin-denied", None, json!({ "plugin": "docker", "what": "a socket" })), denied);
+        assert!(matches!(event("alert-undelivered", None, json!({})), OrchestratorEvent::Other(_)));
+    }
 }

@@ -19,6 +19,8 @@
 //! let mut events = orchestrator.subscribe().await?;
 //! orchestrator.start_service("api").await?; // db first
 //! println!("{:?}, {:?}", orchestrator.get_service_health("api").await?, events.recv().await?);
+//! let deployed = orchestrator.deploy(ServiceConfig::new("web", ExecutionBackend::process("/opt/web/server", ["--port", "8081"]))).await?;
+//! orchestrator.wait(&deployed.id, std::time::Duration::from_secs(60)).await?;
 //! # Ok(()) }
 //! ```
 
@@ -29,7 +31,10 @@ mod orchestrator;
 
 pub use config::{ExecutionBackend, HealthCheck, ServiceConfig};
 pub use event::{EventSubscriber, OrchestratorEvent};
-pub use hostler_api::{EventRecord, Health, Service, ServiceDetail, ServiceHealth, Status};
+pub use hostler_api::{
+    EventRecord, Health, Heartbeat, Operation, OperationStatus, Pulse, RegistryEndpoint, RegistryEntry, RegistryQuery, Service, ServiceDetail,
+    ServiceHealth, Status,
+};
 pub use orchestrator::{Orchestrator, OrchestratorConfig};
 
 /// Why something did not work.

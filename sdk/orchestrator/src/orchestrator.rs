@@ -1,10 +1,14 @@
 //! The orchestrator itself: a caller of one host.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use hostler_api::{Code, EventsQuery, Failure, HealthReport, Service, ServiceDetail, ServiceHealth, ServiceList, routes};
+use hostler_api::{
+    Code, EventsQuery, Failure, HealthReport, Heartbeat, HeartbeatRequest, Operation, OperationStatus, Registry, RegistryEntry, RegistryQuery,
+    Service, ServiceDetail, ServiceHealth, ServiceList, routes,
+};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -100,6 +104,40 @@ impl Orchestrator {
         self.is_up(name).await
     }
 
+    /// Brings a service into force, starts it after what it depends on, and waits until it is well: as an operation, which goes on when this
+    /// program ends. What is asked for is answered at once; [`Orchestrator::wait`] says what came of it.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::register_service`]; [`Code::Conflict`] while another deployment of that service is unfinished.
+    pub async fn deploy(&self, service: ServiceConfig) -> Result<Operation, Error> {
+        let body = json!({ "service": service.written() });
+        Ok(read(self.ask(Method::POST, &routes::of(routes::DEPLOY, &service.name), Some(&body)).await?)?)
+    }
+
+    /// An operation as it is now.
+    ///
+    /// # Errors
+    /// There is none of that id.
+    pub async fn operation(&self, id: &str) -> Result<Operation, Error> {
+        Ok(read(self.ask(Method::GET, &routes::of(routes::OPERATION, id), None).await?)?)
+    }
+
+    /// The same once it is over.
+    ///
+    /// # Errors
+    /// There is none of that id; it did not succeed, with why; or it is not over after this long, and goes on.
+    pub async fn wait(&self, id: &str, longest: Duration) -> Result<Operation, Error> {
+        let ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        let path = routes::with(&routes::of(routes::OPERATION, id), &[("wait_ms", Some(ms.to_string()))]);
+        let operation: Operation = read(self.link.ask(Method::GET, &path, None, longest).await?)?;
+        if operation.status == OperationStatus::Succeeded {
+            return Ok(operation);
+        }
+        let code = if operation.status.is_over() { Code::Failed } else { Code::Timeout };
+        let told = || Failure::new(code, format!("operation {id} is {}: {}", operation.status, operation.progress.message));
+        Err(operation.problem.clone().filter(|_| operation.status.is_over()).unwrap_or_else(told).into())
+    }
+
     /// How well a service is, by its checks.
     ///
     /// # Errors
@@ -128,6 +166,26 @@ impl Orchestrator {
     pub async fn list_services(&self) -> Result<Vec<Service>, Error> {
         let list: ServiceList = read(self.ask(Method::GET, routes::SERVICES, None).await?)?;
         Ok(list.services)
+    }
+
+    /// Says that a service is alive, and what it says of itself. The next one is expected after `ttl`, 60 s where it is absent at first; one
+    /// that is three times as late is missed, which is an event.
+    ///
+    /// # Errors
+    /// There is none of that name, or the time or the metadata is not what the host takes.
+    pub async fn heartbeat(&self, name: &str, ttl: Option<Duration>, metadata: Option<BTreeMap<String, String>>) -> Result<Heartbeat, Error> {
+        let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let body = serde_json::to_value(HeartbeatRequest { ttl_ms, metadata }).expect("a request is strings and numbers");
+        Ok(read(self.ask(Method::POST, &routes::of(routes::HEARTBEAT, name), Some(&body)).await?)?)
+    }
+
+    /// Services for those who look for one: where each listens, and how it is.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn registry(&self, query: &RegistryQuery) -> Result<Vec<RegistryEntry>, Error> {
+        let registry: Registry = read(self.ask(Method::GET, &query.path(), None).await?)?;
+        Ok(registry.services)
     }
 
     /// Follows what happens from now on.

@@ -18,7 +18,10 @@ fn plays(name: &str) {
     let yard = Yard::bare();
     let ran = Ran::of(Command::new(example(name)).arg(yard.state()).env("HOSTLER_BIN", program()));
     let said = ran.ok();
-    assert_eq!(said.lines().collect::<Vec<_>>(), ["started db", "started web", "web is unknown", "without db, web is pending"]);
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        ["started db", "started web", "web is unknown", "deployed db: succeeded", "without db, web is pending"]
+    );
     until("the host it started has ended, with everything of it", || yard.processes().is_empty());
 }
 

@@ -17,6 +17,7 @@
 mod can;
 mod clients;
 mod heard;
+mod hook;
 mod live;
 mod machine;
 mod pages;
@@ -30,6 +31,7 @@ mod wire;
 mod yard;
 
 pub use can::{can, is_root};
+pub use hook::{Hook, Takes, Told};
 pub use live::Live;
 pub use machine::{alive, children, descendants, free_port, kill, parent, signal, started};
 pub use pages::Page;

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use Scenario::{
-    Acknowledged, Adopted, Again, AgainByFile, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth, HalfLine,
-    KeeperKilled, Leave, Litter, Logs, Lost, Pages, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten, Upgrade,
+    Acknowledged, Adopted, Again, AgainByFile, Alarmed, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth,
+    HalfLine, KeeperKilled, Keyed, Leave, Litter, Logs, Lost, Pages, PutOff, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten, Upgrade,
 };
 
 /// What is done to get to a point.
@@ -30,6 +30,10 @@ pub enum Scenario {
     Start,
     /// One is restarted by request.
     Restart,
+    /// One is restarted by an operation.
+    PutOff,
+    /// One is restarted by a request with an idempotency key.
+    Keyed,
     /// A stop, a restart and another configuration were acknowledged a moment ago.
     Acknowledged,
     /// A service's log is read.
@@ -58,6 +62,8 @@ pub enum Scenario {
     Stubborn,
     /// A program that passes every doubt and still cannot be executed.
     Broken,
+    /// A service fails for good, and somebody is told.
+    Alarmed,
     /// A task writes more than a log keeps.
     Pages,
     /// A task writes half a line, and waits.
@@ -223,7 +229,19 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
     (&["host.logs.before"], &[Logs]),
     (
         &["host.request.before-commit", "host.request.committed", "host.request.decided", "host.request.before-answer", "host.request.answered"],
-        &[Stop, Start, Restart],
+        &[Stop, Start, Restart, Keyed],
+    ),
+    (&["host.key.begun", "host.key.answered"], &[Keyed]),
+    (
+        &[
+            "host.operation.queued",
+            "host.operation.started",
+            "host.operation.wanted",
+            "host.operation.settled",
+            "host.operation.before-end",
+            "host.operation.ended",
+        ],
+        &[PutOff],
     ),
     (
         &[
@@ -273,6 +291,7 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
     (&["keeper.adopt.unwritten-one"], &[Unwritten]),
     (&["host.news.found-kept"], &[Found]),
     (&["keeper.spawn.failed", "keeper.spawn.failure-written"], &[Broken]),
+    (&["host.alert.committed", "host.alert.delivered", "host.alert.forgotten"], &[Alarmed]),
     (&["keeper.end.adopted-one"], &[Adopted]),
     (&["keeper.end.rest-found"], &[Litter]),
     (&["keeper.output.half-line-taken"], &[HalfLine]),

@@ -23,6 +23,10 @@ pub(crate) struct Wants {
     pub(crate) crashes: bool,
     /// A life of `again` was ended while nobody looked.
     pub(crate) lost: bool,
+    /// Lives of `again` before a restart that is done once.
+    pub(crate) begun_before: usize,
+    /// How many such restarts there are.
+    pub(crate) asked: usize,
     /// How often the keeper died.
     pub(crate) keeper_deaths: usize,
     /// Events that were told before.
@@ -43,6 +47,8 @@ impl Wants {
             again_after: 0,
             crashes: true,
             lost: false,
+            begun_before: 0,
+            asked: 0,
             keeper_deaths: 0,
             told: Vec::new(),
             lived: BTreeMap::new(),
@@ -62,6 +68,23 @@ impl Wants {
     #[track_caller]
     pub(crate) fn until_kept(&self, site: &Site) {
         site.until("what was acknowledged holds", |site| self.kept(site));
+    }
+
+    /// Waits until every operation is done, and `again` was restarted as often as that was asked for.
+    #[track_caller]
+    pub(crate) fn until_done_once(&self, site: &Site) {
+        site.until("what was put off is done, once", |site| {
+            let list = site.yard.get("/operations").ok_or("the host does not answer")?;
+            let undone = list["operations"].as_array().into_iter().flatten().find(|operation| operation["status"] != "succeeded");
+            let lives = site.lives("again").len();
+            let wanted = self.begun_before + self.asked;
+            assert!(lives <= wanted, "`again` was restarted twice: {lives} lives, and {wanted} are right");
+            match undone {
+                Some(operation) => Err(operation.to_string()),
+                None if lives < wanted => Err(format!("{lives} lives of {wanted}")),
+                None => Ok(()),
+            }
+        });
     }
 
     fn kept(&self, site: &Site) -> Result<(), String> {

@@ -1,9 +1,10 @@
 //! What is done until somebody dies, and after that.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 
-use hostler_e2e::{Signal, fixture, request, signal};
+use hostler_e2e::{Signal, Value, fixture, json, parse, request, request_with, signal};
 
 use crate::cases::{Case, Scenario};
 use crate::contained;
@@ -36,6 +37,9 @@ pub fn play(site: &mut Site, case: &Case) {
         _ => {
             wants.until_kept(site);
             act_again(site, case.scenario, &mut wants);
+            if matches!(case.scenario, Scenario::PutOff | Scenario::Keyed) {
+                wants.until_done_once(site);
+            }
             wants.until_kept(site);
             wants.judge(site);
         }
@@ -168,9 +172,21 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             site.more = format!("[services.half]\nbackend = {{ type = \"process\", binary = {script:?} }}\n");
             apply(site, 3, wants);
         }
+        Scenario::Alarmed => {
+            let script = site.yard.script("page.sh", &format!("cat >> {0}\necho >> {0}", site.yard.file("told").display()));
+            let sink = format!("[sinks.page]\ntype = \"command\"\ncommand = [{script:?}]\ngroup_wait = \"10ms\"\n");
+            let rule = "[alerts.gone]\non = \"failed\"\n";
+            let bad = "[services.bad]\nbackend = { type = \"process\", binary = \"false\" }\nrestart = { policy = \"never\" }\n";
+            site.more = format!("{sink}{rule}{bad}");
+            apply(site, 3, wants);
+        }
         Scenario::Apply => apply(site, 2, wants),
         Scenario::Upgrade => drop(site.run(&upgrade())),
         Scenario::Stop | Scenario::Start | Scenario::Restart => ask(site, scenario, wants),
+        Scenario::PutOff | Scenario::Keyed => {
+            wants.begun_before = site.lives("again").len();
+            drop(restart(site, scenario));
+        }
     }
 }
 
@@ -186,10 +202,27 @@ fn act_again(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             apply(site, site.mark, wants);
             assert!(wants.mark.is_some(), "`apply` is refused by a host that was brought back");
         }
+        Scenario::Alarmed => {
+            if wants.mark.is_none() {
+                apply(site, site.mark, wants);
+            }
+            assert!(wants.mark.is_some(), "`apply` is refused by a host that was brought back");
+            until_told_of_one(site);
+        }
         Scenario::Upgrade => {
             // In force already, or not at all: one of both.
             site.run(&upgrade()).ok();
             assert_eq!(site.yard.plugin("process")["plugin_version"], "0.2.0");
+        }
+        Scenario::Keyed => {
+            let answer = restart(site, scenario);
+            assert!(answer.as_ref().is_some_and(|answer| answer["generation"].is_u64()), "it is done, once: {answer:?}");
+            wants.asked = 1;
+        }
+        // Whether it was queued is in its list.
+        Scenario::PutOff => {
+            let list = site.yard.get("/operations").expect("the host is back");
+            wants.asked = list["operations"].as_array().map_or(0, Vec::len);
         }
         Scenario::Stop | Scenario::Start if wants.toggle.is_none() => {
             ask(site, scenario, wants);
@@ -197,6 +230,24 @@ fn act_again(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
         }
         _ => {}
     }
+}
+
+/// Somebody is told of one alert, and of no other; again only by whoever could not know that he was told.
+fn until_told_of_one(site: &Site) {
+    site.until("the alert is told, and nothing waits", |site| {
+        let ids: BTreeSet<u64> = site.yard.read("told").lines().filter_map(|line| parse::<Value>(line).ok()?["alerts"][0]["id"].as_u64()).collect();
+        let list = site.yard.get("/alerts").ok_or("the host does not answer")?;
+        let waits = list["sinks"].as_array().into_iter().flatten().any(|sink| sink["waiting"] != 0);
+        let fired = events(site).iter().filter(|event| event["kind"] == "alert-fired").count();
+        if ids.len() == 1 && !waits && fired == 1 { Ok(()) } else { Err(format!("{ids:?}, {fired} events: {list}")) }
+    });
+}
+
+/// Restarts `again`, later or once.
+fn restart(site: &Site, scenario: Scenario) -> Option<Value> {
+    let how = if scenario == Scenario::Keyed { ("idempotency-key", "once") } else { ("prefer", "respond-async") };
+    let body = json!({ "services": ["again"] }).to_string();
+    request_with(&site.yard.socket(), "POST", "/api/v1/services/restart", &[how], body.as_bytes()).map(|answer| answer.json())
 }
 
 /// `process` as its next version.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::limits::MAX_THINGS;
 use super::listen;
 use super::place::{Place, Report, Table};
+use super::telemetry;
 use super::{Network, PluginEntry, Settings, Source, StoreKind, values};
 
 const PLUGIN_HINT: &str = "write [plugins.NAME] source = \"./plugin.wasm\"";
@@ -41,6 +42,7 @@ pub(crate) fn read_settings(table: &mut Table<'_>, report: &mut Report) -> Setti
         settings.default_timeout = span;
     }
     settings.listen = listen::read(&mut table, report);
+    settings.telemetry = telemetry::read(&mut table, report);
     settings.log = table.take("log").and_then(|place| place.text(report)).map(str::to_owned);
     if let Some(place) = table.take("store") {
         settings.store = read_store(&place, report).unwrap_or_default();

@@ -3,15 +3,18 @@
 use super::Operation;
 use crate::failure::Code;
 use crate::routes::{self, Method};
+use crate::wire::{self, DeployRequest, OperationList, OperationQuery, OperationsQuery};
 use crate::wire::{
     ActionResult, AdoptRequest, ApplyRequest, AuditPage, AuditQuery, CheckNow, CheckNowRequest, ContainerList, DiscoveryQuery, DownRequest,
-    EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, HostInfo, Image, ImageHealth, ImageList,
-    ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled, RecordingItem, RecordingQuery,
-    ReleaseRequest, Removal, Removed, RestartRequest, Revised, RevokedToken, RollbackRequest, ScaleRequest, ServiceDetail, ServiceList,
-    ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats,
-    StatsQuery, StopRequest, StrangerList, StrangerRequest, StrangerResult, TeamDetail, TeamList, TeamMembers, TeamRequest, TokenList, TokenRequest,
-    UpgradeRequest, WorkspaceChange, WorkspaceDetail, WorkspaceList, WorkspaceRequest,
+    EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, Heartbeat, HeartbeatRequest, HostInfo, Image,
+    ImageHealth, ImageList, ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled, RecordingItem,
+    RecordingQuery, Registry, RegistryQuery, RegistryStatistics, ReleaseRequest, Removal, Removed, RestartRequest, Revised, RevokedToken,
+    RollbackRequest, ScaleRequest, ServiceDetail, ServiceList, ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, ShutdownRequest,
+    SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, StopRequest, StrangerList, StrangerRequest, StrangerResult,
+    TeamDetail, TeamList, TeamMembers, TeamRequest, TokenList, TokenRequest, UpgradeRequest, WorkspaceChange, WorkspaceDetail, WorkspaceList,
+    WorkspaceRequest,
 };
+use crate::wire::{AlertList, AlertsQuery, SilenceList, SilenceRequest, Silenced, TestRequest, Tested};
 
 /// A service that is named and is not there, or stands in the way.
 const BY_NAME: &[Code] = &[Code::NotFound, Code::Conflict, Code::Invalid];
@@ -39,13 +42,29 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get(routes::LOGS, "logs", "What a service has written").asks::<LogsQuery>().lines::<LogItem>().fails(ASKED),
     Operation::post(routes::SIGNAL, "signal", "Sends a signal to a service").takes::<SignalRequest>().gives::<SignalResult>().fails(ASKED),
     Operation::post(routes::EXEC, "exec", "Runs a command inside a service").takes::<ExecRequest>().gives::<ExecResult>().fails(ASKED),
-    Operation::post(routes::START, "start", "Starts services and what they depend on").takes::<StartRequest>().gives::<ActionResult>().fails(BY_NAME),
-    Operation::post(routes::STOP, "stop", "Stops services").takes::<StopRequest>().gives::<ActionResult>().fails(BY_NAME),
-    Operation::post(routes::RESTART, "restart", "Restarts services").takes::<RestartRequest>().gives::<ActionResult>().fails(BY_NAME),
-    Operation::post(routes::SCALE, "scale", "Changes how many replicas services have").takes::<ScaleRequest>().gives::<ActionResult>().fails(BY_NAME),
+    Operation::post(routes::DEPLOY, "deploy", "Brings a service into force, starts it, and waits until it is well")
+        .takes::<DeployRequest>()
+        .always_later()
+        .fails(CONFIGURED),
+    Operation::post(routes::START, "start", "Starts services and what they depend on")
+        .takes::<StartRequest>()
+        .gives::<ActionResult>()
+        .or_later()
+        .fails(BY_NAME),
+    Operation::post(routes::STOP, "stop", "Stops services").takes::<StopRequest>().gives::<ActionResult>().or_later().fails(BY_NAME),
+    Operation::post(routes::RESTART, "restart", "Restarts services").takes::<RestartRequest>().gives::<ActionResult>().or_later().fails(BY_NAME),
+    Operation::post(routes::SCALE, "scale", "Changes how many replicas services have")
+        .takes::<ScaleRequest>()
+        .gives::<ActionResult>()
+        .or_later()
+        .fails(BY_NAME),
     Operation::post(routes::PLAN, "plan", "What an apply would do").takes::<ApplyRequest>().gives::<Plan>().fails(CONFIGURED),
-    Operation::post(routes::APPLY, "apply", "Makes a configuration the wanted one").takes::<ApplyRequest>().gives::<Plan>().fails(CONFIGURED),
-    Operation::post(routes::DOWN, "down", "Stops every service, and forgets it").takes::<DownRequest>().gives::<ActionResult>(),
+    Operation::post(routes::APPLY, "apply", "Makes a configuration the wanted one")
+        .takes::<ApplyRequest>()
+        .gives::<Plan>()
+        .or_later()
+        .fails(CONFIGURED),
+    Operation::post(routes::DOWN, "down", "Stops every service, and forgets it").takes::<DownRequest>().gives::<ActionResult>().or_later(),
     Operation::post(routes::SHUTDOWN, "shutdown", "Ends the host").takes::<ShutdownRequest>().gives::<ActionResult>(),
     Operation::get(routes::EVENTS, "events", "What happened").asks::<EventsQuery>().events::<EventItem>().fails(&[Code::Failed]),
     Operation::get(routes::EVENTS_SOCKET, "eventsSocket", "What happens, over a WebSocket")
@@ -57,9 +76,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .events::<EventItem>()
         .fails(&[Code::Failed]),
     Operation::get(routes::HEALTH, "health", "How well everything is").gives::<HealthReport>(),
-    Operation::post(routes::CHECK_NOW, "checkNow", "Runs checks now").takes::<CheckNowRequest>().gives::<CheckNow>().fails(BY_NAME),
+    Operation::post(routes::CHECK_NOW, "checkNow", "Runs checks now").takes::<CheckNowRequest>().gives::<CheckNow>().or_later().fails(BY_NAME),
     Operation::get(routes::STATS, "stats", "What services use").asks::<StatsQuery>().gives::<Stats>().fails(BY_NAME),
     Operation::get(routes::SERVICE_METRICS, "serviceMetrics", "The figures of one service").gives::<ServiceMetrics>(),
+    Operation::post(routes::HEARTBEAT, "heartbeat", "A service says that it is alive")
+        .takes::<HeartbeatRequest>()
+        .gives::<Heartbeat>()
+        .fails(BY_NAME),
+    Operation::get(routes::REGISTRY, "registry", "Services for those who look for one: where each listens, and how it is")
+        .asks::<RegistryQuery>()
+        .gives::<Registry>(),
+    Operation::get(routes::REGISTRY_STATISTICS, "registryStatistics", "How many services there are of which kind").gives::<RegistryStatistics>(),
     Operation::get(routes::METRICS, "metrics", "Every figure, for Prometheus").text(routes::PROMETHEUS),
     Operation::get(routes::GRAPH, "graph", "Who starts after whom").gives::<Graph>(),
     Operation::get(routes::PLUGINS, "plugins", "Every plugin").gives::<PluginList>(),
@@ -114,4 +141,20 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get(routes::TEAM, "team", "One team").gives::<TeamDetail>(),
     Operation::put(routes::TEAM, "putTeam", "Sets who is in a team").takes::<TeamMembers>().gives::<TeamDetail>(),
     Operation::delete(routes::TEAM, "deleteTeam", "Removes a team that has no workspace").gives::<Removed>().fails(&[Code::Conflict]),
+    Operation::get(routes::ALERTS, "alerts", "What is wrong, and what was").asks::<AlertsQuery>().gives::<AlertList>(),
+    Operation::post(routes::TEST_ALERT, "testAlert", "Sends a sink a message that says that it is a test")
+        .takes::<TestRequest>()
+        .gives::<Tested>()
+        .fails(&[Code::NotFound, Code::Failed]),
+    Operation::get(routes::SILENCES, "silences", "Alerts that nobody is told of for a while").gives::<SilenceList>(),
+    Operation::post(routes::SILENCES, "silence", "Tells nobody of some alerts for a while")
+        .takes::<SilenceRequest>()
+        .gives::<Silenced>()
+        .fails(&[Code::Conflict]),
+    Operation::delete(routes::SILENCE, "endSilence", "Ends a silence").gives::<Silenced>(),
+    Operation::get(routes::OPERATIONS, "operations", "What the host was asked to do and does by itself")
+        .asks::<OperationsQuery>()
+        .gives::<OperationList>(),
+    Operation::get(routes::OPERATION, "operation", "One operation").asks::<OperationQuery>().gives::<wire::Operation>(),
+    Operation::post(routes::CANCEL_OPERATION, "cancelOperation", "Calls an operation off").gives::<wire::Operation>().fails(&[Code::Conflict]),
 ];

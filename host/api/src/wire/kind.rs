@@ -53,6 +53,11 @@ kinds! {
     CommandRun "command-run" "Somebody ran a command inside it; arguments are not kept."
     Stranger "stranger" "An engine has something with this host's tag that nobody here knows."
     StrangerKilled "stranger-killed" "Somebody ended one."
+    DeploymentStarted "deployment-started" "Somebody deployed it."
+    DeploymentCompleted "deployment-completed" "What was deployed is up and well."
+    DeploymentFailed "deployment-failed" "What was deployed did not come up; the message says why."
+    HeartbeatMissed "heartbeat-missed" "It has sent no heartbeat for longer than it said it would."
+    HeartbeatBack "heartbeat-back" "It sends heartbeats again."
     PluginDenied "plugin-denied" "A capability said no to a plugin."
     SecretRevealed "secret-revealed" "A plugin is told a secret."
     PluginFailed "plugin-failed" "A call trapped, ran out of time or lied."
@@ -67,6 +72,11 @@ kinds! {
     PluginReset "plugin-reset" "What the configuration leads to is in force again."
     PluginRemoved "plugin-removed" "A plugin is gone, with its last task."
     EventsLeftOut "events-left-out" "Events of a workspace came faster than its quota allows; so many were not kept."
+    PluginLoaded "plugin-loaded" "A configuration has brought a plugin, or another component for one."
+    AlertFired "alert-fired" "What a rule of alerts looks for has held for its time."
+    AlertResolved "alert-resolved" "It holds no more."
+    AlertUndelivered "alert-undelivered" "Somebody could not be told of alerts, and is not told of these any more."
+    Operation "operation" "An operation was queued, started, tried again, is done, has failed or was cancelled; the message says which."
 }
 
 impl EventKind {

@@ -60,6 +60,15 @@ pub(crate) enum Category {
     Application,
 }
 
+/// How bad it is.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "kebab-case")]
+pub(crate) enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
 /// What of a dependency must hold before its dependent starts.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "kebab-case")]

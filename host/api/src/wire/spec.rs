@@ -36,6 +36,8 @@ pub enum AskedBy {
     Discovery,
     /// Somebody who took over what ran already.
     Adoption,
+    /// Somebody who asked for a service instance.
+    Instance,
 }
 
 /// `GET /services/{name}/spec`, with its `ETag`: what a `PUT` or `DELETE` with `If-Match` compares.
@@ -47,6 +49,8 @@ pub struct ServiceSpec {
     pub name: String,
     /// Who asked for it.
     pub asked_by: AskedBy,
+    /// Whoever was the first to, as the audit log calls him; nothing of what a configuration, an image or an engine asks for.
+    pub created_by: Option<String>,
     /// As it was written; what its plugins call secret is left out.
     pub service: Value,
 }

@@ -10,6 +10,7 @@ use hostler_wasm::words::{Handle, UpdateOutcome};
 use super::{Actor, duration, fault, not_a_backend, task};
 use crate::message::News;
 use crate::published::Published;
+use crate::telemetry;
 
 /// How long one change may take.
 const CHANGE: Duration = Duration::from_secs(60);
@@ -26,7 +27,7 @@ pub(super) struct Changing {
 impl Actor {
     pub(super) fn update(&self, life: Changing, ticket: u64, spec: Arc<Spec>) {
         let me = self.clone();
-        tokio::spawn(async move {
+        telemetry::spawn(async move {
             let fault = me.updated(&life, &spec).await.err();
             me.answer(News::Updated { run: life.run, ticket, fault });
         });

@@ -12,9 +12,12 @@ use super::table::Table;
 
 mod fog;
 mod images;
+mod kyozo;
+
+pub(super) use kyozo::Words;
 
 pub(super) fn routes(table: Table) -> Table {
-    images::routes(fog::routes(table))
+    kyozo::routes(images::routes(fog::routes(table)))
 }
 
 /// An answer that says no, in the words of its document.

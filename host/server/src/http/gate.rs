@@ -8,16 +8,19 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use hostler_api::{Code, Failure};
+use opentelemetry::trace::FutureExt as _;
 
 use super::answer::Refusal;
 use super::caller::{Caller, Peer};
+use super::documents::Words;
 use super::record::Record;
-use super::{Door, origin};
+use super::{Door, idempotency, origin};
+use crate::telemetry;
 
 /// What every answer says to browsers; an answer may say more of it.
 const HEADERS: [(header::HeaderName, &str); 4] = [
@@ -32,11 +35,15 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
     // Without one it did not come through a door of ours.
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or(Peer::Local { uid: None });
     let mut record = Record::begin(&door.audit, &peer, request.method(), request.uri());
+    let words = Words::of(request.uri().path(), request.headers());
     let mut answer = match examine(&door, &peer, &request) {
         Ok(caller) => {
             record.is_by(&caller);
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            if request.headers().contains_key(idempotency::KEY) {
+                request.extensions_mut().insert(door.clone());
+            }
+            answering(&door, request, next).await
         }
         Err(refused) => {
             if let Some(caller) = &refused.caller {
@@ -57,6 +64,18 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
+    match words {
+        Some(words) => words.say(answer).await,
+        None => answer,
+    }
+}
+
+/// What the routes say, as a part of what the caller follows where that is told to a collector.
+async fn answering(door: &Door, request: Request, next: Next) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
+    let Some(span) = door.telemetry.request(request.method().as_str(), route, request.headers()) else { return next.run(request).await };
+    let answer = next.run(request).with_context(span.clone()).await;
+    telemetry::answered(&span, answer.status().as_u16());
     answer
 }
 

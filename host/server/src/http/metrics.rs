@@ -73,6 +73,7 @@ async fn of_host(State(door): State<Door>) -> Answer {
     page.add(Metric::ScrapeComplete, &[], f64::from(u8::from(complete)));
     page.add(Metric::LoopRounds, &[], metrics::number(*door.rounds.borrow()));
     door.traffic.add_to(&mut page);
+    door.alerting.add_to(&mut page);
     // Files of the kernel and of the store: quick, but not for the executor's threads.
     let text = tokio::task::spawn_blocking(move || {
         metrics::add_process(&mut page, &state_dir);

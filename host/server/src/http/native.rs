@@ -10,13 +10,15 @@ use hostler_api::{
     ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, Failure, LogsQuery, RecordingQuery, RestartRequest, RollbackRequest,
     ScaleRequest, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, openapi, routes,
 };
-use hostler_core::ServiceName;
+use hostler_core::{ServiceName, WorkspaceName};
 
 use super::Door;
 use super::answer::{Answer, Name, body, json, listed, query, stream};
+use super::operations::Later;
 use super::scope::{Scope, Wide};
 use super::table::Table;
 use crate::message::Change;
+use crate::operations::Task;
 use crate::{apply, clock, logs, record, speak, stats, tasks, upgrade};
 
 pub(super) fn routes(table: Table) -> Table {
@@ -82,26 +84,38 @@ async fn explain(State(door): State<Door>, scope: Scope, Name(name): Name) -> An
     json(&door.look(move |desk| speak::explanation(desk, name.as_str()).ok_or_else(|| speak::not_found(desk, name.as_str()))).await??)
 }
 
-async fn start(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+async fn start(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {
     let asked: StartRequest = body(request).await?;
     let change = Change::Start { names: scope.asked(&asked.services)?, deps: !asked.no_deps };
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Start(asked)).await;
+    }
     act(&door, scope.change(change), asked.wait_ms).await
 }
 
-async fn stop(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+async fn stop(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {
     let asked: StopRequest = body(request).await?;
     let change = Change::Stop { names: scope.asked(&asked.services)?, force: asked.force };
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Stop(asked)).await;
+    }
     act(&door, scope.change(change), asked.wait_ms).await
 }
 
-async fn restart(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+async fn restart(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {
     let asked: RestartRequest = body(request).await?;
     let change = Change::Restart { names: scope.asked(&asked.services)?, force: asked.force };
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Restart(asked)).await;
+    }
     act(&door, scope.change(change), asked.wait_ms).await
 }
 
-async fn scale(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+async fn scale(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {
     let asked: ScaleRequest = body(request).await?;
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Scale(asked)).await;
+    }
     let named = |(text, count): (&String, &u32)| Ok((scope.asked_one(text)?, *count));
     let counts: BTreeMap<ServiceName, u32> = asked.services.iter().map(named).collect::<Result<_, Failure>>()?;
     act(&door, Change::Scale(counts), asked.wait_ms).await
@@ -115,8 +129,11 @@ async fn exec(State(door): State<Door>, scope: Scope, Name(name): Name, request:
     json(&tasks::exec(&door, &scope.name(&name)?, body(request).await?).await?)
 }
 
-async fn down(State(door): State<Door>, Wide(scope): Wide, request: Body) -> Answer {
+async fn down(State(door): State<Door>, Wide(scope): Wide, later: Later, request: Body) -> Answer {
     let asked: DownRequest = body(request).await?;
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Down(asked)).await;
+    }
     act(&door, scope.change(Change::Down { keep: asked.keep, force: asked.force }), None).await
 }
 
@@ -141,8 +158,11 @@ async fn plan(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
     json(&door.look(move |desk| apply::plan(desk, &prepared, false)).await?)
 }
 
-async fn apply(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+async fn apply(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {
     let asked: ApplyRequest = body(request).await?;
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Apply(Box::new(asked))).await;
+    }
     let prepared = apply::prepare(&door.plugins, &door.workspaces, scope.workspace, asked).await?;
     if !prepared.problems.is_empty() {
         return Err(Failure::config(prepared.problems).into());
@@ -165,20 +185,24 @@ async fn health(State(door): State<Door>, scope: Scope) -> Answer {
 }
 
 /// Runs the checks of some services now, and answers once each has said something since.
-async fn check_now(State(door): State<Door>, scope: Scope, request: Body) -> Answer {
+async fn check_now(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {
     let asked: CheckNowRequest = body(request).await?;
-    json(&checked_now(&door, &scope, scope.asked(&asked.services)?).await?)
+    let names = scope.asked(&asked.services)?;
+    if later.is_wanted() {
+        return later.queue(&door, &scope, Task::Check(asked)).await;
+    }
+    json(&checked_now(&door, &scope.workspace, names).await?)
 }
 
 /// What checks of these services say now, of all of the workspace when none is named.
-pub(super) async fn checked_now(door: &Door, scope: &Scope, services: Vec<ServiceName>) -> Result<CheckNow, Failure> {
+pub(crate) async fn checked_now(door: &Door, workspace: &WorkspaceName, services: Vec<ServiceName>) -> Result<CheckNow, Failure> {
     let begun = clock::now();
     let mut rounds = door.rounds.clone();
-    let names = door.change(scope.change(Change::CheckNow(services))).await?.services;
+    let names = door.change(Change::Within(Some(workspace.clone()), Box::new(Change::CheckNow(services)))).await?.services;
     let end = tokio::time::Instant::now() + CheckNow::LONGEST;
     loop {
         rounds.mark_unchanged();
-        let (asked, whose) = (names.clone(), scope.workspace.clone());
+        let (asked, whose) = (names.clone(), workspace.clone());
         let looked = door.look(move |desk| (speak::results_since(desk, &whose, &asked, begun), speak::is_awaiting_checks(desk, &asked, begun)));
         let (now, awaits) = looked.await?;
         // The loop goes round at every result.

@@ -107,6 +107,11 @@ impl Scope {
         (!self.all).then(|| self.workspace.clone())
     }
 
+    /// Is this service among those that are meant?
+    pub(super) fn has(&self, name: &ServiceName) -> bool {
+        self.all || name.workspace() == self.workspace.as_str()
+    }
+
     /// The same change, of this workspace where it names nobody.
     pub(super) fn change(&self, change: Change) -> Change {
         Change::Within(self.whose(), Box::new(change))

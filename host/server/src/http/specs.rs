@@ -26,14 +26,20 @@ async fn spec(State(door): State<Door>, scope: Scope, Name(name): Name) -> Answe
         desk.core.wanted(service.as_str()).ok_or_else(|| speak::not_found(desk, service.as_str()))?;
         let asked_by = match desk.origins.get(&service) {
             None => AskedBy::Configuration,
-            Some(Origin::Request) => AskedBy::Request,
+            Some(Origin::Request { .. }) => AskedBy::Request,
             Some(Origin::Image(_)) => AskedBy::Image,
             Some(Origin::Discovery { .. }) => AskedBy::Discovery,
             Some(Origin::Adoption { .. }) => AskedBy::Adoption,
+            Some(Origin::Instance(_)) => AskedBy::Instance,
+        };
+        let created_by = match desk.origins.get(&service) {
+            Some(Origin::Request { by }) => Some(by.clone()),
+            Some(Origin::Instance(instance)) => instance.created_by.clone(),
+            _ => None,
         };
         let tag = beside::tag(desk, &service).unwrap_or_default();
         let written = operator::written(desk, &service).value();
-        Ok::<_, Failure>((ServiceSpec { version: Shape, name: service.local().to_owned(), asked_by, service: written }, tag))
+        Ok::<_, Failure>((ServiceSpec { version: Shape, name: service.local().to_owned(), asked_by, created_by, service: written }, tag))
     });
     let (spec, tag) = found.await??;
     tagged(json(&spec)?, &tag)
@@ -46,7 +52,7 @@ async fn put(State(door): State<Door>, scope: Scope, Name(name): Name, headers: 
     let starting = if asked.start { Starting::New } else { Starting::Nothing };
     let whose = scope.workspace.clone();
     let around = door.look(move |desk| beside::around(desk, &whose)).await?;
-    let service = vec![(name.clone(), Value::Object(asked.service), Origin::Request)];
+    let service = vec![(name.clone(), Value::Object(asked.service), Origin::Request { by: scope.caller.name.clone() })];
     let mut added = beside::prepare(&door.plugins, &door.workspaces, &scope.workspace, service, around, starting).await?;
     added.only_if = only_if;
     let accepted = door.change(Change::Add(Box::new(added))).await?;

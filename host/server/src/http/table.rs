@@ -20,7 +20,7 @@ use super::answer::{Refusal, document};
 use super::caller::Caller;
 use super::record::{About, Routed, Turned};
 use super::scope::Scope;
-use super::{Door, gate, scope};
+use super::{Door, gate, idempotency, scope};
 use crate::workspaces::Workspaces;
 
 /// The largest configuration that is sent; its own limits are checked after.
@@ -112,11 +112,8 @@ async fn admit(routed: Routed, workspaces: Arc<Workspaces>, request: Request, ne
             if let Some(scope) = scope {
                 parts.extensions.insert(scope);
             }
-            let body = match body.is_end_stream() {
-                true => body,
-                false => Body::new(Limited::new(body, usize::try_from(most(route)).unwrap_or(usize::MAX))),
-            };
-            next.run(Request::from_parts(parts, body)).await
+            let body = if body.is_end_stream() { body } else { Body::new(Limited::new(body, usize::try_from(most(route)).unwrap_or(usize::MAX))) };
+            idempotency::pass(route, Request::from_parts(parts, body), next).await
         }
     };
     answer.extensions_mut().insert(routed);

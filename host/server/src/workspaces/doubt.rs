@@ -11,7 +11,7 @@ use super::{Record, Workspaces};
 use crate::plugins::PluginTable;
 
 /// Keys of a document that say something of the host, its plugins or its files.
-const OF_THE_HOST: [&str; 5] = ["settings", "plugins", "networks", "secrets", "discovery"];
+const OF_THE_HOST: [&str; 7] = ["settings", "plugins", "networks", "secrets", "discovery", "alerts", "sinks"];
 
 /// What a document of a workspace must not have.
 pub(crate) fn doubt_document(document: &Value) -> Vec<Problem> {

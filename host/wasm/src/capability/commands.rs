@@ -83,6 +83,39 @@ impl commands::Host for Commands {
     }
 }
 
+/// Runs a program that the operator's configuration names, and no guest, to its end: with the same care as a guest's, and nothing of the
+/// host's environment but the search path. What it writes is kept up to `most` bytes of each output.
+///
+/// # Errors
+/// It cannot be started, or takes too long: then it is killed with all that it has started.
+pub async fn run_command(command: &[String], stdin: Vec<u8>, within: Duration, most: usize) -> Result<CommandEnd, String> {
+    let (program, arguments) = command.split_first().ok_or("no program is named")?;
+    let mut process = Process::new(program);
+    process.args(arguments).env_clear().env("PATH", std::env::var("PATH").unwrap_or_else(|_| FALLBACK_PATH.to_owned()));
+    process.current_dir("/").process_group(0).kill_on_drop(true);
+    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = process.spawn().map_err(|error| format!("`{program}` cannot be started: {error}"))?;
+    let group = Group::of(&child).map_err(|error| error.to_string())?;
+    match tokio::time::timeout(within, finish(child, group, stdin, most)).await {
+        Ok(Ok(Output { code, signal, out, err, .. })) => Ok(CommandEnd { code, signal, out, err }),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("`{program}` did not end within {} ms, and was killed", within.as_millis())),
+    }
+}
+
+/// How a program of [`run_command`] ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandEnd {
+    /// Absent when a signal ended it.
+    pub code: Option<i32>,
+    /// Name of the signal.
+    pub signal: Option<String>,
+    /// What it wrote.
+    pub out: Vec<u8>,
+    /// What it complained about.
+    pub err: Vec<u8>,
+}
+
 impl Commands {
     async fn hide(&self, output: Output) -> Output {
         let cut = output.truncated;

@@ -25,7 +25,7 @@ fn what_was_wanted_then_is_wanted_again_and_what_runs_goes_on() {
 
     // What comes after it: one less, one more.
     yard.config(&(sleeper("db", "") + &sleeper("later", "")));
-    yard.run("apply --wait").ok();
+    yard.run("apply").ok();
     let later = yard.pid("later");
     until("web is gone", || yard.get("/services/web").is_none() && !alive(pids[1]));
     let since = yard.get("/host").expect("it answers")["last_event"].as_u64();

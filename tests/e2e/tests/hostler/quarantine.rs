@@ -56,3 +56,21 @@ fn a_plugin_that_always_breaks_is_put_into_quarantine_and_its_tasks_are_left_alo
     assert!(kinds(&yard).iter().any(|kind| kind == "plugin-quarantined"));
     yard.until_status("web", "running");
 }
+
+#[test]
+fn a_plugin_that_a_configuration_brings_is_told_once() {
+    let yard = Yard::new();
+    let loaded = || kinds(&yard).iter().filter(|kind| *kind == "plugin-loaded").count();
+    yard.up(&sleeper("web", ""));
+    assert_eq!(loaded(), 0, "those inside the program are there from the beginning");
+    yard.config(&(plugin() + &sleeper("web", "") + &naughty("a", "")));
+    yard.run("apply").ok();
+    let events = yard.events();
+    let told = events.iter().find(|event| event["kind"] == "plugin-loaded").expect("it is told");
+    assert_eq!(told["data"]["plugin"], "naughty");
+    assert!(told["message"].as_str().is_some_and(|text| text.contains("naughty.wasm") && text.contains("blake3:")), "{told}");
+    yard.run("apply").ok();
+    yard.kill_host();
+    yard.serve();
+    assert_eq!(loaded(), 1, "neither the same again nor a host that begins anew brings it");
+}

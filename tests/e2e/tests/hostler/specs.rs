@@ -37,6 +37,7 @@ fn a_service_is_wanted_beside_the_configuration_and_outlives_the_host() {
     assert_eq!(yard.status("beside"), "stopped");
     let spec = is(&ask(&yard, "GET", "/api/v1/services/beside/spec", &[], &Value::Null), 200);
     assert_eq!([&spec["asked_by"], &spec["service"]], [&json!("request"), &standing["service"]]);
+    assert!(spec["created_by"].as_str().is_some_and(|by| by.starts_with("local:")), "{spec}");
     assert_eq!(is(&ask(&yard, "GET", "/api/v1/services/db/spec", &[], &Value::Null), 200)["asked_by"], "configuration");
 
     yard.run("start beside").ok();

@@ -331,7 +331,7 @@ fn is_of_a_workspace(route: &Route) -> bool {
 }
 
 /// What must be answered by a route that is let through, seen from its policy alone.
-const IN: &[u16] = &[200, 400, 404, 409, 422, 500, 501, 502, 503];
+const IN: &[u16] = &[200, 202, 400, 404, 409, 422, 500, 501, 502, 503];
 
 #[test]
 fn every_route_is_closed_to_who_is_of_another_workspace_as_if_there_were_none() {
@@ -345,10 +345,10 @@ fn every_route_is_closed_to_who_is_of_another_workspace_as_if_there_were_none() 
         for (role, token) in &roles {
             let hidden = |workspace: Option<&str>| {
                 let answer = try_in(port, token, route, workspace, "nobody");
-                let said = answer.json();
-                let message = said["message"].as_str().unwrap_or_default().to_owned();
-                assert!(answer.status == 404 && message.contains("no workspace"), "{route:?} {role:?} {workspace:?}: {} {said}", answer.status);
-                message
+                // Each API has a form of its own for failures.
+                let said = String::from_utf8_lossy(&answer.body).into_owned();
+                assert!(answer.status == 404 && said.contains("no workspace"), "{route:?} {role:?} {workspace:?}: {} {said}", answer.status);
+                said
             };
             // Somebody else's, and one that is not there, and one that cannot be: the same but for the name.
             let (foreign, missing) = (hidden(Some("beta")), hidden(Some("nosuch")));
@@ -389,7 +389,7 @@ fn a_service_of_another_workspace_is_not_found_by_any_name() {
             let answer = try_in(port, &beta, route, Some("beta"), name);
             let said = String::from_utf8_lossy(&answer.body).into_owned();
             let is_empty_list = answer.status == 200 && route.path.contains("images");
-            assert!(matches!(answer.status, 400 | 404 | 405 | 422 | 500) || is_empty_list, "{route:?} {name}: {} {said}", answer.status);
+            assert!(matches!(answer.status, 400 | 404 | 405 | 422 | 500 | 501) || is_empty_list, "{route:?} {name}: {} {said}", answer.status);
             assert!(!said.contains("did you mean"), "{route:?} {name}: {said}");
         }
     }

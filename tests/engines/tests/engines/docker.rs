@@ -9,6 +9,7 @@ mod engine;
 mod far;
 mod found;
 mod images;
+mod instances;
 mod live;
 mod logs;
 mod refused;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::{Seconds, word};
 use crate::stamp::Timestamp;
-use crate::wire::{Endpoint, Replica, ServiceDetail, ServiceList};
+use crate::wire::{Endpoint, PulseCounts, Replica, ServiceDetail, ServiceList};
 
 /// What else is known of a service.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,7 +52,7 @@ pub struct Metadata {
     pub last_restart_at: Option<Seconds>,
     /// The same, in seconds since 1970.
     pub last_restart_timestamp: Option<f64>,
-    /// Absent: no service has sent one.
+    /// Absent of one that has sent none; whoever tells it adds it.
     pub last_heartbeat: Option<Seconds>,
 }
 
@@ -124,7 +124,7 @@ pub struct Registry {
     pub dependency_resolution_ms: f64,
 }
 
-/// Who sends heartbeats. No service can yet: all of it is 0.
+/// Who sends heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Heartbeats {
     /// Who has sent one.
@@ -134,8 +134,8 @@ pub struct Heartbeats {
 }
 
 impl Registry {
-    /// Of a list; the time that its order took is handed in.
-    pub fn of(list: &ServiceList, dependency_resolution_ms: f64) -> Registry {
+    /// Of a list; those who send heartbeats among it, and the time that its order took, are handed in.
+    pub fn of(list: &ServiceList, pulses: PulseCounts, dependency_resolution_ms: f64) -> Registry {
         let mut by_status: BTreeMap<&'static str, usize> = BTreeMap::new();
         let mut by_category: BTreeMap<&'static str, usize> = BTreeMap::new();
         for service in &list.services {
@@ -147,7 +147,7 @@ impl Registry {
             alive_services: by_status.get("running").copied().unwrap_or(0),
             by_status,
             by_category,
-            heartbeats: Heartbeats::default(),
+            heartbeats: Heartbeats { services: pulses.services, late: pulses.missed },
             dependency_resolution_ms,
         }
     }

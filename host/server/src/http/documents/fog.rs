@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use hostler_api::documents::Seconds;
 use hostler_api::documents::fog::{CheckedNow, Counts, Dependencies, Detail, Figures, HealthOfAll, Metrics, Refused, Registry, Restarted, Services};
 use hostler_api::routes::documents;
 use hostler_api::{Code, Failure, Service};
@@ -45,7 +46,7 @@ async fn health(State(door): State<Door>, scope: Scope) -> Told {
 }
 
 async fn check_now(State(door): State<Door>, scope: Scope) -> Told {
-    done(&CheckedNow::from(&checked_now(&door, &scope, Vec::new()).await.map_err(refused)?))
+    done(&CheckedNow::from(&checked_now(&door, &scope.workspace, Vec::new()).await.map_err(refused)?))
 }
 
 async fn dependencies(State(door): State<Door>, scope: Scope) -> Told {
@@ -70,15 +71,20 @@ fn figures(desk: &Desk, whose: &WorkspaceName) -> Result<Metrics, Failure> {
     Ok(Metrics {
         success: true,
         metrics: Counts::of(&list, desk.core.is_initialized()),
-        registry_stats: Registry::of(&list, resolved),
+        registry_stats: Registry::of(&list, desk.heartbeats.counts(desk, desk.core.names()), resolved),
         service_details: details.collect(),
     })
 }
 
 async fn service(State(door): State<Door>, scope: Scope, Name(name): Name) -> Told {
     let name = scope.name(&name).map_err(refused)?;
-    let found = door.look(move |desk| speak::detail(desk, name.as_str(), Past::Told).ok_or_else(|| speak::not_found(desk, name.as_str())));
-    done(&Detail::from(&found.await.and_then(|found| found).map_err(refused)?))
+    let found = door.look(move |desk| {
+        let detail = speak::detail(desk, name.as_str(), Past::Told).ok_or_else(|| speak::not_found(desk, name.as_str()))?;
+        let mut told = Detail::from(&detail);
+        told.registry_metadata.last_heartbeat = desk.heartbeats.of(desk, &name).map(|beat| Seconds(beat.last_at));
+        Ok(told)
+    });
+    done(&found.await.and_then(|told| told).map_err(refused)?)
 }
 
 async fn restart(State(door): State<Door>, scope: Scope, Name(name): Name, request: Body) -> Told {
