@@ -8,7 +8,7 @@
 #   scripts/setup.sh fuzz      what `make fuzz` has beside that: a C++ compiler, for the engine
 #   scripts/setup.sh testhost  what backends for real engines are tested on: Docker, Podman, and the image of a machine with systemd and sshd;
 #                              goes on without, where CI is not set: those tests then say that they were skipped
-#   scripts/setup.sh wire      what the API is tried with: schemathesis
+#   scripts/setup.sh wire      what the API is tried with: schemathesis, curl, and strace, which makes a disk fail
 #   scripts/setup.sh monitoring  Debian's prometheus, which scrapes a host in the tests; goes on without, where CI is not set
 #   scripts/setup.sh peers     what `make bench` measures beside Hostler: runit, s6, supervisord, Docker Compose; goes on without one that cannot be had
 #
@@ -177,6 +177,10 @@ languages() {
 # A machine of its own that asks everything which openapi.json says may be asked. In a folder of its own: its wishes are not componentize-py's.
 schemathesis=4.32.5
 wire() {
+    local missing=()
+    have strace || missing+=(strace)
+    have curl || missing+=(curl)
+    [ ${#missing[@]} = 0 ] || installed_or_die "${missing[@]}"
     compgen -G "$tools/schemathesis/lib/python3*/site-packages/schemathesis-$schemathesis.dist-info" >/dev/null && return
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || installed_or_die python3-venv
     say "installing schemathesis $schemathesis for you, in $tools"
