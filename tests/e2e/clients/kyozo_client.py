@@ -3,11 +3,11 @@
 import http.client
 import json
 import re
-import socket
 import sys
 import time
 from urllib.parse import quote
 
+import wire
 from wire import same
 
 MEDIA = "application/vnd.api+json"
@@ -79,16 +79,7 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 LIMITS = {"memory": "512Mi", "cpu": "0.5", "storage": "1Gi"}
 
 
-class Host(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("hostler", timeout=300)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
+class Host(wire.Host):
     def raw(self, method, path, body=None, **headers):
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()

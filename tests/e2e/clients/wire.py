@@ -1,4 +1,4 @@
-"""What both clients need: HTTP over a unix socket, and examples of a document held beside what was answered."""
+"""What all clients need: HTTP over a unix socket, and examples of a document held beside what was answered."""
 
 import http.client
 import json

@@ -1,6 +1,5 @@
 //! Who is where, and who says himself that he is alive.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use hostler_e2e::{Value, Yard, ask, free_port, json, request, until};
@@ -35,14 +34,14 @@ fn times(yard: &Yard, name: &str, kind: &str) -> usize {
     yard.events().iter().filter(|event| event["service"] == name && event["kind"] == kind).count()
 }
 
-/// For so long this holds, and all that can be done is to wait.
+/// For so long this holds, at every look.
 #[track_caller]
 fn stays(ms: u64, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_millis(ms);
-    while Instant::now() < deadline {
+    let begun = Instant::now();
+    until("its time is over", || {
         assert!(holds(), "it does not stay so");
-        thread::sleep(Duration::from_millis(100));
-    }
+        begun.elapsed() >= Duration::from_millis(ms)
+    });
 }
 
 #[test]
