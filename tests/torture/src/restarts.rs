@@ -154,13 +154,14 @@ impl Crowd<'_> {
     fn held(&self, pids: [(&str, u32); 2]) -> Vec<Held> {
         let mut held = Vec::new();
         // A leak of one thing in each restart would be nine thousand of them. Beside that, two descriptors or threads are a look that came a moment too
-        // early (a connection, an idle thread), and 4 MiB are what an allocator and SQLite's page cache keep of a busy time.
+        // early (a connection, an idle thread), and 4 MiB are what an allocator and SQLite's page cache keep of a busy time. Memory is what a process
+        // has of its own: pages of its program are the system's to take, and the host gives them back in a quiet moment that may be now or later.
         for (name, pid) in pids {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
             let number = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok()).unwrap_or(0);
             held.push(Held::named(format!("{name}: descriptors"), descriptors(pid), 2));
             held.push(Held::number(format!("{name}: threads"), number("Threads:"), 2));
-            held.push(Held::number(format!("{name}: KiB resident"), number("VmRSS:"), 4096));
+            held.push(Held::number(format!("{name}: KiB of its own"), number("RssAnon:"), 4096));
         }
         held.push(Held::named("files in the state directory".into(), files(self.yard.state()), 2));
         held

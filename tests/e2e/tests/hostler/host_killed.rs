@@ -189,6 +189,7 @@ fn removed_while_the_host_was_down_is_stopped_by_the_next_one() {
     yard.config(&sleeper("db", ""));
     yard.run("up --detach").ok();
     until("what nobody wants is gone", || !alive(web));
+    // The host hears of the end a moment after it.
+    until("nobody speaks of it any more", || yard.get("/services/web").is_none());
     assert_eq!((yard.status("db").as_str(), yard.pid("db")), ("running", db));
-    assert!(yard.get("/services/web").is_none());
 }
