@@ -19,6 +19,8 @@ pub const SERVICE: &str = "/api/v1/services/{name}";
 pub const SPEC: &str = "/api/v1/services/{name}/spec";
 /// Why a service is as it is: `GET` → [`Explanation`](crate::Explanation).
 pub const EXPLAIN: &str = "/api/v1/services/{name}/explain";
+/// What its checks have said: `GET` with [`HistoryQuery`](crate::HistoryQuery) → [`History`](crate::History).
+pub const HISTORY: &str = "/api/v1/services/{name}/history";
 /// What it has written: `GET` with [`LogsQuery`](crate::LogsQuery) → lines of [`LogItem`](crate::LogItem).
 pub const LOGS: &str = "/api/v1/services/{name}/logs";
 /// Sends a signal: `POST` [`SignalRequest`](crate::SignalRequest) → [`SignalResult`](crate::SignalResult).
@@ -199,6 +201,7 @@ pub const ALL: &[Route] = &[
     removes(SERVICE, CONFIGURE),
     reads(SPEC, LOOK),
     reads(EXPLAIN, LOOK),
+    reads(HISTORY, LOOK),
     reads(LOGS, LOOK),
     does(SIGNAL, OPERATE),
     // A command inside a service may do whatever the service may.

@@ -40,7 +40,7 @@ pub use alert::{
 };
 pub use discovery::{AdoptRequest, DiscoveryQuery, Found, FoundList, ReleaseRequest, Stranger, StrangerList, StrangerRequest, StrangerResult, Tag};
 pub use graph::{Edge, Graph, GraphNode};
-pub use health::{CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, ServiceHealth, Uptime};
+pub use health::{CheckNow, CheckNowRequest, CheckResult, CheckState, HealthReport, History, HistoryQuery, ServiceHealth, Uptime};
 pub use host::{HostInfo, KeeperInfo, Listening, PluginCounts};
 pub use identity::{AuditEntry, AuditPage, AuditQuery, NewToken, RevokedToken, Token, TokenList, TokenRequest};
 pub use image::{

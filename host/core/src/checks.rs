@@ -51,7 +51,7 @@ impl Core {
         let Some(index) = slot.checks.iter().position(|check| check.ticket == Some(result.ticket)) else { return };
         let (Some(check), Some(check_spec)) = (slot.checks.get_mut(index), spec.checks.get(index)) else { return };
         let message: Arc<str> = result.message.as_str().into();
-        check.hear(check_spec, since, Sample { at: now, verdict: result.verdict, took: result.took, message });
+        check.hear(check_spec, since, Sample::new(now, result.verdict, result.took, message));
         let wait = check.wait(check_spec, roll);
         let unhealthy = check.health == Health::Unhealthy && check_spec.auto_recovery;
         if unhealthy && result.verdict == Verdict::Fail {

@@ -96,6 +96,14 @@ pub struct Sample {
     pub took: Span,
     /// One line for people.
     pub message: Arc<str>,
+    /// How well the replica was by this check after it; nobody knows before it is heard.
+    pub health: Health,
+}
+
+impl Sample {
+    pub(crate) fn new(at: Time, verdict: Verdict, took: Span, message: Arc<str>) -> Sample {
+        Sample { at, verdict, took, message, health: Health::Unknown }
+    }
 }
 
 /// One check of one slot.
@@ -215,6 +223,7 @@ impl Check {
     }
 
     fn remember(&mut self, mut sample: Sample) {
+        sample.health = self.health;
         if let Some(last) = self.history.back().filter(|last| last.message == sample.message) {
             sample.message = Arc::clone(&last.message);
         }
@@ -256,7 +265,7 @@ mod tests {
                     _ => Verdict::Unknown,
                 };
                 let at = Time((from + n as u64 + 1) * 30_000);
-                check.hear(&spec, Time(0), Sample { at, verdict, took: Span(1), message: "m".into() });
+                check.hear(&spec, Time(0), Sample::new(at, verdict, Span(1), "m".into()));
                 match check.health {
                     Health::Unknown => '?',
                     Health::Healthy => 'H',
@@ -293,7 +302,7 @@ mod tests {
         let spec = CheckSpec::new("c", "tcp", "{}");
         let mut check = Check::default();
         for at in [0, 50, 150, 350, 750, 1_550, 3_150] {
-            check.hear(&spec, Time(0), Sample { at: Time(at), verdict: Verdict::Fail, took: Span(1), message: "refused".into() });
+            check.hear(&spec, Time(0), Sample::new(Time(at), Verdict::Fail, Span(1), "refused".into()));
         }
         assert_eq!((check.health, check.failures), (Health::Unknown, 0));
         assert_eq!(check.wait(&spec, 0), Span(2_000));

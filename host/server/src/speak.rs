@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use hostler_api::{
-    CheckNow, CheckResult, CheckState, Code, Counters, Explanation, Failure, Graph, Health, HealthReport, HostInfo, KeeperInfo, Need, NextStep,
-    Plugin, PluginCounts, PluginDetail, PluginList, PluginRevision, PluginState, Replica, ReplicaCounts, Role, Service, ServiceDetail, ServiceHealth,
-    ServiceList, Shape, Status, Upgraded, Uptime, Wanted,
+    CheckNow, CheckResult, CheckState, Code, Counters, Explanation, Failure, Graph, Health, HealthReport, History, HistoryQuery, HostInfo,
+    KeeperInfo, Need, NextStep, Plugin, PluginCounts, PluginDetail, PluginList, PluginRevision, PluginState, Replica, ReplicaCounts, Role, Service,
+    ServiceDetail, ServiceHealth, ServiceList, Shape, Status, Upgraded, Uptime, Wanted,
 };
 use hostler_core::{CheckView, Dependency, Desired, Next, ReplicaView, Run, Sample, ServiceName, ServiceView, Spec, Time, WorkspaceName, closest};
 use hostler_wasm::words::Status as Seen;
@@ -274,13 +274,38 @@ fn result(desk: &Desk, view: &ServiceView<'_>, replica: u32, check: &CheckView<'
         check: check.name.to_owned(),
         replica,
         verdict: sample.verdict,
-        status: check.health,
+        status: sample.health,
         timestamp: clock::wall(sample.at),
         message: sample.message.to_string(),
         details: if newest { desk.details.get(&key).cloned().unwrap_or_default() } else { BTreeMap::new() },
         #[expect(clippy::cast_precision_loss, reason = "a check takes far less than 2^52 ms")]
         response_time_ms: Some(sample.took.0 as f64),
     }
+}
+
+/// What the checks of one service have said.
+///
+/// # Errors
+/// It is not there, or has no such check.
+pub(crate) fn history(desk: &Desk, name: &str, asked: &HistoryQuery) -> Result<History, Failure> {
+    let detail = detail(desk, name, Past::Told).ok_or_else(|| not_found(desk, name))?;
+    if let Some(check) = asked.check.as_deref() {
+        let spec = desk.core.service(name).map(|view| view.spec);
+        let own: Vec<&str> = spec.iter().flat_map(|spec| &spec.checks).map(|own| own.name.as_str()).collect();
+        if !own.contains(&check) {
+            let failure = Failure::new(Code::NotFound, format!("`{}` has no check `{}`", detail.service.name, check.escape_default()));
+            return Err(if own.is_empty() { failure.hint("it has none at all") } else { failure.hint(format!("it has {}", own.join(", "))) });
+        }
+    }
+    let is_meant = |result: &CheckResult| {
+        asked.check.as_deref().is_none_or(|check| check == result.check)
+            && asked.replica.is_none_or(|replica| replica == result.replica)
+            && asked.verdict.is_none_or(|verdict| verdict == result.verdict)
+    };
+    let mut results: Vec<CheckResult> = detail.checks.into_iter().flat_map(|state| state.history).filter(is_meant).collect();
+    results.sort_by_key(|result| result.timestamp);
+    results.drain(..results.len().saturating_sub(asked.limit.unwrap_or(usize::MAX)));
+    Ok(History { version: Shape, service: detail.service.name, health: detail.service.health, results })
 }
 
 /// What the checks of these services have said since then.

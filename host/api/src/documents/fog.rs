@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hostler_core::{Health, Verdict};
+use hostler_core::Health;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -82,12 +82,12 @@ pub struct Check {
 }
 
 impl Check {
-    fn of(result: &CheckResult, status: Health) -> Check {
+    fn of(result: &CheckResult) -> Check {
         let mut details = BTreeMap::from([("check".to_owned(), result.check.clone()), ("replica".to_owned(), result.replica.to_string())]);
         details.extend(result.details.clone());
         Check {
             service_name: result.service_name.clone(),
-            status,
+            status: result.status,
             timestamp: Seconds(result.timestamp),
             message: result.message.clone(),
             details,
@@ -129,7 +129,7 @@ impl From<&HealthReport> for HealthOfAll {
         let one = |(name, health): (&String, &crate::wire::ServiceHealth)| {
             let told = HealthOf {
                 status: health.status,
-                last_check: health.last_check.as_ref().map(|last| Check::of(last, last.status)),
+                last_check: health.last_check.as_ref().map(Check::of),
                 consecutive_failures: health.consecutive_failures,
                 uptime_1h: health.uptime.uptime_1h,
             };
@@ -393,27 +393,10 @@ impl From<&ServiceDetail> for Detail {
 
 /// The results of several checks, in the order in which they came.
 fn history(checks: &[CheckState]) -> Vec<Check> {
-    let mut results: Vec<(&CheckResult, Health)> = checks.iter().flat_map(|check| check.history.iter().zip(healths(check))).collect();
-    results.sort_by_key(|(result, _)| result.timestamp);
+    let mut results: Vec<&CheckResult> = checks.iter().flat_map(|check| &check.history).collect();
+    results.sort_by_key(|result| result.timestamp);
     let last = results.len().saturating_sub(HISTORY);
-    results[last..].iter().map(|(result, health)| Check::of(result, *health)).collect()
-}
-
-/// How well a service was at each result of one check: degraded by failures until there are too many in a row.
-fn healths(check: &CheckState) -> Vec<Health> {
-    let mut failures = 0;
-    let mut each = |verdict: Verdict| match verdict {
-        Verdict::Unknown => Health::Unknown,
-        Verdict::Fail => {
-            failures += 1;
-            if failures >= check.failure_threshold { Health::Unhealthy } else { Health::Degraded }
-        }
-        Verdict::Pass | Verdict::Warn => {
-            failures = 0;
-            if verdict == Verdict::Pass { Health::Healthy } else { Health::Degraded }
-        }
-    };
-    check.history.iter().map(|result| each(result.verdict)).collect()
+    results[last..].iter().map(|result| Check::of(result)).collect()
 }
 
 /// `POST /api/orchestration/health/check-now`.
@@ -433,7 +416,7 @@ impl From<&CheckNow> for CheckedNow {
     fn from(now: &CheckNow) -> CheckedNow {
         let mut results: BTreeMap<String, Check> = BTreeMap::new();
         for result in &now.results {
-            let check = Check::of(result, result.status);
+            let check = Check::of(result);
             let is_worse = results.get(&result.service_name).is_none_or(|known| known.status < check.status);
             if is_worse {
                 results.insert(result.service_name.clone(), check);

@@ -6,13 +6,13 @@ use crate::routes::{self, Method};
 use crate::wire::{self, DeployRequest, OperationList, OperationQuery, OperationsQuery};
 use crate::wire::{
     ActionResult, AdoptRequest, ApplyRequest, AuditPage, AuditQuery, CheckNow, CheckNowRequest, ContainerList, DiscoveryQuery, DownRequest,
-    EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, Heartbeat, HeartbeatRequest, HostInfo, Image,
-    ImageHealth, ImageList, ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled, RecordingItem,
-    RecordingQuery, Registry, RegistryQuery, RegistryStatistics, ReleaseRequest, Removal, Removed, RestartRequest, Revised, RevokedToken,
-    RollbackRequest, ScaleRequest, ServiceDetail, ServiceList, ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery, ShutdownRequest,
-    SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, StopRequest, StrangerList, StrangerRequest, StrangerResult,
-    TeamDetail, TeamList, TeamMembers, TeamRequest, TokenList, TokenRequest, UpgradeRequest, WorkspaceChange, WorkspaceDetail, WorkspaceList,
-    WorkspaceRequest,
+    EventItem, EventsQuery, ExecRequest, ExecResult, Explanation, FoundList, Graph, HealthReport, Heartbeat, HeartbeatRequest, History, HistoryQuery,
+    HostInfo, Image, ImageHealth, ImageList, ImageRequest, ImageScale, LogItem, LogsQuery, NewToken, Plan, PluginDetail, PluginList, Reconciled,
+    RecordingItem, RecordingQuery, Registry, RegistryQuery, RegistryStatistics, ReleaseRequest, Removal, Removed, RestartRequest, Revised,
+    RevokedToken, RollbackRequest, ScaleRequest, ServiceDetail, ServiceList, ServiceMetrics, ServiceQuery, ServiceSpec, ServicesQuery,
+    ShutdownRequest, SignalRequest, SignalResult, SpecRequest, StartRequest, Stats, StatsQuery, StopRequest, StrangerList, StrangerRequest,
+    StrangerResult, TeamDetail, TeamList, TeamMembers, TeamRequest, TokenList, TokenRequest, UpgradeRequest, WorkspaceChange, WorkspaceDetail,
+    WorkspaceList, WorkspaceRequest,
 };
 use crate::wire::{AlertList, AlertsQuery, SilenceList, SilenceRequest, Silenced, TestRequest, Tested};
 
@@ -39,6 +39,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .fails(&[Code::Conflict, Code::Changed]),
     Operation::get(routes::SPEC, "spec", "One service as it was written").gives::<ServiceSpec>(),
     Operation::get(routes::EXPLAIN, "explain", "Why a service is as it is, and what happens next").gives::<Explanation>(),
+    Operation::get(routes::HISTORY, "history", "What a service's checks have said").asks::<HistoryQuery>().gives::<History>().fails(BY_NAME),
     Operation::get(routes::LOGS, "logs", "What a service has written").asks::<LogsQuery>().lines::<LogItem>().fails(ASKED),
     Operation::post(routes::SIGNAL, "signal", "Sends a signal to a service").takes::<SignalRequest>().gives::<SignalResult>().fails(ASKED),
     Operation::post(routes::EXEC, "exec", "Runs a command inside a service").takes::<ExecRequest>().gives::<ExecResult>().fails(ASKED),

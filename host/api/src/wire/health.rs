@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Shape, schema};
+use crate::routes;
 use crate::stamp::Timestamp;
 use hostler_core::{Health, Verdict};
 
@@ -113,6 +114,48 @@ pub struct HealthReport {
     pub unhealthy_services: Vec<String>,
     /// Names.
     pub degraded_services: Vec<String>,
+}
+
+/// `GET /services/{name}/history`: which results are told; all of them when nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryQuery {
+    /// Of this check.
+    pub check: Option<String>,
+    /// Of this replica.
+    pub replica: Option<u32>,
+    /// That said this.
+    #[schemars(with = "Option<schema::Verdict>")]
+    pub verdict: Option<Verdict>,
+    /// Only so many, the latest.
+    pub limit: Option<usize>,
+}
+
+impl HistoryQuery {
+    /// The path of a service's history with this query.
+    pub fn path(&self, name: &str) -> String {
+        let pairs = [
+            ("check", self.check.clone()),
+            ("replica", self.replica.map(|replica| replica.to_string())),
+            ("verdict", self.verdict.map(|verdict| verdict.as_str().to_owned())),
+            ("limit", self.limit.map(|limit| limit.to_string())),
+        ];
+        routes::with(&routes::of(routes::HISTORY, name), &pairs)
+    }
+}
+
+/// `GET /services/{name}/history`: what its checks have said. Of each check of each replica the host has the latest 100, since it runs itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct History {
+    /// Version of this shape.
+    pub version: Shape,
+    /// Whose.
+    pub service: String,
+    /// How well it is now.
+    #[schemars(with = "schema::Health")]
+    pub health: Health,
+    /// Oldest first.
+    pub results: Vec<CheckResult>,
 }
 
 /// `POST /health/check-now`.

@@ -1,11 +1,11 @@
 //! `hostler health`
 
-use hostler_api::{CheckNow, CheckNowRequest, HealthReport, routes};
+use hostler_api::{CheckNow, CheckNowRequest, HealthReport, History, HistoryQuery, routes};
 
 use super::ps::health_cell;
 use crate::context::Context;
 use crate::error::Error;
-use crate::out::{Cell, Colour, Table, health_colour, percent};
+use crate::out::{Cell, Colour, Table, health_colour, local_zone, percent, stamp};
 
 /// Show how well services are.
 #[derive(Debug, clap::Args)]
@@ -13,6 +13,15 @@ pub(crate) struct Args {
     /// Run the checks now, and show what they say
     #[arg(long)]
     now: bool,
+    /// Show what the checks of a service have said, the latest last
+    #[arg(long, value_name = "SERVICE", conflicts_with = "now")]
+    history: Option<String>,
+    /// With --history: only of this check
+    #[arg(long, value_name = "NAME", requires = "history")]
+    check: Option<String>,
+    /// With --history: only so many, the latest
+    #[arg(long, value_name = "N", requires = "history")]
+    limit: Option<usize>,
     /// With --now: only of these services
     #[arg(value_name = "SERVICE", requires = "now")]
     services: Vec<String>,
@@ -20,6 +29,11 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let client = context.client()?;
+    if let Some(service) = args.history {
+        let asked = HistoryQuery { check: args.check, limit: args.limit, ..HistoryQuery::default() };
+        let document = client.get(&asked.path(&service)).await?;
+        return if context.out.json { context.out.document(document.bytes()) } else { show_history(&document.read()?, context) };
+    }
     let document = if args.now {
         client.waiting(CheckNow::LONGEST).post(routes::CHECK_NOW, &CheckNowRequest { services: args.services }).await?
     } else {
@@ -66,6 +80,24 @@ fn show_results(now: &CheckNow, context: &Context) -> Result<(), Error> {
         context.out.line(format!("not checked (not running, without checks, or without an answer in time): {}", now.not_checked.join(", ")))?;
     }
     whole(now.composite_health, context)
+}
+
+fn show_history(history: &History, context: &Context) -> Result<(), Error> {
+    let zone = local_zone();
+    let mut table = Table::new(&["WHEN", "CHECK", "VERDICT", "HEALTH", "TIME", "MESSAGE"]);
+    for result in &history.results {
+        let check = if result.replica == 0 { result.check.clone() } else { format!("{}/{}", result.check, result.replica) };
+        table.row(vec![
+            Cell::new(stamp(result.timestamp, &zone)),
+            Cell::new(check),
+            Cell::painted(result.verdict.as_str(), health_colour(result.status)),
+            health_cell(result.status),
+            Cell::maybe(result.response_time_ms.map(|ms| format!("{ms:.1}ms"))),
+            Cell::painted(&result.message, Colour::Dim),
+        ]);
+    }
+    context.out.table(&table)?;
+    context.out.line(format!("now: {}", context.out.paint.of(health_colour(history.health), history.health.as_str())))
 }
 
 fn whole(health: hostler_api::Health, context: &Context) -> Result<(), Error> {

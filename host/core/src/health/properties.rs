@@ -80,7 +80,7 @@ impl Model<'_> {
 }
 
 fn sample(verdict: Verdict, at: Time) -> Sample {
-    Sample { at, verdict, took: Span(1), message: "m".into() }
+    Sample::new(at, verdict, Span(1), "m".into())
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -108,6 +108,7 @@ proptest! {
                 assert_eq!(check.health, model.health(), "after {:?} of {spec:?}", model.heard);
                 assert!(*verdict != Verdict::Unknown || check.health == before, "who cannot say changes nothing");
                 assert_eq!(check.ticket, None, "it was answered");
+                assert_eq!(check.last().map(|last| last.health), Some(check.health), "each result is remembered with what it made of the health");
                 assert_eq!(check.is_silent(), *verdict == Verdict::Unknown);
             }
         }

@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, Uri, header};
 use hostler_api::{
-    ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, Failure, LogsQuery, RecordingQuery, RestartRequest, RollbackRequest,
-    ScaleRequest, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, openapi, routes,
+    ActionResult, ApplyRequest, CheckNow, CheckNowRequest, Code, DownRequest, Failure, HistoryQuery, LogsQuery, RecordingQuery, RestartRequest,
+    RollbackRequest, ScaleRequest, Shape, ShutdownRequest, StartRequest, StatsQuery, StopRequest, openapi, routes,
 };
 use hostler_core::{ServiceName, WorkspaceName};
 
@@ -30,6 +30,7 @@ pub(super) fn routes(table: Table) -> Table {
         .post(routes::RESTART, restart)
         .post(routes::SCALE, scale)
         .get(routes::EXPLAIN, explain)
+        .get(routes::HISTORY, history)
         .get(routes::LOGS, service_logs)
         .post(routes::SIGNAL, signal)
         .post(routes::EXEC, exec)
@@ -82,6 +83,12 @@ async fn stats(State(door): State<Door>, scope: Scope, uri: Uri) -> Answer {
 async fn explain(State(door): State<Door>, scope: Scope, Name(name): Name) -> Answer {
     let name = scope.name(&name)?;
     json(&door.look(move |desk| speak::explanation(desk, name.as_str()).ok_or_else(|| speak::not_found(desk, name.as_str()))).await??)
+}
+
+async fn history(State(door): State<Door>, scope: Scope, Name(name): Name, uri: Uri) -> Answer {
+    let asked: HistoryQuery = query(&uri)?;
+    let name = scope.name(&name)?;
+    json(&door.look(move |desk| speak::history(desk, name.as_str(), &asked)).await??)
 }
 
 async fn start(State(door): State<Door>, scope: Scope, later: Later, request: Body) -> Answer {

@@ -204,6 +204,18 @@ fn failures_degrade_first_and_then_make_unhealthy_and_passes_recover() {
     assert_eq!(words, ["unknown -> healthy", "healthy -> degraded", "degraded -> unhealthy", "unhealthy -> healthy"], "{turns:#?}");
     assert_eq!(yard.pid("db"), pid, "without auto_recovery nobody restarts it");
 
+    let told = yard.get("/services/db/history").unwrap_or_default();
+    let mut words: Vec<&str> = told["results"].as_array().into_iter().flatten().filter_map(|result| result["status"].as_str()).collect();
+    words.dedup();
+    assert_eq!(words, ["healthy", "degraded", "unhealthy", "healthy"], "each with what it made of the health: {told:#}");
+    assert_eq!(told["health"], "healthy");
+    let failed = yard.get("/services/db/history?check=command&replica=0&verdict=fail&limit=2").unwrap_or_default();
+    let verdicts: Vec<&Value> = failed["results"].as_array().into_iter().flatten().map(|result| &result["verdict"]).collect();
+    assert_eq!(verdicts, ["fail", "fail"], "{failed:#}");
+    assert!(yard.run("health --history db --limit 1").ok().contains("now: healthy"));
+    assert!(yard.run("health --history db --check commando").fails(1).contains("it has command"));
+    assert!(yard.run("health --history nobody").fails(1).contains("there is no service"));
+
     let checks = &yard.detail("db")["checks"][0];
     let history: Vec<&Value> = checks["history"].as_array().into_iter().flatten().collect();
     assert!(history.len() >= 5 && history.iter().all(|result| result["response_time_ms"].is_number()), "{checks:#}");

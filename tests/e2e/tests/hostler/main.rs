@@ -36,6 +36,7 @@ mod plugin_examples;
 mod plugins;
 mod quarantine;
 mod reaching_in;
+mod rebinding;
 mod recordings;
 mod registry;
 mod replicas;

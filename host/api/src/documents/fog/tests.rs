@@ -1,3 +1,5 @@
+use hostler_core::Verdict;
+
 use super::*;
 use crate::stamp::Timestamp;
 use crate::wire::{Shape, Uptime};
@@ -33,15 +35,6 @@ fn state(check: &str, history: Vec<CheckResult>) -> CheckState {
         uptime: Uptime::default(),
         history,
     }
-}
-
-#[test]
-fn failures_degrade_until_there_are_too_many_in_a_row() {
-    use Verdict::{Fail, Pass, Unknown, Warn};
-    let row = [Pass, Fail, Fail, Unknown, Fail, Fail, Pass, Warn, Fail];
-    let check = state("http", row.iter().zip(0..).map(|(verdict, at)| result("http", *verdict, Health::Healthy, at)).collect());
-    let words: Vec<&str> = healths(&check).into_iter().map(Health::as_str).collect();
-    assert_eq!(words, ["healthy", "degraded", "degraded", "unknown", "unhealthy", "unhealthy", "healthy", "degraded", "degraded"]);
 }
 
 #[test]
