@@ -31,10 +31,10 @@ mod telemetry;
 mod tests;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use hostler_core::{Problem, ServiceName, Span, Spec, WorkspaceName, pointer_key};
+use hostler_core::{Problem, ServiceName, Span, Spec, WorkspaceName, doubt_one, pointer_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -74,9 +74,59 @@ pub struct Config {
     /// Each service as it was written, for people who look at the state directory.
     #[serde(skip)]
     pub written: BTreeMap<ServiceName, Value>,
+    /// What is common to all services, and to those that are written beside the document.
+    #[serde(skip)]
+    pub common: Common,
+    /// Where parts of services stand.
+    #[serde(skip)]
+    pub placed: Placed,
+}
+
+/// What services take from the rest of their document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Common {
+    /// How long a call may take when the service does not say.
+    pub default_timeout: Span,
+    /// The networks there are.
+    pub networks: BTreeSet<String>,
+}
+
+impl Default for Common {
+    fn default() -> Common {
+        Common { default_timeout: Settings::default().default_timeout, networks: BTreeSet::new() }
+    }
+}
+
+/// Where the parts of services stand in the document, which the core doubts by their number.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Placed(BTreeMap<ServiceName, service::Places>);
+
+impl Placed {
+    /// The same problem at its place in the document: `/services/web/health_checks/0` → `/services/web/health_check`, where that is written.
+    #[must_use]
+    pub fn in_place(&self, problem: Problem) -> Problem {
+        doubts::in_place(problem, &self.0)
+    }
 }
 
 impl Config {
+    /// Nothing is wanted, and nothing said.
+    fn empty(common: Common) -> Config {
+        Config {
+            version: "1.0".to_owned(),
+            settings: Settings::default(),
+            plugins: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            discovery: BTreeMap::new(),
+            alerting: Alerting::default(),
+            services: BTreeMap::new(),
+            written: BTreeMap::new(),
+            common,
+            placed: Placed::default(),
+        }
+    }
+
     /// The same services in a workspace, with whom they depend on.
     #[must_use]
     pub fn within(mut self, workspace: &WorkspaceName) -> Config {
@@ -239,6 +289,28 @@ pub fn read(document: &Value) -> Result<Config, Vec<Problem>> {
     }
 }
 
+/// Reads services that stand beside the document with this in common, each for itself. Whether those are there that they depend on is for
+/// [`Core::doubt_beside`](hostler_core::Core::doubt_beside) to say; its problems are brought to their places by [`Config::placed`].
+///
+/// # Errors
+/// As [`read`].
+pub fn read_beside(services: &serde_json::Map<String, Value>, common: &Common) -> Result<Config, Vec<Problem>> {
+    let document = Value::Object([("services".to_owned(), Value::Object(services.clone()))].into_iter().collect());
+    limits::within_limits(&document).map_err(|problem| vec![problem])?;
+    let mut report = Report::default();
+    let mut config = Config::empty(common.clone());
+    let mut table = Place::whole(&document).table("the document", "", &mut report).ok_or_else(Vec::new)?;
+    if let Some(place) = table.take("services") {
+        read_each(&place, &mut config, &mut report);
+    }
+    for spec in config.services.values() {
+        doubt_one(spec).into_iter().for_each(|problem| report.add(config.placed.in_place(problem)));
+    }
+    doubt_references(&config, &|_| true, &BTreeSet::new(), &mut report);
+    let problems = report.into_problems();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
 fn read_whole(document: &Value, report: &mut Report) -> Option<Config> {
     let hint = "write version, settings, plugins, networks, secrets, discovery, alerts, sinks and services, each with what belongs to it";
     let mut table = Place::whole(document).table("the document", hint, report)?;
@@ -252,39 +324,46 @@ fn read_whole(document: &Value, report: &mut Report) -> Option<Config> {
     secrets::doubt_grants(&plugins, &named, report);
     let discovery = discovery::read_discovery(&mut table, document, report);
     let alerting = alerts::read(&mut table, document, report);
-    let version = "1.0".to_owned();
-    let (services, written) = (BTreeMap::new(), BTreeMap::new());
-    let mut config = Config { version, settings, plugins, networks, secrets, discovery, alerting, services, written };
+    // From the document, so that a network with a mistake in it is still there.
+    let names = document.get("networks").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().cloned()).collect();
+    let common = Common { default_timeout: settings.default_timeout, networks: names };
+    let mut config = Config { settings, plugins, networks, secrets, discovery, alerting, ..Config::empty(common) };
     let services = table.take("services");
     table.finish(&[("service", "write `services`"), ("plugin", "write `plugins`")], report);
     if let Some(services) = services {
-        read_services(&services, document, &mut config, report);
+        read_services(&services, &mut config, report);
     }
     Some(config)
 }
 
-fn read_services(place: &Place<'_>, document: &Value, config: &mut Config, report: &mut Report) {
+fn read_services(place: &Place<'_>, config: &mut Config, report: &mut Report) {
+    let Some(named) = read_each(place, config, report) else { return };
+    doubts::doubt_together(&mut config.services, &mut config.placed.0, &named, report);
+    doubt_references(config, &|name| config.services.contains_key(name), &named, report);
+}
+
+/// Reads each service for itself; all names that stand there, good ones and bad ones.
+fn read_each<'a>(place: &Place<'a>, config: &mut Config, report: &mut Report) -> Option<BTreeSet<&'a str>> {
     let members = place.members("write [services.NAME] for each service", report);
     if members.len() > MAX_SERVICES {
         report.add(Problem::new(&place.at, format!("there are {} services; {MAX_SERVICES} is the limit", members.len())));
-        return;
+        return None;
     }
-    let around = service::Surroundings {
-        default_timeout: config.settings.default_timeout,
-        // From the document, so that a network with a mistake in it is still there.
-        networks: document.get("networks").and_then(Value::as_object).into_iter().flat_map(|map| map.keys().map(String::as_str)).collect(),
-        services: members.iter().map(|(name, _)| *name).collect(),
-    };
-    let mut places = BTreeMap::new();
+    let common = config.common.clone();
+    let named = members.iter().map(|(name, _)| *name).collect();
+    let around = service::Surroundings { common: &common, services: &named };
     for (name, place) in &members {
         let Some(name) = values::service_name(name, &place.at, report) else { continue };
         if let Some((spec, where_parts_are)) = service::read_service(name.clone(), place, &around, report) {
-            places.insert(name.clone(), where_parts_are);
+            config.placed.0.insert(name.clone(), where_parts_are);
             config.services.insert(name.clone(), spec);
             config.written.insert(name, place.value.clone());
         }
     }
-    doubts::doubt_together(&mut config.services, &mut places, &around.services, report);
+    Some(named)
+}
+
+fn doubt_references(config: &Config, is_there: &dyn Fn(&str) -> bool, named: &BTreeSet<&str>, report: &mut Report) {
     let of_check = |spec: &Spec, index| config.check_place(spec.name.as_str(), index).unwrap_or_default();
-    references::doubt(&config.services, &around.services, &of_check, report);
+    references::doubt(&config.services, is_there, named, &of_check, report);
 }

@@ -68,7 +68,7 @@ mod workspace;
 
 pub use alert::{AlertKey, AlertRule, AlertStage, AlertTurn, Alerts, Bound, Facts, Figure, Finding, Severity, Subject, Trigger, Window};
 pub use autoscale::{Autoscale, Load, Loads};
-pub use doubt::doubt;
+pub use doubt::{doubt, doubt_one};
 pub use event::{Action, CheckResult, Desired, Event, Exit, Fault, Notice, NoticeKind, Phase, Run, Starting, Wanted};
 pub use graph::Graph;
 pub use health::{HISTORY, Health, Sample, Verdict};

@@ -33,6 +33,8 @@ pub(crate) struct Prepared {
     /// Name and file.
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) max_parallel: u32,
+    /// What services beside the document have of it.
+    pub(crate) common: config::Common,
     /// What is looked for on engines, by backend.
     pub(crate) discovery: BTreeMap<String, Discovery>,
     /// The TCP door.
@@ -63,7 +65,8 @@ pub(crate) async fn prepare(
     }
     let mut read = config::read(&request.document).map_err(Failure::config)?;
     let mut problems = Vec::new();
-    let listen = read.settings.listen.take().map(|listen| listening(listen, base_dir, &mut problems));
+    // Whose document it is comes first: nobody else has a door, and no file is opened for what is refused.
+    let listen = read.settings.listen.take().filter(|_| workspace.is_default()).map(|listen| listening(listen, base_dir, &mut problems));
     let alerting = alerting(std::mem::take(&mut read.alerting), base_dir);
     let mut telemetry = read.settings.telemetry.take();
     telemetry.iter_mut().flat_map(|telemetry| &mut telemetry.ca).for_each(|ca| *ca = config::absolute(ca, base_dir).to_string_lossy().into_owned());
@@ -86,6 +89,7 @@ pub(crate) async fn prepare(
         plugins: table,
         secrets: secrets::absolute(read.secrets, base_dir),
         max_parallel: read.settings.max_parallel,
+        common: read.common,
         discovery: read.discovery,
         listen,
         telemetry,

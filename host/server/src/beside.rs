@@ -1,26 +1,28 @@
 //! Services that stand in no configuration: somebody asked for them by name, and an apply leaves them alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use hostler_api::{Code, Failure, config};
 use hostler_core::{Desired, Event, ServiceName, Spec, Starting, Wanted, WorkspaceName};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::apply;
 use crate::clock;
 use crate::desk::Desk;
 use crate::drive::Driver;
+use crate::http::Door;
 use crate::ledger::{self, Origin, Written};
 use crate::operator;
-use crate::plugins::{PluginTable, Plugins};
-use crate::workspaces::Workspaces;
+use crate::plugins::PluginTable;
 
 /// Services that may become wanted, beside the others.
 pub(crate) struct Added {
     pub(crate) services: BTreeMap<ServiceName, (Spec, Origin)>,
     written: BTreeMap<ServiceName, Written>,
+    /// Where their parts stand.
+    placed: config::Placed,
     plugins: PluginTable,
     starting: Starting,
     /// What must hold of each.
@@ -63,30 +65,34 @@ pub(crate) fn tag(desk: &Desk, name: &ServiceName) -> Option<String> {
     Some(format!("{generation}-{}", &blake3::hash(written.as_bytes()).to_hex()[..16]))
 }
 
-/// Services as they were written.
-pub(crate) type Around = BTreeMap<ServiceName, Value>;
-
-/// Every service of a workspace.
-pub(crate) fn around(desk: &Desk, workspace: &WorkspaceName) -> Around {
-    let theirs = desk.written.iter().filter(|(name, _)| name.workspace() == workspace.as_str());
-    theirs.map(|(name, written)| (name.clone(), written.value())).collect()
+impl Added {
+    /// Do they go together with what is wanted now? Whoever is at the loop knows, and nobody before.
+    ///
+    /// # Errors
+    /// Every mistake, in the document's places.
+    pub(crate) fn doubt(&self, desk: &Desk) -> Result<(), Failure> {
+        let specs = self.services.iter().map(|(name, (spec, _))| (name.clone(), spec.clone())).collect();
+        let problems = desk.core.doubt_beside(&specs);
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::config(problems.into_iter().map(|problem| self.placed.in_place(problem)).collect()))
+    }
 }
 
-/// Reads services of one workspace as a document has them, and lets the plugins in force doubt what concerns them. They may depend on those
-/// `around` them.
+/// Reads services of one workspace as a document has them, and lets the plugins in force doubt what concerns them. Whether they go together
+/// with the others is said by [`Added::doubt`].
 ///
 /// # Errors
 /// Every mistake, in the document's places.
 pub(crate) async fn prepare(
-    plugins: &Arc<Plugins>,
-    workspaces: &Workspaces,
+    door: &Door,
     workspace: &WorkspaceName,
     services: Vec<(ServiceName, Value, Origin)>,
-    around: Around,
     starting: Starting,
 ) -> Result<Added, Failure> {
     // Nobody's directory: relative paths are relative to the root.
-    prepare_at(Path::new("/"), plugins, workspaces, workspace, services, around, starting).await
+    prepare_at(Path::new("/"), door, workspace, services, starting).await
 }
 
 /// The same with a directory that relative paths are relative to.
@@ -95,21 +101,17 @@ pub(crate) async fn prepare(
 /// The same.
 pub(crate) async fn prepare_at(
     base_dir: &Path,
-    plugins: &Arc<Plugins>,
-    workspaces: &Workspaces,
+    door: &Door,
     workspace: &WorkspaceName,
     services: Vec<(ServiceName, Value, Origin)>,
-    around: Around,
     starting: Starting,
 ) -> Result<Added, Failure> {
-    let table = plugins.table();
-    let mut members: Map<String, Value> = around.into_iter().map(|(name, value)| (name.local().to_owned(), value)).collect();
-    members.extend(services.iter().map(|(name, value, _)| (name.local().to_owned(), value.clone())));
-    let mut read = config::read(&json!({ "services": members })).map_err(Failure::config)?;
-    let is_asked = |name: &ServiceName| services.iter().any(|(asked, ..)| asked.local() == name.as_str());
-    read.services.retain(|name, _| is_asked(name));
-    read.written.retain(|name, _| is_asked(name));
-    let mut problems = workspaces.doubt_services(workspace, &read, &table)?;
+    let table = door.plugins.table();
+    let members: Map<String, Value> = services.iter().map(|(name, value, _)| (name.local().to_owned(), value.clone())).collect();
+    // Only the host's own document has something in common.
+    let common = if workspace.is_default() { door.look(|desk| desk.common.clone()).await? } else { config::Common::default() };
+    let mut read = config::read_beside(&members, &common).map_err(Failure::config)?;
+    let mut problems = door.workspaces.doubt_services(workspace, &read, &table)?;
     // What it may not use is not asked.
     if problems.is_empty() {
         apply::doubt(&mut read, &table, base_dir, &mut problems).await;
@@ -118,10 +120,10 @@ pub(crate) async fn prepare_at(
         return Err(Failure::config(problems));
     }
     let read = read.within(workspace);
-    let written = apply::written(&read);
+    let (written, placed) = (apply::written(&read), read.placed);
     let mut specs = read.services;
     let services = services.into_iter().filter_map(|(name, _, origin)| Some((name.clone(), (specs.remove(&name)?, origin)))).collect();
-    Ok(Added { services, written, plugins: table, starting, only_if: OnlyIf::default() })
+    Ok(Added { services, written, placed, plugins: table, starting, only_if: OnlyIf::default() })
 }
 
 impl Driver {
@@ -138,10 +140,11 @@ impl Driver {
         if !self.desk.plugins.is_of_now(&added.plugins) {
             return Err(Failure::new(Code::Conflict, "a plugin was upgraded meanwhile").hint("nothing was changed; ask again"));
         }
-        let Added { services, mut written, starting, only_if, .. } = added;
-        for name in services.keys() {
-            only_if.doubt(&self.desk, name)?;
+        for name in added.services.keys() {
+            added.only_if.doubt(&self.desk, name)?;
         }
+        added.doubt(&self.desk)?;
+        let Added { services, mut written, starting, .. } = added;
         for (name, (_, origin)) in &services {
             match self.desk.origins.get(name) {
                 Some(before) if is_same(before, origin) => {}
@@ -150,7 +153,7 @@ impl Driver {
             }
         }
         self.refuse_shared_folders(&services)?;
-        let before = (self.desk.written.clone(), self.desk.origins.clone());
+        let mut replaced = Vec::new();
         let mut txn = self.new_generation();
         let mut changes = Vec::new();
         let names: Vec<ServiceName> = services.keys().cloned().collect();
@@ -161,6 +164,7 @@ impl Driver {
             if after.desired == Desired::Absent {
                 (after.desired, after.starts) = (Desired::Running, after.starts + 1);
             }
+            replaced.push((name.clone(), self.desk.written.get(&name).cloned(), self.desk.origins.get(&name).cloned()));
             self.desk.written.insert(name.clone(), written.remove(&name).unwrap_or_default());
             // Whoever was the first stays the one who made it.
             match self.desk.origins.get(&name) {
@@ -177,11 +181,33 @@ impl Driver {
             Err(failure) => Err(failure),
         };
         if let Err(failure) = done {
-            (self.desk.written, self.desk.origins) = before;
+            for (name, written, origin) in replaced {
+                put_back(&mut self.desk.written, &name, written);
+                put_back(&mut self.desk.origins, &name, origin);
+            }
             return Err(failure);
         }
+        self.desk.keep_checks(&changes);
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         Ok(names)
+    }
+
+    /// Refuses to let go of what others need that stand in no configuration: they would wait for ever. Of those of a configuration, that says
+    /// what becomes of them.
+    pub(crate) fn refuse_needed(&self, gone: &BTreeSet<&ServiceName>) -> Result<(), Failure> {
+        let core = &self.desk.core;
+        let needs = |other: &ServiceName, name: &ServiceName| {
+            let edges = core.wanted(other.as_str()).into_iter().flat_map(|wanted| &wanted.spec.dependencies);
+            edges.into_iter().any(|edge| edge.service == *name && !edge.optional)
+        };
+        for name in gone {
+            let mut beside = core.graph().dependents(name.as_str()).filter(|other| !gone.contains(other) && self.desk.origins.contains_key(*other));
+            if let Some(other) = beside.find(|other| needs(other, name)) {
+                let message = format!("service `{}` depends on `{}`, and stands in no configuration", other.local(), name.local());
+                return Err(Failure::new(Code::Conflict, message).hint("remove that one first, or take the dependency out of it"));
+            }
+        }
+        Ok(())
     }
 
     /// What these were taken over from is not there any more; who was stopped by hand stays so.
@@ -207,6 +233,7 @@ impl Driver {
                 return Err(failure.hint("remove it, which ends them"));
             }
         }
+        self.refuse_needed(&names.iter().collect())?;
         let mut txn = names.iter().fold(self.new_generation(), |txn, name| txn.delete(ledger::wanted_key(name)));
         let mut released = Vec::new();
         if release {
@@ -222,6 +249,13 @@ impl Driver {
         let gone = names.iter().map(|name| (name.clone(), None)).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(gone));
         Ok(names)
+    }
+}
+
+fn put_back<V>(map: &mut BTreeMap<ServiceName, V>, name: &ServiceName, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(name.clone(), value)),
+        None => drop(map.remove(name)),
     }
 }
 

@@ -9,7 +9,7 @@ use hostler_failpoint::failpoint;
 use hostler_store::{Store, StoreError, Txn};
 
 use crate::apply::Prepared;
-use crate::beside::OnlyIf;
+use crate::beside::{self, OnlyIf};
 use crate::clock;
 use crate::drive::Driver;
 use crate::ledger::{self, WantedRecord, Written};
@@ -25,6 +25,7 @@ impl Driver {
         let last_event = self.desk.last_event;
         let (whose, change) = change.apart();
         let whose = whose.as_ref();
+        let is_one = matches!(change, Change::Add(_));
         let services = match change {
             Change::Start { names, deps } => self.request_start(whose, names, deps).await?,
             Change::Stop { names, force } => self.request_stop(whose, names, force).await?,
@@ -54,7 +55,8 @@ impl Driver {
             Change::Shutdown { stop_services, force } => self.shut_down(stop_services, force),
         };
         self.desk.alerting.look_again();
-        Ok(Accepted { generation: self.desk.generation, last_event, services })
+        let tag = services.first().filter(|_| is_one && services.len() == 1).and_then(|name| beside::tag(&self.desk, name));
+        Ok(Accepted { generation: self.desk.generation, last_event, services, tag })
     }
 
     /// The same, and writes these marks in its transaction. A change that finds everything as it wants it has none of its own: then they get one.
@@ -289,7 +291,8 @@ impl Driver {
         if !prepared.workspace.is_default() {
             return self.apply_within(prepared).await;
         }
-        let Prepared { specs, written, mut plugins, secrets, max_parallel, discovery, listen, telemetry, alerting, starting, only, .. } = prepared;
+        let Prepared { specs, written, mut plugins, secrets, max_parallel, common, discovery, listen, telemetry, alerting, starting, only, .. } =
+            prepared;
         let chosen = match only {
             Some(names) => self.with_required(&names, &specs),
             None => specs.keys().cloned().collect(),
@@ -297,7 +300,7 @@ impl Driver {
         self.refuse_others(specs.keys())?;
         let before_written = self.write_document(&WorkspaceName::default(), written);
         let (mut txn, changes) = self.document_changes(&WorkspaceName::default(), specs, &before_written, &chosen, starting);
-        if let Err(failure) = self.doubt_quotas(&changes) {
+        if let Err(failure) = self.doubt_changes(&changes) {
             self.desk.written = before_written;
             return Err(failure);
         }
@@ -326,7 +329,10 @@ impl Driver {
             ));
         }
         failpoint!("host.apply.planned");
-        txn = txn.put("meta/max-parallel", ledger::to_json(&max_parallel)).put("meta/discovery", ledger::to_json(&discovery));
+        txn = txn
+            .put("meta/max-parallel", ledger::to_json(&max_parallel))
+            .put("meta/common", ledger::to_json(&common))
+            .put("meta/discovery", ledger::to_json(&discovery));
         txn = txn.put("meta/listen", ledger::to_json(&listen)).put(alerts::CONFIG, ledger::to_json(&alerting));
         txn = txn.put("meta/telemetry", ledger::to_json(&telemetry));
         if let Err(failure) = self.commit_request(txn).await {
@@ -346,7 +352,9 @@ impl Driver {
         self.watch_closely();
         failpoint!("host.apply.plugins-swapped");
         self.desk.core.set_max_parallel(max_parallel);
+        self.desk.common = common;
         let names = changes.iter().map(|(name, _)| name.clone()).collect();
+        self.desk.keep_checks(&changes);
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         self.desk.meter.change();
         failpoint!("host.apply.decided");
@@ -360,6 +368,12 @@ impl Driver {
         let beside = self.desk.written.iter().filter(|(name, _)| stays(name)).map(|(name, written)| (name.clone(), written.clone()));
         let after = beside.chain(written).collect();
         std::mem::replace(&mut self.desk.written, after)
+    }
+
+    /// May a document change this?
+    fn doubt_changes(&self, changes: &[(ServiceName, Option<Wanted>)]) -> Result<(), Failure> {
+        self.refuse_needed(&changes.iter().filter(|(_, wanted)| wanted.is_none()).map(|(name, _)| name).collect())?;
+        self.doubt_quotas(changes)
     }
 
     /// What a document that was just written changes of its workspace.
@@ -407,7 +421,7 @@ impl Driver {
         self.refuse_others(specs.keys())?;
         let before_written = self.write_document(&workspace, written);
         let (txn, changes) = self.document_changes(&workspace, specs, &before_written, &chosen, starting);
-        let done = match self.doubt_quotas(&changes) {
+        let done = match self.doubt_changes(&changes) {
             Ok(()) => self.commit_request(txn).await,
             Err(failure) => Err(failure),
         };
@@ -416,6 +430,7 @@ impl Driver {
             return Err(failure);
         }
         let names = changes.iter().map(|(name, _)| name.clone()).collect();
+        self.desk.keep_checks(&changes);
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         self.desk.meter.change();
         Ok(names)

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hostler_api::EventKind;
-use hostler_core::{Run, ServiceName, Time};
+use hostler_api::config::Common;
+use hostler_core::{Run, ServiceName, Time, Wanted};
 use hostler_wasm::KeeperLink;
 use hostler_wasm::words::{Handle, Status};
 
@@ -38,6 +39,8 @@ pub(crate) struct Desk {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) engines: Arc<Engines>,
     pub(crate) discoveries: Arc<Discoveries>,
+    /// What services beside the document have of it.
+    pub(crate) common: Common,
     /// The TCP door.
     pub(crate) front: Arc<Front>,
     pub(crate) workspaces: Arc<Workspaces>,
@@ -135,6 +138,14 @@ impl Desk {
         self.startup_ms.retain(|(service, _), _| service != name);
         self.details.retain(|(service, ..), _| service != name);
         self.latencies.retain(|(service, _), _| service != name);
+    }
+
+    /// Forgets the figures of checks that these services have no longer: names of checks are anybody's to choose, again and again.
+    pub(crate) fn keep_checks(&mut self, changes: &[(ServiceName, Option<Wanted>)]) {
+        let changed: BTreeMap<&ServiceName, &Wanted> = changes.iter().filter_map(|(name, wanted)| Some((name, wanted.as_ref()?))).collect();
+        let stays = |name: &ServiceName, check: &str| changed.get(name).is_none_or(|wanted| wanted.spec.checks.iter().any(|spec| spec.name == check));
+        self.details.retain(|(name, _, check), _| stays(name, check));
+        self.latencies.retain(|(name, check), _| stays(name, check));
     }
 
     /// Forgets everything beside the core about a life.

@@ -97,16 +97,7 @@ impl Discoveries {
         // One by one: a mistake in one keeps no other away.
         for service in services {
             let name = service.0.clone();
-            let added = match beside::prepare(
-                &door.plugins,
-                &door.workspaces,
-                &WorkspaceName::default(),
-                vec![service],
-                beside::Around::new(),
-                Starting::New,
-            )
-            .await
-            {
+            let added = match beside::prepare(door, &WorkspaceName::default(), vec![service], Starting::New).await {
                 Ok(added) => door.change(Change::Add(Box::new(added))).await.map(drop),
                 Err(failure) => Err(failure),
             };
@@ -402,7 +393,7 @@ pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceNam
     let service = vec![(name.clone(), Value::Object(definition), origin)];
     // What runs on an engine is the host's.
     let whose = WorkspaceName::default();
-    let added = beside::prepare(&door.plugins, &door.workspaces, &whose, service, beside::Around::new(), Starting::AtRest).await?;
+    let added = beside::prepare(door, &whose, service, Starting::AtRest).await?;
     door.change(Change::Add(Box::new(added))).await?;
     Ok(name)
 }

@@ -279,6 +279,7 @@ impl Host {
             secrets,
             engines: Arc::clone(&engines),
             discoveries: Arc::clone(&discoveries),
+            common: ledger::meta(&*store, "common")?.unwrap_or_default(),
             front: Arc::clone(&front),
             workspaces: Arc::clone(&workspaces),
             event_rates: EventRates::default(),

@@ -12,7 +12,7 @@ use hostler_wasm::Call;
 use hostler_wasm::words::{Endpoint, Target, Verdict};
 use serde_json::{Value, json};
 
-use crate::beside::{self, Around, OnlyIf};
+use crate::beside::{self, OnlyIf};
 use crate::desk::Desk;
 use crate::discovery::service_name;
 use crate::http::Door;
@@ -68,7 +68,7 @@ async fn want(door: &Door, whose: &WorkspaceName, name: &ServiceName, asked: &Im
     let count = count.unwrap_or(1).clamp(asked.min_replicas, asked.max_replicas);
     let origin = Origin::Image(asked.image.clone());
     let service = vec![(name.clone(), definition(asked, count), origin)];
-    let added = beside::prepare(&door.plugins, &door.workspaces, whose, service, Around::new(), Starting::New).await?;
+    let added = beside::prepare(door, whose, service, Starting::New).await?;
     door.change(Change::Add(Box::new(added))).await?;
     let names = vec![name.clone()];
     match asked.resources.status {

@@ -175,9 +175,7 @@ async fn want(door: &Door, kept: &Kept, asked: &Asked, only_if: OnlyIf) -> Resul
     }
     let service = vec![(kept.service.clone(), Value::Object(definition), Origin::Instance(Box::new(kept.instance.clone())))];
     let workspace = WorkspaceName::new(kept.service.workspace()).unwrap_or_default();
-    let mut added = beside::prepare(&door.plugins, &door.workspaces, &workspace, service, beside::Around::new(), Starting::Nothing)
-        .await
-        .map_err(at_attributes)?;
+    let mut added = beside::prepare(door, &workspace, service, Starting::Nothing).await.map_err(at_attributes)?;
     added.only_if = only_if;
     door.change(Change::Add(Box::new(added))).await.map(drop)
 }

@@ -152,4 +152,6 @@ pub(crate) struct Accepted {
     pub(crate) last_event: u64,
     /// In the order it happens.
     pub(crate) services: Vec<ServiceName>,
+    /// Of the one service that was written by itself.
+    pub(crate) tag: Option<String>,
 }

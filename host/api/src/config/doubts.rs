@@ -52,7 +52,7 @@ fn sift_unknown(specs: &mut BTreeMap<ServiceName, Spec>, places: &mut BTreeMap<S
 }
 
 /// `/services/web/health_checks/0` → `/services/web/health_check`, where that is what was written.
-fn in_place(mut problem: Problem, places: &BTreeMap<ServiceName, Places>) -> Problem {
+pub(super) fn in_place(mut problem: Problem, places: &BTreeMap<ServiceName, Places>) -> Problem {
     let parts: Vec<&str> = problem.at.split('/').collect();
     let ["", "services", name, list, index] = parts[..] else { return problem };
     let (Some(places), Ok(index)) = (places.get(name), index.parse::<usize>()) else { return problem };

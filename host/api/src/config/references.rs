@@ -109,14 +109,20 @@ fn read(written: &str) -> Result<Reference<'_>, String> {
 
 /// Raises a doubt for each reference that can never be filled in: nobody of that name, or no edge that has it started first.
 /// A check may ask for the endpoints of the service it judges.
-pub(super) fn doubt(services: &BTreeMap<ServiceName, Spec>, written: &BTreeSet<&str>, checks: &dyn Fn(&Spec, usize) -> String, report: &mut Report) {
+pub(super) fn doubt(
+    services: &BTreeMap<ServiceName, Spec>,
+    is_there: &dyn Fn(&str) -> bool,
+    written: &BTreeSet<&str>,
+    checks: &dyn Fn(&Spec, usize) -> String,
+    report: &mut Report,
+) {
     for spec in services.values() {
         let here = format!("/services/{}", pointer_key(spec.name.as_str()));
         let mut look = |at: String, value: &Value, own: bool| {
-            if let Err(why) = fill_all(&mut value.clone(), &|reference| match services.contains_key(reference.service) {
+            if let Err(why) = fill_all(&mut value.clone(), &|reference| match is_there(reference.service) {
                 // It is refused at its own place; once is enough.
                 false if written.contains(reference.service) => stand_in(reference),
-                _ => known(reference, spec, services, own),
+                is_there => known(reference, spec, services, is_there, own),
             }) {
                 let (why, hint) = why.split_once("; ").unwrap_or((&why, ""));
                 report.add(Problem::new(at, why).hint(hint));
@@ -134,9 +140,9 @@ pub(super) fn doubt(services: &BTreeMap<ServiceName, Spec>, written: &BTreeSet<&
     }
 }
 
-fn known(reference: &Reference<'_>, spec: &Spec, services: &BTreeMap<ServiceName, Spec>, own: bool) -> Result<String, String> {
+fn known(reference: &Reference<'_>, spec: &Spec, services: &BTreeMap<ServiceName, Spec>, is_there: bool, own: bool) -> Result<String, String> {
     let Reference { written, service, .. } = reference;
-    if !services.contains_key(*service) {
+    if !is_there {
         let hint = match closest(service, services.keys().map(ServiceName::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "name a service of this document".to_owned(),

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::{BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Problem, Quorum, ServiceName, Span, Spec, closest};
+use hostler_core::{BackendSpec, Category, CheckSpec, Condition, Dependency, Kind, MAX_REPLICAS, Problem, Quorum, ServiceName, Spec, closest};
 use serde_json::Value;
 
 use super::check::read_checks;
 use super::digest::{canonical, task_digest};
 use super::place::{Place, Report, Table};
-use super::{policy, values};
+use super::{Common, policy, values};
 
 const BACKEND_HINT: &str = "write backend = { type = \"process\", binary = \"./bin/server\" }";
 const DEPENDENCIES_HINT: &str = "write dependencies = [\"db\", { service = \"cache\", optional = true }]";
@@ -42,16 +42,13 @@ const ELSEWHERE: [(&str, &str); 22] = [
 
 /// What a service takes from the rest of the document.
 pub(crate) struct Surroundings<'a> {
-    /// How long a call may take when the service does not say.
-    pub(crate) default_timeout: Span,
-    /// The networks there are.
-    pub(crate) networks: BTreeSet<&'a str>,
+    pub(crate) common: &'a Common,
     /// The services there are, good names and bad ones.
-    pub(crate) services: BTreeSet<&'a str>,
+    pub(crate) services: &'a BTreeSet<&'a str>,
 }
 
 /// Where the parts of a service stand that the core doubts by their number.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Places {
     /// Index in the document of each dependency that was read.
     pub(crate) dependencies: Vec<usize>,
@@ -74,7 +71,7 @@ pub(crate) fn read_service(name: ServiceName, place: &Place<'_>, around: &Surrou
     spec.checks = checks;
     spec.restart = policy::read_restart(&mut table, spec.kind, report);
     spec.stop = policy::read_stop(&mut table, report);
-    spec.timeout = table.take("timeout").and_then(|place| values::span_above_zero(&place, report)).unwrap_or(around.default_timeout);
+    spec.timeout = table.take("timeout").and_then(|place| values::span_above_zero(&place, report)).unwrap_or(around.common.default_timeout);
     spec.resources = policy::read_resources(&mut table, report);
     spec.replicas = policy::read_replicas(&mut table, report);
     read_environment(&mut table, &mut spec, report);
@@ -210,10 +207,10 @@ fn read_environment(table: &mut Table<'_>, spec: &mut Spec, report: &mut Report)
 fn read_network(table: &mut Table<'_>, around: &Surroundings<'_>, report: &mut Report) -> Option<String> {
     let place = table.take("network")?;
     let name = place.text(report)?;
-    if around.networks.contains(name) {
+    if around.common.networks.contains(name) {
         return Some(name.to_owned());
     }
-    let hint = match closest(name, around.networks.iter().copied()) {
+    let hint = match closest(name, around.common.networks.iter().map(String::as_str)) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("describe it under [networks.{}]", if name.len() > 63 { "NAME" } else { name }),
     };

@@ -16,6 +16,7 @@ use super::answer::{Answer, Name, Refusal, body, document, json, query};
 use super::scope::Scope;
 use super::table::Table;
 use super::{Door, LONGEST_WAIT};
+use crate::desk::Desk;
 use crate::ledger::Origin;
 use crate::operations::{Task, not_found, specified};
 use crate::{apply, beside, speak};
@@ -92,7 +93,11 @@ async fn doubt(door: &Door, scope: &Scope, task: &Task) -> Result<(), Failure> {
                 request,
             )
             .await?;
-            door.look(move |desk| added.services.keys().try_for_each(|name| beside::refuse_configured(desk, name))).await?
+            let doubt = move |desk: &Desk| {
+                added.services.keys().try_for_each(|name| beside::refuse_configured(desk, name))?;
+                added.doubt(desk)
+            };
+            door.look(doubt).await?
         }
         Task::Scale(asked) if asked.services.is_empty() => Err(Failure::new(Code::Invalid, "no service is named")),
         _ => door.look(move |desk| known(desk, &named)).await?,
@@ -141,8 +146,8 @@ fn theirs(door: &Door, scope: &Scope, id: &str) -> Result<Operation, Failure> {
 /// What asking for it takes.
 fn takes(kind: OperationKind) -> Access {
     match kind {
-        OperationKind::Apply => Access::Document,
-        OperationKind::Deploy | OperationKind::Down => Access::Workspace(Role::Admin),
+        OperationKind::Apply | OperationKind::Deploy => Access::Document,
+        OperationKind::Down => Access::Workspace(Role::Admin),
         OperationKind::Start | OperationKind::Stop | OperationKind::Restart | OperationKind::Scale | OperationKind::Check => {
             Access::Workspace(Role::Operator)
         }

@@ -50,13 +50,12 @@ async fn put(State(door): State<Door>, scope: Scope, Name(name): Name, headers: 
     let asked: SpecRequest = body(request).await?;
     let name = scope.new_name(&name)?;
     let starting = if asked.start { Starting::New } else { Starting::Nothing };
-    let whose = scope.workspace.clone();
-    let around = door.look(move |desk| beside::around(desk, &whose)).await?;
-    let service = vec![(name.clone(), Value::Object(asked.service), Origin::Request { by: scope.caller.name.clone() })];
-    let mut added = beside::prepare(&door.plugins, &door.workspaces, &scope.workspace, service, around, starting).await?;
+    let service = vec![(name, Value::Object(asked.service), Origin::Request { by: scope.caller.name.clone() })];
+    let mut added = beside::prepare(&door, &scope.workspace, service, starting).await?;
     added.only_if = only_if;
     let accepted = door.change(Change::Add(Box::new(added))).await?;
-    let tag = door.look(move |desk| beside::tag(desk, &name).unwrap_or_default()).await?;
+    // Of what was just written, whatever somebody else writes a moment later.
+    let tag = accepted.tag.clone().unwrap_or_default();
     tagged(done(accepted)?, &tag)
 }
 

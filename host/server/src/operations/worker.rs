@@ -345,10 +345,8 @@ pub(crate) async fn specified(
     if !base_dir.is_absolute() {
         return Err(Failure::new(Code::Invalid, format!("`base_dir` must be absolute, and is `{}`", base_dir.display())));
     }
-    let whose = workspace.clone();
-    let around = door.look(move |desk| beside::around(desk, &whose)).await?;
     let service = vec![(name, Value::Object(request.service.clone().unwrap_or_default()), origin)];
-    beside::prepare_at(base_dir, &door.plugins, &door.workspaces, workspace, service, around, Starting::Nothing).await
+    beside::prepare_at(base_dir, door, workspace, service, Starting::Nothing).await
 }
 
 /// Is another attempt worth it, and is there time for it?

@@ -223,3 +223,18 @@ fn a_real_prometheus_reads_the_host_that_runs_it() {
     until("a histogram can be asked for", || ask("histogram_quantile(0.5,hostler_check_duration_seconds_bucket)").is_some());
     yard.run("down").ok();
 }
+
+#[test]
+fn the_figures_of_a_check_go_with_its_name() {
+    let yard = Yard::new();
+    let named = |name: &str| {
+        let check = format!("{{ type = \"command\", command = \"true\", interval = \"50ms\", name = \"{name}\" }}");
+        sleeper("db", &format!("health_checks = [{check}]"))
+    };
+    let asked = |name: &str| value(&scrape(&yard), "hostler_check_duration_seconds_count", &[("service", "db"), ("check", name)]);
+    yard.up(&named("one"));
+    until("it was made", || asked("one") > Some(0.0));
+    yard.config(&named("two"));
+    yard.run("apply").ok();
+    until("the new one was made, and the old one is not told of", || asked("two") > Some(0.0) && asked("one").is_none());
+}

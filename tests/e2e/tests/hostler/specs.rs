@@ -101,3 +101,39 @@ fn what_cannot_be_is_refused_and_nothing_is_changed() {
     assert_eq!(yard.get("/services").expect("it answers")["services"].as_array().map(Vec::len), Some(1));
     assert_eq!(yard.status("db"), "running");
 }
+
+#[test]
+fn services_beside_the_configuration_have_its_networks_and_timeouts_and_go_together() {
+    let yard = Yard::new();
+    let settings = "[settings]\ndefault_timeout = \"7s\"\n[networks.lan]\n";
+    yard.up(&(settings.to_owned() + &sleeper("db", "") + &sleeper("web", "network = \"lan\"")));
+    let with = |more: Value| {
+        let mut service = waits(1000);
+        service["service"].as_object_mut().expect("a table").extend(more.as_object().expect("a table").clone());
+        service
+    };
+    let put = |name: &str, more: Value| ask(&yard, "PUT", &format!("/api/v1/services/{name}"), &[], &with(more));
+    let remove = |name: &str| ask(&yard, "DELETE", &format!("/api/v1/services/{name}"), &[], &Value::Null);
+    is(&put("a", json!({ "network": "lan" })), 200);
+    let problems = is(&put("b", json!({ "network": "wan", "dependencies": ["a", "aa"] })), 422)["problems"].clone();
+    assert_eq!(problems[0]["at"], "/services/b/network", "{problems:#}");
+    let problems = is(&put("b", json!({ "dependencies": ["a", "aa"] })), 422)["problems"].clone();
+    assert_eq!([&problems[0]["at"], &problems[0]["hint"]], ["/services/b/dependencies/1", "did you mean `a`?"], "{problems:#}");
+
+    is(&put("b", json!({ "dependencies": ["a", "db"] })), 200);
+    let problems = is(&put("a", json!({ "dependencies": ["b"] })), 422)["problems"].clone();
+    assert_eq!(problems[0]["message"], "dependency cycle: a -> b -> a", "{problems:#}");
+    let told = is(&remove("a"), 409);
+    assert_eq!(told["message"], "service `b` depends on `a`, and stands in no configuration");
+    yard.config(&(settings.to_owned() + &sleeper("web", "network = \"lan\"")));
+    assert!(yard.run("apply").fails(1).contains("`b` depends on `db`"));
+    assert_eq!((yard.status("db").as_str(), yard.status("a").as_str()), ("running", "running"), "nothing was changed");
+
+    yard.kill_host();
+    yard.serve();
+    is(&put("c", json!({ "network": "lan" })), 200);
+    is(&remove("b"), 200);
+    is(&remove("a"), 200);
+    yard.run("apply").ok();
+    until("the one that nobody needs any more is gone", || yard.get("/services/db").is_none());
+}
