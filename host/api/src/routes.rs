@@ -197,7 +197,8 @@ pub const ALL: &[Route] = &[
     reads(HOST, LOOK),
     reads(SERVICES, LOOK),
     reads(SERVICE, LOOK),
-    Route { method: Method::Put, path: SERVICE, access: CONFIGURE },
+    // As much as a document: in `default` a service runs as the host does, and may be given files of the host's as secrets.
+    Route { method: Method::Put, path: SERVICE, access: Access::Document },
     removes(SERVICE, CONFIGURE),
     reads(SPEC, LOOK),
     reads(EXPLAIN, LOOK),
@@ -207,7 +208,7 @@ pub const ALL: &[Route] = &[
     // A command inside a service may do whatever the service may.
     does(EXEC, CONFIGURE),
     // It may change what is configured.
-    does(DEPLOY, CONFIGURE),
+    does(DEPLOY, Access::Document),
     does(START, OPERATE),
     does(STOP, OPERATE),
     does(RESTART, OPERATE),

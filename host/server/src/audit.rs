@@ -1,9 +1,11 @@
 //! Who has asked for what, and what became of it: durable, in order, and bounded.
 //!
 //! An entry is written before its answer goes out, so that what was told to be done stands here, too, when the host is killed a moment later. A
-//! request whose caller went away stands here as `cut-off`. What one caller is refused too fast is counted, and written as one entry.
+//! request whose caller went away stands here as `cut-off`. What one caller is refused too fast is counted, and written as one entry. Refusals of
+//! strangers are kept beside the rest, so that whoever knocks for long enough does not make forgotten what others did.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,18 +16,22 @@ use tokio::sync::mpsc;
 use crate::HostError;
 use crate::bucket::{Bucket, Rate};
 use crate::change::unreadable;
+use crate::http::{NOBODY, place};
 use crate::ledger;
 
-const PREFIX: &str = "audit/";
 /// Under `meta/`: the newest number.
 const LAST: &str = "audit";
-/// Older ones go as new ones come.
-const KEPT: u64 = 50_000;
+/// Under `meta/`: how many each row has.
+const COUNTS: &str = "audit-counts";
+/// Where entries are kept, and how many of them: those of whoever was known, and those of nobody that is.
+const ROWS: [(&str, u64); 2] = [("audit/", 50_000), ("audit-strangers/", 5_000)];
+/// Taken out at a time.
+const TRIMMED: u64 = 5_000;
 const PAGE: usize = 100;
 const LARGEST_PAGE: usize = 1_000;
 /// Refusals of one caller that are written down one by one.
 const REFUSALS: Rate = Rate { per_second: 2.0, at_once: 20.0 };
-/// Callers whose refusals are counted at a time; those of more are written as they come.
+/// Callers whose refusals are counted at a time; those of more are counted together.
 const FLOODS: usize = 4_096;
 /// How often what was counted is written.
 const SUM_UP: Duration = Duration::from_secs(5);
@@ -40,6 +46,7 @@ pub(crate) struct Audit {
 
 struct State {
     last: u64,
+    counts: [u64; 2],
     /// By caller and place.
     floods: BTreeMap<(String, String), Flood>,
 }
@@ -67,7 +74,8 @@ impl Audit {
     /// Goes on where the last host ended.
     pub(crate) fn recall(store: Arc<dyn Store>) -> Result<Audit, HostError> {
         let last = ledger::meta(&*store, LAST)?.unwrap_or(0);
-        Ok(Audit { store, state: Mutex::new(State { last, floods: BTreeMap::new() }) })
+        let counts = ledger::meta(&*store, COUNTS)?.unwrap_or_default();
+        Ok(Audit { store, state: Mutex::new(State { last, counts, floods: BTreeMap::new() }) })
     }
 
     /// Writes one down.
@@ -80,9 +88,10 @@ impl Audit {
     pub(crate) fn refused(&self, entry: AuditEntry) -> Option<Written> {
         let now = Instant::now();
         let mut state = self.state();
-        let whom = (entry.caller.clone(), entry.from.rsplit_once(':').map_or(entry.from.as_str(), |(place, _)| place).to_owned());
+        let from = entry.from.parse().map_or_else(|_| entry.from.clone(), |from: SocketAddr| place(from.ip()).to_string());
+        let mut whom = (entry.caller.clone(), from);
         if state.floods.len() >= FLOODS && !state.floods.contains_key(&whom) {
-            return Some(self.put(&mut state, entry));
+            whom = Default::default();
         }
         let flood = state.floods.entry(whom).or_insert_with(|| Flood { bucket: Bucket::full(REFUSALS, now), held: None, count: 0 });
         if flood.bucket.take(REFUSALS, now).is_ok() {
@@ -99,6 +108,7 @@ impl Audit {
         loop {
             ticks.tick().await;
             self.sum_up();
+            self.trim().await;
         }
     }
 
@@ -113,24 +123,54 @@ impl Audit {
         state.floods.retain(|_, flood| !flood.bucket.is_full(REFUSALS, now));
     }
 
+    /// Takes the oldest out of each row that has more than is kept.
+    async fn trim(&self) {
+        for (row, (prefix, kept)) in ROWS.into_iter().enumerate() {
+            let over = self.state().counts[row].saturating_sub(kept).min(TRIMMED);
+            if over == 0 {
+                continue;
+            }
+            let store = Arc::clone(&self.store);
+            let read = tokio::task::spawn_blocking(move || store.range(prefix, None, usize::try_from(over).unwrap_or(usize::MAX))).await;
+            let oldest = match read.unwrap_or(Err(StoreError::Closed)) {
+                Ok(oldest) => oldest,
+                Err(error) => return tracing::warn!(%error, "the audit log is longer than it is to be, and cannot be read"),
+            };
+            let mut state = self.state();
+            state.counts[row] -= over;
+            let txn = Txn::new().put(format!("meta/{COUNTS}"), ledger::to_json(&state.counts));
+            let txn = oldest.into_iter().fold(txn, |txn, (key, _)| txn.delete(key));
+            // Where it fails, the store does, and says so to everybody.
+            self.store.submit(txn, Box::new(drop));
+        }
+    }
+
     /// A page of what is kept.
     pub(crate) async fn page(&self, asked: AuditQuery) -> Result<AuditPage, Failure> {
         let (store, after) = (Arc::clone(&self.store), asked.after.unwrap_or(0));
         let limit = asked.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
-        let read = tokio::task::spawn_blocking(move || store.range(PREFIX, Some(&key(after)), limit)).await;
+        let both = move || -> Result<Vec<_>, StoreError> {
+            let [known, strangers] = ROWS.map(|(prefix, _)| store.range(prefix, Some(&key(prefix, after)), limit));
+            Ok(known?.into_iter().chain(strangers?).collect())
+        };
+        let read = tokio::task::spawn_blocking(both).await;
         let found = read.unwrap_or(Err(StoreError::Closed)).map_err(|error| unreadable(&error))?;
-        let entries: Vec<AuditEntry> = found.iter().filter_map(|(_, entry)| serde_json::from_slice(&entry.value).ok()).collect();
+        let mut entries: Vec<AuditEntry> = found.iter().filter_map(|(_, entry)| serde_json::from_slice(&entry.value).ok()).collect();
+        entries.sort_by_key(|entry| entry.seq);
+        entries.truncate(limit);
         let next = entries.last().map_or(after, |entry: &AuditEntry| entry.seq);
         Ok(AuditPage { version: Shape, entries, next, last: self.state().last })
     }
 
     fn put(&self, state: &mut State, mut entry: AuditEntry) -> Written {
+        let row = usize::from(entry.caller == NOBODY);
         state.last += 1;
+        state.counts[row] += 1;
         entry.seq = state.last;
-        let mut txn = Txn::new().put(key(entry.seq), ledger::to_json(&entry)).put(format!("meta/{LAST}"), ledger::to_json(&state.last));
-        if let Some(old) = entry.seq.checked_sub(KEPT).filter(|old| *old > 0) {
-            txn = txn.delete(key(old));
-        }
+        let txn = Txn::new()
+            .put(key(ROWS[row].0, entry.seq), ledger::to_json(&entry))
+            .put(format!("meta/{LAST}"), ledger::to_json(&state.last))
+            .put(format!("meta/{COUNTS}"), ledger::to_json(&state.counts));
         let (tell, told) = mpsc::unbounded_channel();
         let tell_again = tell.clone();
         let done = Box::new(move |outcome: Result<_, StoreError>| {
@@ -161,8 +201,8 @@ impl Flood {
 }
 
 /// In the order of numbers, as text.
-fn key(seq: u64) -> String {
-    format!("{PREFIX}{seq:020}")
+fn key(prefix: &str, seq: u64) -> String {
+    format!("{prefix}{seq:020}")
 }
 
 #[cfg(test)]
@@ -213,24 +253,41 @@ mod tests {
     async fn a_flood_of_refusals_is_counted() {
         let audit = Audit::recall(Arc::new(Memory::new())).expect("an empty store is good");
         for number in 0..1_000 {
-            audit.refused(AuditEntry { from: format!("127.0.0.1:{number}"), ..entry("nobody") });
+            audit.refused(AuditEntry { from: format!("127.0.0.1:{number}"), ..entry(NOBODY) });
         }
         assert!(audit.refused(entry("somebody-else")).is_some());
         audit.sum_up();
         let found = all(&audit).await;
         assert!(found.len() < 40, "{}", found.len());
-        let told: u64 = found.iter().filter(|(_, caller, _)| caller == "nobody").map(|(.., more)| 1 + more).sum();
+        let told: u64 = found.iter().filter(|(_, caller, _)| caller == NOBODY).map(|(.., more)| 1 + more).sum();
         assert_eq!(told, 1_000);
     }
 
     #[tokio::test]
-    async fn only_so_many_are_kept() {
+    async fn only_so_many_are_kept_and_strangers_push_out_nobody_else() {
         let store: Arc<dyn Store> = Arc::new(Memory::new());
-        store
-            .txn(Txn::new().put("meta/audit", ledger::to_json(&KEPT)).put(key(1), ledger::to_json(&AuditEntry { seq: 1, ..entry("old") })))
-            .expect("it is new");
-        let audit = Audit::recall(store).expect("what was written");
-        audit.write(entry("new")).wait().await;
-        assert_eq!(all(&audit).await, [(KEPT + 1, "new".to_owned(), 0)]);
+        let audit = Audit::recall(Arc::clone(&store)).expect("an empty store is good");
+        for caller in ["old", NOBODY, "new", NOBODY] {
+            audit.write(entry(caller)).wait().await;
+        }
+        let [(_, known), (_, strangers)] = ROWS;
+        audit.state().counts = [known + 1, strangers + 1];
+        audit.trim().await;
+        let told: Vec<String> = all(&audit).await.into_iter().map(|(_, caller, _)| caller).collect();
+        assert_eq!(told, ["new", NOBODY], "the oldest of each has gone");
+        assert_eq!(Audit::recall(store).expect("what was written").state().counts, [known, strangers]);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_addresses_is_counted_together() {
+        let audit = Audit::recall(Arc::new(Memory::new())).expect("an empty store is good");
+        for number in 0..20_000_u32 {
+            let from = SocketAddr::new(std::net::IpAddr::from(std::net::Ipv4Addr::from(number)), 1);
+            audit.refused(AuditEntry { from: from.to_string(), ..entry(NOBODY) });
+        }
+        audit.refused(AuditEntry { from: "[2001:db8::1]:1".to_owned(), ..entry(NOBODY) });
+        audit.sum_up();
+        let page = audit.page(AuditQuery { limit: Some(1_000), after: Some(4_096) }).await.expect("the store works");
+        assert!(page.entries.len() < 100, "{}", page.entries.len());
     }
 }

@@ -72,20 +72,25 @@ impl Driver {
         // What an earlier host wrote for people may be behind.
         self.operator.show_all(&self.desk);
         failpoint!("host.loop.begun");
+        let mut happened = true;
         loop {
             self.carry_out().await;
             while self.see_off().await {
                 self.carry_out().await;
             }
-            self.rounds.send_modify(|round| *round += 1);
+            // Whoever waits looks again after each round that counts: one with nothing but looks would never end.
+            if happened {
+                self.rounds.send_modify(|round| *round += 1);
+            }
             if self.leaving || self.desk.core.is_closed() {
                 break;
             }
             let wake = self.desk.core.poll_timeout();
             let rest = self.until_rest();
+            happened = true;
             tokio::select! {
                 // 1. Something happened. Cancel-safe: a message is taken or it is not.
-                message = next_message(&mut self.backlog, &mut self.inbox) => self.hear_all(message).await,
+                message = next_message(&mut self.backlog, &mut self.inbox) => happened = self.hear_all(message).await,
                 // 2. Something is due.
                 () = sleep_until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
                 // 3. Nothing is, for a while.
@@ -107,17 +112,21 @@ impl Driver {
         self.given_back.map_or(QUIET, |last| QUIET.max(SELDOM.saturating_sub(last.elapsed())))
     }
 
-    async fn hear_all(&mut self, first: Option<Message>) {
+    /// Hears all that there is to hear; was it more than looks?
+    async fn hear_all(&mut self, first: Option<Message>) -> bool {
         let Some(first) = first else {
             self.leaving = true;
-            return;
+            return true;
         };
         self.heard = true;
+        let mut happened = !matches!(first, Message::Look(_));
         self.hear(first).await;
         for _ in 1..MESSAGES_PER_ROUND {
             let Some(message) = self.backlog.pop_front().or_else(|| self.inbox.try_recv().ok()) else { break };
+            happened |= !matches!(message, Message::Look(_));
             self.hear(message).await;
         }
+        happened
     }
 
     async fn hear(&mut self, message: Message) {

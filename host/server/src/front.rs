@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use hostler_api::Listening;
 use hostler_api::config::Listen;
+use rustix::net::sockopt;
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,7 +31,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long an apply waits for the door that it asks for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Connections at a time, of everybody; half of what there is of descriptors where that is less.
+/// Connections at a time, of everybody, that are no streams; a quarter of what there is of descriptors where that is less: streams may have half.
 const CONNECTIONS: u64 = 4_096;
 /// Connections of one address. More are closed at once.
 const OF_ONE: usize = 256;
@@ -114,7 +115,7 @@ impl Front {
                 continue;
             };
             match open(&listen, &identities).await {
-                Ok(door) => self.keep_open(door, &mut wanted, &crowd, &receive).await,
+                Ok(door) => self.keep_open(door, &identities, &mut wanted, &crowd, &receive).await,
                 Err(why) => {
                     let standing = Standing { of: Some(listen), address: None, trouble: Some(why.clone()) };
                     if self.standing.send_replace(standing).trouble.as_ref() != Some(&why) {
@@ -134,6 +135,7 @@ impl Front {
     async fn keep_open(
         &self,
         mut door: Open,
+        identities: &Identities,
         wanted: &mut watch::Receiver<Option<Listen>>,
         crowd: &Arc<Crowd>,
         receive: &(impl Fn(Guest) + Clone + Send + Sync + 'static),
@@ -154,7 +156,13 @@ impl Front {
                     }
                 },
                 _ = wanted.changed() => return,
-                _ = looks.tick(), if door.tls.is_some() => self.renew(&mut door, false),
+                _ = looks.tick() => {
+                    // Opened anew it says why it is closed, or offers a token to set up with.
+                    if !identities.is_anybody_let_in() {
+                        return;
+                    }
+                    self.renew(&mut door, false);
+                }
                 () = self.reload.notified() => self.renew(&mut door, true),
             }
         }
@@ -208,6 +216,7 @@ impl Open {
         };
         let Ok(to) = stream.local_addr() else { return };
         stream.set_nodelay(true).ok();
+        notice_absence(&stream);
         let (tls, listen, receive) = (self.tls.as_ref().map(Tls::acceptor), Arc::clone(&self.listen), receive.clone());
         tokio::spawn(async move {
             let (stream, certificate): (Box<dyn Stream>, Option<String>) = match tls {
@@ -223,6 +232,19 @@ impl Open {
             };
             receive(Guest { stream, visitor: Arc::new(Visitor::new(from, to, certificate, listen)), seat });
         });
+    }
+}
+
+/// A peer that vanished without a word is found out by the kernel within minutes, also where nothing is to be said for hours.
+fn notice_absence(stream: &TcpStream) {
+    let set = || {
+        sockopt::set_socket_keepalive(stream, true)?;
+        sockopt::set_tcp_keepidle(stream, Duration::from_secs(60))?;
+        sockopt::set_tcp_keepintvl(stream, Duration::from_secs(15))?;
+        sockopt::set_tcp_keepcnt(stream, 4)
+    };
+    if let Err(error) = set() {
+        tracing::debug!(%error, "a connection goes without keepalive");
     }
 }
 
@@ -242,7 +264,7 @@ pub(crate) struct Seat {
 impl Crowd {
     fn new() -> Crowd {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let seats = usize::try_from(CONNECTIONS.min(files / 2)).unwrap_or(OF_ONE);
+        let seats = usize::try_from(CONNECTIONS.min(files / 4)).unwrap_or(OF_ONE);
         Crowd { seats: Arc::new(Semaphore::new(seats)), of: Mutex::default() }
     }
 

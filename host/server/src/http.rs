@@ -63,8 +63,8 @@ mod workspaces;
 
 pub(crate) use answer::line;
 use answer::{Refusal, document};
-pub(crate) use caller::Visitor;
 use caller::{Caller, Peer};
+pub(crate) use caller::{NOBODY, Visitor};
 use connection::{Paced, Places, Wire};
 pub(crate) use limits::{Limits, place};
 use metrics::Traffic;
@@ -79,6 +79,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const BUFFER: usize = 80 << 10;
 /// How late an expired token's connections end.
 const EXPIRED: Duration = Duration::from_secs(15);
+/// Who has shown no token until then has had all the answers that there are for him.
+const STRANGER: Duration = Duration::from_secs(60);
 /// The longest that a request may ask to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
@@ -202,9 +204,10 @@ pub(crate) async fn serve(listener: UnixListener, door: Door) {
     let front = tokio::spawn(Arc::clone(&door.front).run(Arc::clone(&door.identities), receiving));
     let counting = tokio::spawn(Arc::clone(&door.audit).sum_up_always());
     loop {
-        let wire = places.take().await;
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        // Both are cancel-safe: a place that was taken and not used is free again.
+        let taken = async { (places.take().await, listener.accept().await) };
+        let (wire, accepted) = tokio::select! {
+            taken = taken => taken,
             () = end_of_loop(&mut rounds) => break,
         };
         let stream = match accepted {
@@ -266,6 +269,7 @@ where
 async fn receive(house: Arc<House>, identities: Arc<Identities>, guest: Guest) {
     let Guest { stream, visitor, seat } = guest;
     let wire = house.guests.take().await;
+    wire.sit(seat);
     let peer = Peer::Remote(visitor);
     let connection = converse(stream, peer.clone(), wire, house.answering.clone());
     let workspaces = Arc::clone(&house.workspaces);
@@ -274,13 +278,14 @@ async fn receive(house: Arc<House>, identities: Arc<Identities>, guest: Guest) {
         () = connection => {}
         () = unwelcome(peer, identities, workspaces) => {}
     }
-    drop(seat);
 }
 
-/// Returns once a token that this guest has shown is good no more, or for less than it was. On our own socket nobody shows one.
+/// Returns once a token that this guest has shown is good no more, or for less than it was, or when he has shown none for so long. On our own
+/// socket nobody shows one.
 async fn unwelcome(peer: Peer, identities: Arc<Identities>, workspaces: Arc<Workspaces>) {
     let Peer::Remote(visitor) = peer else { return std::future::pending().await };
     let (mut taken_back, mut losses) = (identities.taken_back(), workspaces.watch_losses());
+    let begun = tokio::time::Instant::now();
     loop {
         tokio::select! {
             changed = taken_back.changed() => if changed.is_err() { return },
@@ -289,6 +294,9 @@ async fn unwelcome(peer: Peer, identities: Arc<Identities>, workspaces: Arc<Work
             () = tokio::time::sleep(EXPIRED) => {}
         }
         if !visitor.all_shown(|id, since| identities.is_usable(id) && !workspaces.has_lost(id, since)) {
+            return;
+        }
+        if begun.elapsed() > STRANGER && visitor.is_stranger() {
             return;
         }
     }

@@ -432,7 +432,8 @@ pub(crate) fn host(desk: &Desk, whose: Option<&WorkspaceName>) -> HostInfo {
     }
     let table = desk.plugins.table();
     let mut plugins = PluginCounts::default();
-    for slot in table.slots.values() {
+    let theirs = table.slots.iter().filter(|(name, _)| whose.is_none_or(|whose| may_use(desk, whose, name)));
+    for (_, slot) in theirs {
         match &slot.state {
             Ok(_) => plugins.ok += 1,
             Err(why) if why.refused => plugins.refused += 1,
@@ -449,7 +450,7 @@ pub(crate) fn host(desk: &Desk, whose: Option<&WorkspaceName>) -> HostInfo {
         started_at: clock::wall(desk.started_at),
         uptime_ms: clock::now().since(desk.started_at).0,
         initialized: desk.core.is_initialized(),
-        ready: is_ready(desk),
+        ready: is_ready_in(desk, whose.map(WorkspaceName::as_str)),
         shutting_down: desk.shutting_down,
         composite_health: desk.core.composite_health_in(whose.map(WorkspaceName::as_str)),
         services,

@@ -130,6 +130,12 @@ pub(super) fn stream(items: mpsc::Receiver<Vec<u8>>) -> Response<Body> {
     response
 }
 
+/// The connection ends with this answer: it has the place of a stream.
+pub(super) fn ending(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    response
+}
+
 pub(crate) fn line<T: Serialize>(item: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(item).expect("wire documents have no maps with odd keys");
     line.push(b'\n');

@@ -53,6 +53,11 @@ impl Visitor {
         }
     }
 
+    /// Has it shown none at all?
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Do all of them pass?
     pub(crate) fn all_shown(&self, pass: impl Fn(&str, u64) -> bool) -> bool {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).iter().all(|(id, losses)| pass(id, *losses))
@@ -72,6 +77,9 @@ impl Peer {
         }
     }
 }
+
+/// What the audit log calls whoever has shown no token that is good. No token is called so.
+pub(crate) const NOBODY: &str = "nobody";
 
 /// Whoever asks: known by the time a route is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +150,7 @@ impl Caller {
 
     /// Somebody who has shown no token.
     pub(crate) fn unknown() -> Caller {
-        Caller { unknown: true, ..Caller::nobody("nobody") }
+        Caller { unknown: true, ..Caller::nobody(NOBODY) }
     }
 
     /// His role on the host.

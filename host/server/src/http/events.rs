@@ -18,7 +18,7 @@ use hostler_core::closest;
 use hostler_store::StoreError;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Name, listed, query};
+use super::answer::{Answer, Name, ending, listed, query};
 use super::caller::Peer;
 use super::connection::Wire;
 use super::scope::{Scope, Wide};
@@ -97,7 +97,7 @@ async fn answer(door: &Door, scope: Scope, wire: &Wire, headers: &HeaderMap, ask
         }
     };
     if asked.follow {
-        wire.become_stream()?;
+        wire.become_stream(&scope.caller)?;
     }
     let reader = open(door, scope, &asked, resumed(headers, &asked)?, until, limit).await?;
     let response = streamed(routes::NDJSON, read(reader, Form::Line));
@@ -110,7 +110,7 @@ async fn follow(door: &Door, scope: Scope, wire: &Wire, headers: &HeaderMap, ask
         return Err(invalid("`limit` and `wait_ms` are not taken here: this stream stays open"));
     }
     let after = resumed(headers, asked)?;
-    wire.become_stream()?;
+    wire.become_stream(&scope.caller)?;
     open(door, scope, asked, after, Until::End(Some(HEARTBEAT)), usize::MAX).await
 }
 
@@ -163,12 +163,6 @@ fn streamed(media: &'static str, text: impl Stream<Item = Result<Bytes, Infallib
     let mut response = Response::new(Body::from_stream(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// The connection ends with this answer: it has the place of a stream.
-fn ending(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

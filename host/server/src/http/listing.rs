@@ -25,7 +25,11 @@ pub(super) fn routes(table: Table) -> Table {
 async fn services(State(door): State<Door>, Wide(scope): Wide, uri: Uri) -> Answer {
     let asked: ServicesQuery = query(&uri)?;
     let chosen = Chosen::of(&asked)?;
-    let names = listed(asked.names.as_deref()).map(|names| scope.names(&names)).transpose()?;
+    let mut names = listed(asked.names.as_deref()).map(|names| scope.names(&names)).transpose()?;
+    if asked.limit.is_some() || asked.after.is_some() {
+        // Pages go by name, also of those that were named in another order.
+        names.iter_mut().for_each(|names| names.sort());
+    }
     let whose = scope.whose();
     if asked.wait_settled {
         let wait = Duration::from_millis(asked.timeout_ms.unwrap_or(60_000));

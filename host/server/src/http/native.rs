@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, Uri, header};
@@ -13,7 +14,8 @@ use hostler_api::{
 use hostler_core::{ServiceName, WorkspaceName};
 
 use super::Door;
-use super::answer::{Answer, Name, body, json, listed, query, stream};
+use super::answer::{Answer, Name, body, ending, json, listed, query, stream};
+use super::connection::Wire;
 use super::operations::Later;
 use super::scope::{Scope, Wide};
 use super::table::Table;
@@ -62,8 +64,10 @@ async fn host(State(door): State<Door>, scope: Scope) -> Answer {
     let whose = (!on_host).then_some(scope.workspace);
     let mut host = door.look(move |desk| speak::host(desk, whose.as_ref())).await?;
     if !on_host {
-        // Where on the machine it is, is nothing of theirs.
+        // Where on the machine it is, and how the machine is, is nothing of theirs.
         host.state_dir.clear();
+        host.keeper.limits_note = None;
+        host.listening.iter_mut().for_each(|listening| listening.trouble = None);
     }
     json(&host)
 }
@@ -209,12 +213,12 @@ pub(crate) async fn checked_now(door: &Door, workspace: &WorkspaceName, services
     let end = tokio::time::Instant::now() + CheckNow::LONGEST;
     loop {
         rounds.mark_unchanged();
-        let (asked, whose) = (names.clone(), workspace.clone());
-        let looked = door.look(move |desk| (speak::results_since(desk, &whose, &asked, begun), speak::is_awaiting_checks(desk, &asked, begun)));
-        let (now, awaits) = looked.await?;
+        let asked = names.clone();
+        let awaits = door.look(move |desk| speak::is_awaiting_checks(desk, &asked, begun)).await?;
         // The loop goes round at every result.
         if !awaits || tokio::time::timeout_at(end, rounds.changed()).await.is_err() {
-            return Ok(now);
+            let whose = workspace.clone();
+            return door.look(move |desk| speak::results_since(desk, &whose, &names, begun)).await;
         }
     }
 }
@@ -251,8 +255,13 @@ async fn rollback(State(door): State<Door>, Name(name): Name, request: Body) -> 
     json(&upgrade::rollback(&door, &name).await?)
 }
 
-async fn service_logs(State(door): State<Door>, scope: Scope, Name(name): Name, uri: Uri) -> Answer {
+async fn service_logs(State(door): State<Door>, scope: Scope, Extension(wire): Extension<Wire>, Name(name): Name, uri: Uri) -> Answer {
     let asked: LogsQuery = query(&uri)?;
+    let follows = asked.follow;
     let reading = logs::Reading::begin(&door, scope.name(&name)?, asked).await?;
-    Ok(stream(reading.run()))
+    if follows {
+        wire.become_stream(&scope.caller)?;
+    }
+    let answer = stream(reading.run());
+    Ok(if follows { ending(answer) } else { answer })
 }

@@ -7,7 +7,7 @@ use axum::http::{Method, Response, StatusCode, Uri};
 use hostler_api::routes::{self, Route};
 use hostler_api::{AuditEntry, Code, Timestamp, token};
 
-use super::caller::{Caller, Peer};
+use super::caller::{Caller, NOBODY, Peer};
 use super::{answer, gate};
 use crate::audit::{Audit, Written};
 use crate::clock;
@@ -86,7 +86,7 @@ impl Record {
     }
 
     fn entry(&mut self, status: u16) -> AuditEntry {
-        let (caller, token) = self.by.take().unwrap_or_else(|| ("nobody".to_owned(), None));
+        let (caller, token) = self.by.take().unwrap_or_else(|| (NOBODY.to_owned(), None));
         let certificate = if let Peer::Remote(visitor) = &self.peer { visitor.certificate.clone() } else { None };
         AuditEntry {
             seq: 0,
@@ -109,8 +109,10 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if self.changes && !self.ended {
+            let is_known = self.by.is_some();
             let entry = self.entry(CUT_OFF);
-            drop(self.audit.refused(entry));
+            // What somebody known asked for may have been done: it is never one of many.
+            drop(if is_known { Some(self.audit.write(entry)) } else { self.audit.refused(entry) });
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Which workspace a request is about, and who asks: known, and allowed, by the time a route is reached.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use hostler_api::access::{ALL_WORKSPACES, Access, DEFAULT_WORKSPACE};
@@ -67,12 +69,12 @@ impl Scope {
         Ok(ServiceName::new(text).map_err(|_| missing())?.within(&self.workspace))
     }
 
-    /// The same of several.
+    /// The same of several, each once: whoever repeats a name does not get more work done.
     ///
     /// # Errors
     /// As [`Scope::name`].
     pub(super) fn names(&self, texts: &[String]) -> Result<Vec<ServiceName>, Failure> {
-        texts.iter().map(|text| self.name(text)).collect()
+        once(texts).map(|text| self.name(text)).collect()
     }
 
     /// The same of what a body asks for.
@@ -80,7 +82,7 @@ impl Scope {
     /// # Errors
     /// As [`Scope::name`]; what is a name nowhere is no request.
     pub(super) fn asked(&self, texts: &[String]) -> Result<Vec<ServiceName>, Failure> {
-        texts.iter().map(|text| self.asked_one(text)).collect()
+        once(texts).map(|text| self.asked_one(text)).collect()
     }
 
     /// The same of one.
@@ -144,6 +146,12 @@ impl FromRequestParts<Door> for Scope {
     }
 }
 
+/// Each of them, where it stands first.
+fn once(texts: &[String]) -> impl Iterator<Item = &String> {
+    let mut seen = BTreeSet::new();
+    texts.iter().filter(move |text| seen.insert(text.as_str()))
+}
+
 /// The workspace in the path, else the one of the query.
 fn named(route: &Route, request: &Request) -> Result<Option<String>, Failure> {
     if routes::names_workspace(route.path) {
@@ -179,6 +187,12 @@ fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_repeated_is_one() {
+        let texts = ["web", "db", "web", "web"].map(str::to_owned);
+        assert_eq!(once(&texts).collect::<Vec<_>>(), ["web", "db"]);
+    }
 
     #[test]
     fn a_query_is_read_without_the_workspace_however_that_is_written() {

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::http::NOBODY;
+
 /// The longest name.
 const NAME_BYTES: usize = 64;
 /// Names of nobody's token.
-const RESERVED: [&str; 2] = ["nobody", "set-up"];
+const RESERVED: [&str; 2] = [NOBODY, "set-up"];
 /// Workspaces of one token.
 const WORKSPACES: usize = 100;
 /// The longest life: ten years.

@@ -48,7 +48,7 @@ async fn logs(State(door): State<Door>, Extension(caller): Extension<Caller>, Ex
     let follow = last(&pairs(&uri)?, "follow") == Some("true");
     let asked = LogsQuery { tail: Some(lines), follow, ..LogsQuery::default() };
     if follow {
-        wire.become_stream()?;
+        wire.become_stream(&caller)?;
     }
     let reading = logs::Reading::begin(&door, kept.service.clone(), asked).await;
     // The document knows one status for a log that cannot be read.
