@@ -21,7 +21,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER: &str = "Exit codes: 0 done · 1 the operation failed · 2 usage · 3 the configuration was refused · 4 no host to be reached · 5 denied\n\
+const AFTER: &str = "Exit codes: 0 done · 1 the operation failed · 2 usage · 3 the configuration was refused · 4 no host to be reached · 5 denied · 6 the store cannot be used\n\
                      With --json a failure is one JSON document on standard error.";
 
 /// Options of every command.

@@ -65,7 +65,7 @@ impl Wish {
     pub(crate) fn redrawn(&self, error: Error) -> Error {
         match error {
             Error::Failure(failure) => self.refused(*failure),
-            Error::Drawn { .. } | Error::Output(_) => error,
+            Error::Unusable(_) | Error::Drawn { .. } | Error::Output(_) => error,
         }
     }
 

@@ -10,7 +10,10 @@ pub(crate) enum Error {
     /// What, where, why and what to do about it.
     #[error(transparent)]
     Failure(Box<Failure>),
-    /// The same, and its mistakes are drawn already, with the source they are in.
+    /// The store is damaged, or a newer version has written it: another start is refused as well.
+    #[error(transparent)]
+    Unusable(Box<Failure>),
+    /// A failure whose mistakes are drawn already, with the source they are in.
     #[error("{failure}")]
     Drawn {
         /// What `--json` says.
@@ -25,11 +28,15 @@ pub(crate) enum Error {
     Output(#[from] io::Error),
 }
 
+/// The exit code by which whoever starts a host again and again learns that this is in vain.
+const UNUSABLE: u8 = 6;
+
 impl Error {
     /// The process's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::Failure(failure) | Error::Drawn { failure, .. } => failure.code.exit_code(),
+            Error::Unusable(_) => UNUSABLE,
             // Whoever closed the pipe has read enough: `hostler logs | head` is no failure.
             Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Error::Output(_) => Code::Failed.exit_code(),

@@ -53,7 +53,10 @@ impl Embedded {
         let mut options = HostOptions::new(state_dir.to_owned(), BUILT_INS, program()?);
         options.store = if beginning.memory_store { StoreEngine::Memory } else { StoreEngine::Sqlite };
         options.initial = beginning.request;
-        let host = Host::start(options).await.map_err(|error| error.failure())?;
+        let host = Host::start(options).await.map_err(|error| match error.is_of_the_store() {
+            true => Error::Unusable(Box::new(error.failure())),
+            false => error.failure().into(),
+        })?;
         let (tell, ended) = watch::channel(false);
         let reload = Box::new(host.reloading());
         tokio::spawn(async move {

@@ -5,7 +5,8 @@
 //!
 //! - Standard output is a command's result: text for people, or with `--json` the wire's documents as they came.
 //! - Standard error is for what went wrong: what, where, why and what to do, or with `--json` one JSON document.
-//! - The kind of failure sets the exit code: 1 the operation failed, 2 usage, 3 configuration, 4 no host to be reached, 5 denied.
+//! - The kind of failure sets the exit code: 1 the operation failed, 2 usage, 3 configuration, 4 no host to be reached, 5 denied,
+//!   6 the store is damaged, or of a newer version.
 //!
 //! ```no_run
 //! # async fn example() -> Result<hostler_api::ServiceList, hostler_api::Failure> {

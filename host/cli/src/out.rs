@@ -86,9 +86,9 @@ pub(crate) fn report(error: &Error, json: bool, no_color: bool) {
         Error::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => return,
         Error::Output(cause) if json => json_line(&crate::error::failed(format!("cannot write the output: {cause}"))),
         Error::Output(cause) => failure_text(&crate::error::failed(format!("cannot write the output: {cause}")), paint),
-        Error::Failure(failure) if json => json_line(failure),
+        Error::Failure(failure) | Error::Unusable(failure) if json => json_line(failure),
         Error::Drawn { failure, places, .. } if json => with_places(failure, places),
-        Error::Failure(failure) => failure_text(failure, paint),
+        Error::Failure(failure) | Error::Unusable(failure) => failure_text(failure, paint),
         Error::Drawn { drawing, .. } => drawing.trim_end().to_owned(),
     };
     note(&text);

@@ -1,11 +1,16 @@
 //! What a service manager that has started this process hears of it: `sd_notify(3)` and `sd_watchdog_enabled(3)`. Without one nothing is said.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use hostler_api::routes;
 use sd_notify::NotifyState;
+use tokio::process::Command;
 
 use crate::client::Client;
+
+/// How long the manager may take to say what it is about: it is at home, and whoever ends is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// No manager means less.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -43,9 +48,28 @@ pub(crate) fn reloaded() {
     tell(&[NotifyState::Ready]);
 }
 
-/// It ends, and its services go on.
+/// It ends.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
+}
+
+/// Is it this process alone that has to end, or the whole machine? Nobody who was not started by a manager is told; nor is one told who cannot ask.
+pub(crate) async fn takes_the_machine_down() -> bool {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return false;
+    }
+    let asked = Command::new("systemctl").arg("is-system-running").stdin(Stdio::null()).kill_on_drop(true).output();
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(output)) => output.stdout.trim_ascii() == b"stopping",
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "systemctl cannot be asked whether the machine goes down");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("systemctl does not say in time whether the machine goes down");
+            false
+        }
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {

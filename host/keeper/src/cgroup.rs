@@ -153,13 +153,30 @@ fn unified_tree(mount: Option<&Mount>, instance: &str, controller: &str) -> Resu
         std::fs::create_dir_all(&dir)?;
         if !controller.is_empty() {
             for level in [base, &base.join(FAMILY), &dir] {
-                if !group::words(&level.join("cgroup.subtree_control")).contains(controller) {
-                    std::fs::write(level.join("cgroup.subtree_control"), format!("+{controller}"))?;
-                }
+                enable(level, controller)?;
             }
+        }
+        if group::text(&dir.join("cgroup.type")) == "domain invalid" {
+            return Err(std::io::Error::other("nothing can enter a cgroup below: one above it is threaded"));
         }
         Ok(Tree { dir, unified: true })
     })
+}
+
+/// Gives a controller to the cgroups below that one.
+///
+/// Not where processes are: `memory` the kernel refuses then, but it takes `cpu`, makes that cgroup a threaded one, and from then on nothing can enter
+/// those below. The real root alone may have processes and controllers; it is the one without a type.
+fn enable(level: &Path, controller: &str) -> std::io::Result<()> {
+    let control = level.join("cgroup.subtree_control");
+    if group::words(&control).contains(controller) {
+        return Ok(());
+    }
+    let is_root = !level.join("cgroup.type").exists();
+    if !is_root && !group::text(&level.join("cgroup.procs")).is_empty() {
+        return Err(std::io::Error::other(format!("processes are in it, so it has no {controller} to give")));
+    }
+    std::fs::write(control, format!("+{controller}"))
 }
 
 /// Our directory in the version 1 tree of that controller.
@@ -185,3 +202,6 @@ fn first_writable(mount: &Mount, open: impl Fn(&Path) -> std::io::Result<Tree>) 
     }
     Err(why)
 }
+
+#[cfg(test)]
+mod tests;

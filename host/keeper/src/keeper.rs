@@ -3,9 +3,9 @@
 //! A turn of the loop hears (signals, requests, output), looks (stops that run), and answers; what happened is in the journal by then. What
 //! ended begins to be synced within a second. Nothing in it blocks but the disk, and nothing is decided by the wall clock.
 //!
-//! SIGTERM ends a keeper that holds nothing; one that holds processes ignores it, so that in a shutdown of the machine it still
-//! records how each of them ended. SIGHUP, SIGINT and SIGQUIT are ignored. SIGKILL costs the exit codes of what ends before the next
-//! keeper runs, and of what runs on; nothing else.
+//! SIGTERM ends a keeper that holds nothing; one that holds processes ends when the last of them has, so that in a shutdown of the machine it
+//! records how each of them ended, and does not hold that up. SIGHUP, SIGINT and SIGQUIT are ignored. SIGKILL costs the exit codes of what
+//! ends before the next keeper runs, and of what runs on; nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -68,7 +68,7 @@ impl Options {
 pub enum ExitReason {
     /// A client asked it to.
     Shutdown,
-    /// SIGTERM came while it held nothing.
+    /// SIGTERM came, and it held nothing, or nothing any more.
     Terminated,
 }
 
@@ -175,6 +175,8 @@ struct Keeper {
     /// What subscribers hear at the end of this turn.
     events: Vec<Event>,
     leaving: Option<Leaving>,
+    /// SIGTERM came: it ends with the last process that it holds.
+    is_terminated: bool,
 }
 
 /// Where clients arrive.
@@ -290,6 +292,7 @@ impl Keeper {
             litter: Vec::new(),
             events: Vec::new(),
             leaving: None,
+            is_terminated: false,
         };
         keeper.cgroups.forget_instances(&pipes_place::sweep());
         failpoint!("keeper.start.opened");

@@ -145,6 +145,11 @@ impl HostError {
         }
     }
 
+    /// Can this program not use what is in the store, however often it is started?
+    pub fn is_of_the_store(&self) -> bool {
+        matches!(self, HostError::Record { .. } | HostError::Store(StoreError::Corrupt { .. } | StoreError::TooNew { .. }))
+    }
+
     /// The same as it travels.
     pub fn failure(&self) -> Failure {
         if let HostError::Refused(failure) = self {

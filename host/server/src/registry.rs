@@ -110,11 +110,11 @@ fn asked_at(check: &CheckSpec) -> Option<Endpoint> {
     Some(Endpoint { name: check.name.clone(), host, port, protocol: protocol.to_owned() })
 }
 
-/// How many there are of which kind.
-pub(crate) fn statistics<'a>(desk: &'a Desk, names: impl Iterator<Item = &'a ServiceName>) -> RegistryStatistics {
+/// How many there are of which kind, and how long the order of that workspace's services takes to find.
+pub(crate) fn statistics<'a>(desk: &'a Desk, workspace: &WorkspaceName, names: impl Iterator<Item = &'a ServiceName>) -> RegistryStatistics {
     let names: Vec<&ServiceName> = names.collect();
     let begun = Instant::now();
-    drop(speak::graph(desk, &WorkspaceName::default()));
+    drop(speak::graph(desk, workspace));
     let dependency_resolution_ms = begun.elapsed().as_secs_f64() * 1_000.0;
     let mut told = RegistryStatistics {
         version: Shape,

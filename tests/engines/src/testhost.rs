@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use hostler_e2e::{Ran, program, until_some};
 use tempfile::TempDir;
@@ -172,6 +173,17 @@ impl TestHost {
         docker(&["kill", &self.id]).ok();
         docker(&["start", &self.id]).ok();
         self.until_booted();
+    }
+
+    /// Shuts it down in good order and boots again; how long the way down took, which is at most two minutes.
+    #[track_caller]
+    pub fn reboot_in_order(&self) -> Duration {
+        let begun = Instant::now();
+        docker(&["stop", "--time", "120", &self.id]).ok();
+        let took = begun.elapsed();
+        docker(&["start", &self.id]).ok();
+        self.until_booted();
+        took
     }
 
     #[track_caller]

@@ -16,6 +16,7 @@ use crate::service_manager;
 
 /// Be the host: stay until SIGTERM or SIGINT, and leave the services running under the keeper, for the next host to take up.
 ///
+/// Where systemd has started it and takes the machine down, SIGTERM stops the services first, in reverse order; the next start of the machine starts them again.
 /// SIGHUP reads the certificates of its TCP door anew. A service manager that wants to know hears when it is ready, reloads and stops (sd_notify), and,
 /// where it watches, that the host still answers.
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,7 @@ async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
     let mut hangup = listen(SignalKind::hangup())?;
     service_manager::ready(client);
     note(&format!("hostler {} serves {}, pid {}", env!("CARGO_PKG_VERSION"), client.state_dir().display(), std::process::id()));
-    loop {
+    let is_the_last = loop {
         tokio::select! {
             () = host.ended() => {
                 note("the host was shut down");
@@ -91,12 +92,29 @@ async fn stay(host: Embedded, client: &Client) -> Result<(), Error> {
                 host.reload();
                 service_manager::reloaded();
             }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break service_manager::takes_the_machine_down().await,
+            _ = interrupt.recv() => break false,
         }
-    }
+    };
     service_manager::stopping();
+    if is_the_last && stop_services(client, &host).await {
+        return Ok(());
+    }
     leave(client, &host).await
+}
+
+/// Stops what the end of the machine would kill, as `up` does: in reverse order, each with its grace, and all of it still wanted. `false` where that
+/// cannot be begun, because nothing can be remembered now.
+async fn stop_services(client: &Client, host: &Embedded) -> bool {
+    let request = ShutdownRequest { stop_services: true, force: false };
+    let asked: Result<_, Failure> = client.act(routes::SHUTDOWN, &request).await;
+    if let Err(failure) = asked {
+        note(&format!("the machine goes down, and the services cannot be stopped first: {failure}"));
+        return false;
+    }
+    note("the machine goes down: the services stop first, in reverse order, and start again with it");
+    host.ended().await;
+    true
 }
 
 /// Ends the host and nothing else.

@@ -32,6 +32,8 @@ enum Said {
     Ready(u32),
     /// It does not.
     Failed(Failure),
+    /// Nor will it the next time: its store cannot be used.
+    Unusable(Failure),
 }
 
 /// What this process's host is to begin with, from standard input.
@@ -45,6 +47,7 @@ pub(crate) fn say(how: Result<(), &Error>) {
     let said = match how {
         Ok(()) => Said::Ready(std::process::id()),
         Err(Error::Failure(failure) | Error::Drawn { failure, .. }) => Said::Failed((**failure).clone()),
+        Err(Error::Unusable(failure)) => Said::Unusable((**failure).clone()),
         Err(Error::Output(error)) => Said::Failed(failed(error.to_string())),
     };
     let line = serde_json::to_string(&said).expect("a failure is strings and numbers");
@@ -65,6 +68,7 @@ pub(crate) async fn in_background(state_dir: &Path, beginning: &Beginning, conte
     match ready(&mut child, beginning, PATIENCE).await {
         Ok(Said::Ready(pid)) => Ok(pid),
         Ok(Said::Failed(failure)) => Err(failure.into()),
+        Ok(Said::Unusable(failure)) => Err(Error::Unusable(Box::new(failure))),
         Err(why) => Err(failed(format!("the host in the background did not start: {why}"))
             .at(log.display().to_string())
             .hint("its log, named above, says more")

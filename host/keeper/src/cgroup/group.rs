@@ -151,9 +151,14 @@ pub(super) fn limit_cpu(dir: &Path, unified: bool, millis: u32) -> io::Result<()
     std::fs::write(dir.join("cpu.cfs_quota_us"), quota.to_string())
 }
 
+/// What a file says, without the blanks around it; nothing when it cannot be read.
+pub(super) fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
 /// The words of a file; none when it cannot be read.
 pub(super) fn words(path: &Path) -> BTreeSet<String> {
-    std::fs::read_to_string(path).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    text(path).split_whitespace().map(str::to_owned).collect()
 }
 
 /// The number behind a name in a file of `NAME NUMBER` lines.

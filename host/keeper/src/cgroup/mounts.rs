@@ -26,7 +26,7 @@ pub(super) fn read() -> Vec<Mount> {
     parse(&read("/proc/self/mounts"), &read("/proc/self/cgroup"))
 }
 
-fn parse(mounts: &str, own: &str) -> Vec<Mount> {
+pub(super) fn parse(mounts: &str, own: &str) -> Vec<Mount> {
     mounts.lines().filter_map(|line| mount(line, own)).collect()
 }
 

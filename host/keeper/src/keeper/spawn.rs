@@ -5,7 +5,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 
 use super::{Keeper, token};
-use crate::cgroup::Entrances;
+use crate::cgroup::{Entrances, Group};
 use crate::clock;
 use crate::identity::Identity;
 use crate::journal::{Intent, Record};
@@ -66,9 +66,7 @@ impl Keeper {
         let (group, entrances) = match group.map(|group| (group.entrances(), group)) {
             Some((Ok(entrances), group)) => (Some(group), entrances),
             Some((Err(error), group)) => {
-                // one that the child is not in would know none of its tree, and limit nothing
-                self.discard_group(Some(group));
-                notes.push(format!("cgroups not used, and no limit applied: {error}"));
+                notes.push(self.go_without(Some(group), &error));
                 (None, Entrances::default())
             }
             None => (None, Entrances::default()),
@@ -77,7 +75,13 @@ impl Keeper {
         let with = Surroundings { marker, out, err, cgroups: entrances, open_files: self.open_files, user };
         failpoint!("keeper.spawn.before-fork");
         match launch::start(command, with, &mut self.slots) {
-            Ok(born) => Ok(self.started(Task { notes, group, ..Task::intended(intent) }, born)),
+            Ok(Born { pid, pidfd, kept_out }) => {
+                let mut task = Task { notes, group, ..Task::intended(intent) };
+                if let Some(error) = kept_out {
+                    task.notes.push(self.go_without(task.group.take(), &error));
+                }
+                Ok(self.started(task, pid, pidfd))
+            }
             Err(error) => {
                 self.abandon(&ids);
                 failpoint!("keeper.spawn.failed");
@@ -89,7 +93,13 @@ impl Keeper {
         }
     }
 
-    fn started(&mut self, mut task: Task, Born { pid, pidfd }: Born) -> Process {
+    /// Parts with cgroups that a child is not in: they would know none of its tree, and limit nothing. The note says so.
+    fn go_without(&mut self, group: Option<Group>, error: &std::io::Error) -> String {
+        self.discard_group(group);
+        format!("cgroups not used, and no limit applied: {error}")
+    }
+
+    fn started(&mut self, mut task: Task, pid: i32, pidfd: OwnedFd) -> Process {
         failpoint!("keeper.spawn.forked");
         // a child that has ended already is a zombie until it is reaped, and still has its start time
         let identity = Identity::of(pid).unwrap_or(Identity { pid, start_time: 0 });

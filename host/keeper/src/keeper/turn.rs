@@ -238,20 +238,21 @@ impl Keeper {
 
     fn terminated(&mut self) {
         drain(&mut self.signals.terminate);
+        self.is_terminated = true;
         let running = self.tasks.values().filter(|task| task.is_running()).count();
-        if running == 0 {
-            self.leaving.get_or_insert(Leaving { reason: ExitReason::Terminated, waiters: Vec::new() });
-        } else {
-            eprintln!("hostler keeper: SIGTERM ignored: {running} processes are kept; ask for a shutdown instead");
+        if running > 0 {
+            eprintln!(
+                "hostler keeper: SIGTERM heard: {running} processes are kept until they have ended, and then this ends too; a shutdown stops them"
+            );
         }
     }
 
     /// Is all that a shutdown waits for done?
     fn leaves_now(&mut self) -> Option<ExitReason> {
-        if self.leaving.is_none() || self.tasks.values().any(|task| task.is_running() || task.stop.is_some()) {
+        if self.leaving.is_none() && !self.is_terminated || self.tasks.values().any(|task| task.is_running() || task.stop.is_some()) {
             return None;
         }
-        let Leaving { reason, waiters } = self.leaving.take()?;
+        let Leaving { reason, waiters } = self.leaving.take().unwrap_or(Leaving { reason: ExitReason::Terminated, waiters: Vec::new() });
         self.empty_pipes();
         failpoint!("keeper.leave.pipes-emptied");
         for waiter in waiters {

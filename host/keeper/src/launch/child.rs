@@ -100,6 +100,8 @@ pub(crate) struct Born {
     pub(crate) pid: i32,
     /// Readable when it has ended.
     pub(crate) pidfd: OwnedFd,
+    /// Why it is in none of the cgroups that it was to enter, if it is not.
+    pub(crate) kept_out: Option<io::Error>,
 }
 
 /// What the child sees of its parent's memory, and the one word it writes there.
@@ -111,15 +113,32 @@ struct Errand<'a> {
     argv: &'a [*const c_char],
     envp: &'a [*const c_char],
     /// Written by the child, read by the parent once that goes on.
-    failed: Option<Errno>,
+    failed: Option<Failed>,
 }
 
 /// Why there is no program.
 enum Failed {
     /// There was no child.
     Unborn(io::Error),
+    /// It was not let into a cgroup.
+    KeptOut(Errno),
     /// There was one, and it ended.
     Begun(Errno),
+}
+
+impl From<Errno> for Failed {
+    fn from(errno: Errno) -> Failed {
+        Failed::Begun(errno)
+    }
+}
+
+impl From<Failed> for io::Error {
+    fn from(failed: Failed) -> io::Error {
+        match failed {
+            Failed::Unborn(error) => error,
+            Failed::KeptOut(errno) | Failed::Begun(errno) => errno.into(),
+        }
+    }
 }
 
 impl Child {
@@ -133,6 +152,14 @@ impl Child {
     fn start_with(&self, slots: &mut Slots) -> io::Result<Born> {
         dup3(&self.out, &mut slots.out, DupFlags::CLOEXEC)?;
         dup3(&self.err, &mut slots.err, DupFlags::CLOEXEC)?;
+        match self.be_born_inside(slots) {
+            // a task that is not counted is better than none
+            Err(Failed::KeptOut(errno)) => Ok(Born { kept_out: Some(errno.into()), ..self.be_born(slots, 0, None)? }),
+            born => Ok(born?),
+        }
+    }
+
+    fn be_born_inside(&self, slots: &mut Slots) -> Result<Born, Failed> {
         let mut files = self.cgroups.files.len();
         for (file, slot) in self.cgroups.files.iter().zip(&mut slots.cgroups) {
             dup3(file, slot, DupFlags::CLOEXEC)?;
@@ -140,15 +167,12 @@ impl Child {
         let mut born = self.be_born(slots, files, self.cgroups.birthplace.as_ref());
         if let (Err(Failed::Unborn(_)), Some(place)) = (&born, &self.cgroups.birthplace) {
             // a kernel that has no such birth, or a filter before it: the child goes there by itself
-            let procs = openat(place, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+            let procs = openat(place, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(Failed::KeptOut)?;
             dup3(&procs, &mut slots.cgroups[files], DupFlags::CLOEXEC)?;
             files += 1;
             born = self.be_born(slots, files, None);
         }
-        born.map_err(|failed| match failed {
-            Failed::Unborn(error) => error,
-            Failed::Begun(errno) => errno.into(),
-        })
+        born
     }
 
     /// With so many files of cgroups in the slots, and in that cgroup of version 2.
@@ -174,11 +198,11 @@ impl Child {
         // SAFETY: the kernel has just opened it for us alone; the child took no copy, or closed it with exec.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         match errand.failed {
-            None => Ok(Born { pid, pidfd }),
-            Some(errno) => {
+            None => Ok(Born { pid, pidfd, kept_out: None }),
+            Some(failed) => {
                 // it has ended: nobody else waits for children while we are here
                 let _ = rustix::process::waitpid(rustix::process::Pid::from_raw(pid), rustix::process::WaitOptions::empty());
-                Err(Failed::Begun(errno))
+                Err(failed)
             }
         }
     }
@@ -286,19 +310,19 @@ unsafe fn clone_into(_: &mut [MaybeUninit<u128>], _: *mut c_void, _: &mut c_int,
 extern "C" fn live(errand: *mut c_void) -> c_int {
     // SAFETY: it is the pointer that `be_born` gave, to what lives there until we are gone, and nobody looks at it meanwhile.
     let errand = unsafe { &mut *errand.cast::<Errand<'_>>() };
-    let Err(errno) = become_program(errand);
-    errand.failed = Some(errno);
+    let Err(failed) = become_program(errand);
+    errand.failed = Some(failed);
     NOT_STARTED
 }
 
-fn become_program(errand: &Errand<'_>) -> Result<std::convert::Infallible, Errno> {
+fn become_program(errand: &Errand<'_>) -> Result<std::convert::Infallible, Failed> {
     leave_descriptors(errand.rest)?;
     for (number, slot) in (0..).zip(errand.slots) {
         // SAFETY: a system call on numbers that are open; the table is our own by now, and 0 to 2 are what the program is to find there.
         check(unsafe { libc::dup2(slot.as_raw_fd(), number) })?;
     }
     for procs in errand.cgroups {
-        rustix::io::write(procs, b"0")?;
+        rustix::io::write(procs, b"0").map_err(Failed::KeptOut)?;
     }
     let child = errand.child;
     setrlimit(Resource::Nofile, child.open_files)?;
@@ -313,7 +337,7 @@ fn become_program(errand: &Errand<'_>) -> Result<std::convert::Infallible, Errno
     default_signals();
     // SAFETY: both lists end in a null pointer and point to strings that live in `child`.
     unsafe { libc::execve(child.program.as_ptr(), errand.argv.as_ptr(), errand.envp.as_ptr()) };
-    Err(last_errno())
+    Err(last_errno().into())
 }
 
 /// Takes a table of descriptors of our own that has only the slots and what is below them. Without this, exec would copy all of the keeper's, and close them.
@@ -395,59 +419,4 @@ pub(crate) fn close_inherited() -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use rustix::process::{Pid, WaitOptions, getrlimit, waitpid};
-
-    use super::*;
-
-    /// Starts a shell, and answers what it said and how it ended.
-    fn said(script: &str, cgroups: Entrances) -> (String, Option<i32>) {
-        let mut slots = Slots::reserve().expect("there is a /dev/null");
-        let text = |text: &str| CString::new(text).expect("no NUL");
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).expect("a pipe");
-        let child = Child {
-            program: text("/bin/sh"),
-            args: ["/bin/sh", "-c", script].map(text).to_vec(),
-            env: Vec::new(),
-            cgroups,
-            out: writer.try_clone().expect("a second one"),
-            err: writer,
-            open_files: getrlimit(Resource::Nofile),
-            user: None,
-            directory: text("/"),
-        };
-        let born = child.start(&mut slots).expect("it starts");
-        drop(child);
-        let (_, status) = waitpid(Pid::from_raw(born.pid), WaitOptions::empty()).expect("it is ours").expect("it ended");
-        let said = std::io::read_to_string(std::fs::File::from(reader)).expect("it can be read");
-        (said, status.exit_status())
-    }
-
-    #[test]
-    fn a_child_is_born_in_a_cgroup_of_version_two() {
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let mount = mounts.lines().find_map(|line| line.split_once(" cgroup2 ")?.0.split(' ').nth(1));
-        let name = format!("hostler-test-{}", std::process::id());
-        let dir = Path::new(mount.unwrap_or("/nowhere")).join(&name);
-        if std::fs::create_dir(&dir).is_err() {
-            eprintln!("skipped: there is no cgroup2 to write to");
-            return;
-        }
-        for filtered in [false, true] {
-            let place = OwnedFd::from(std::fs::File::open(&dir).expect("it is ours"));
-            let cgroups = if filtered {
-                // as where the kernel has no such birth
-                let procs = std::fs::File::options().write(true).open(dir.join("cgroup.procs")).expect("it is ours");
-                Entrances { birthplace: None, files: vec![procs.into()] }
-            } else {
-                Entrances { birthplace: Some(place), files: Vec::new() }
-            };
-            let (said, code) = said("grep ^0:: /proc/self/cgroup; exit 7", cgroups);
-            assert!(said.trim().ends_with(&format!("/{name}")), "{said}");
-            assert_eq!(code, Some(7));
-        }
-        std::fs::remove_dir(&dir).expect("nobody is in it");
-    }
-}
+mod tests;

@@ -1,11 +1,12 @@
 //! A keeper for one test: started, killed, started again, and shut down with all it holds.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use hostler_keeper::client::Client;
 use hostler_keeper::protocol::{Command, Event, Exit, Line, State};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -59,6 +60,18 @@ impl House {
 
     pub(crate) fn pid(&self) -> u32 {
         self.keeper.as_ref().expect("runs").id()
+    }
+
+    /// Sends one to the keeper itself.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().try_into().expect("a pid")).expect("not 0");
+        kill_process(pid, signal).expect("it is there");
+    }
+
+    /// Waits until the keeper has ended by itself.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let mut keeper = self.keeper.take().expect("runs");
+        until("the keeper has ended", || keeper.try_wait().expect("it is our child"))
     }
 
     /// As an out-of-memory killer would.

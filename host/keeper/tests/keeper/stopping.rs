@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use hostler_keeper::protocol::{ErrorKind, Request, Response, State};
 
-use crate::house::{House, LONG, exit_of, is_alive, lines, shell, texts, until};
+use rustix::process::Signal;
+
+use crate::house::{House, LONG, command, exit_of, is_alive, lines, shell, texts, until};
 use crate::lifecycle::refusal;
 
 /// Both ways in which a tree is known.
@@ -155,6 +157,26 @@ fn marked(marker: &str) -> Vec<u32> {
         environment.split(|byte| *byte == 0).any(|entry| entry == marker.as_bytes())
     };
     pids.filter(has).filter(|pid| is_alive(*pid)).collect()
+}
+
+#[test]
+fn a_keeper_that_was_told_to_end_does_when_its_last_process_has() {
+    let mut house = House::new();
+    let mut client = house.client();
+    for key in ["a", "b"] {
+        client.spawn(key, "plugin", command("/bin/sleep", &["1000"])).expect("spawns");
+    }
+    house.signal(Signal::TERM);
+    client.stop("a", "TERM", LONG).expect("one of two has ended, and it goes on");
+    assert_eq!(client.inspect("b").expect("answers").expect("known").state, State::Running);
+    client.spawn("c", "plugin", shell("exit 3")).expect("it still starts what it is asked for");
+    exit_of(&mut client, "c");
+    client.send(&Request::Stop { key: "b".into(), signal: "TERM".into(), grace_ms: 1000 }).expect("sends");
+    assert!(house.ended().success(), "in good order");
+    // How they ended was written down.
+    house.start();
+    assert_eq!(exit_of(&mut house.client(), "b").signal.as_deref(), Some("SIGTERM"));
+    assert_eq!(exit_of(&mut house.client(), "c").code, Some(3));
 }
 
 #[test]

@@ -22,7 +22,7 @@ async fn list(State(door): State<Door>, Wide(scope): Wide, uri: Uri) -> Answer {
 }
 
 async fn statistics(State(door): State<Door>, Wide(scope): Wide) -> Answer {
-    json(&door.look(move |desk| registry::statistics(desk, desk.core.names().filter(|name| scope.has(name)))).await?)
+    json(&door.look(move |desk| registry::statistics(desk, &scope.workspace, desk.core.names().filter(|name| scope.has(name)))).await?)
 }
 
 async fn heartbeat(State(door): State<Door>, scope: Scope, Name(name): Name, request: Body) -> Answer {

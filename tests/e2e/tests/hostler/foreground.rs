@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Signal, Value, Yard, alive, descendants, until};
+use hostler_e2e::{Live, Signal, Value, Yard, alive, descendants, until};
 
 use crate::{script, sleeper};
 
@@ -217,6 +217,47 @@ fn serve_ends_on_sigterm_and_leaves_its_tasks() {
     yard.serve();
     assert_eq!((yard.status("db").as_str(), yard.pid("db")), ("running", db));
     assert!(yard.story("db").iter().any(|line| line.starts_with("adopted")), "{:#?}", yard.story("db"));
+}
+
+/// A host that systemd, which says that it is about this, has started with three services.
+fn managed(yard: &mut Yard, about: &str) -> Live {
+    three(yard);
+    yard.search_first(&yard.script("systemctl", &format!("echo \"$@\" > asked; {about}")).with_file_name(""));
+    let serve = Live::piped(yard.command("serve hostler.toml").env("NOTIFY_SOCKET", yard.file("nobody-hears")));
+    serve.says("serves");
+    for name in ["db", "api", "web"] {
+        yard.until_status(name, "running");
+    }
+    serve
+}
+
+#[test]
+fn serve_stops_its_services_in_reverse_when_the_machine_goes_down_and_they_are_wanted_still() {
+    let mut yard = Yard::new();
+    let serve = managed(&mut yard, "echo stopping; exit 1");
+    serve.signal(Signal::TERM);
+    let (code, said) = serve.ends();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the machine goes down"), "{said}");
+    assert_eq!(yard.read("ends"), "web\napi\ndb\n");
+    assert_eq!(yard.read("asked"), "is-system-running\n");
+    until("nothing is left", || yard.processes().is_empty());
+    yard.serve();
+    for name in ["db", "api", "web"] {
+        yard.until_status(name, "running");
+    }
+}
+
+#[test]
+fn serve_leaves_its_services_to_the_next_host_when_only_it_has_to_end() {
+    for about in ["echo running", "exit 1"] {
+        let mut yard = Yard::new();
+        let serve = managed(&mut yard, about);
+        let db = yard.pid("db");
+        serve.signal(Signal::TERM);
+        assert!(serve.ends().1.contains("the services keep running under the keeper"));
+        assert_eq!((yard.read("asked").as_str(), yard.read("ends").as_str(), alive(db)), ("is-system-running\n", "", true), "{about}");
+    }
 }
 
 #[test]

@@ -185,12 +185,41 @@ fn rules_and_dashboard_speak_of_metrics_that_there_are() {
     // Each alert is in the guide, and no other.
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let guide = std::fs::read_to_string(root().join("docs/OPERATIONS.md")).expect("it is there");
-    let (_, table) = guide.split_once("\n| alert | severity | what it says |\n|---|---|---|\n").expect("the guide has the table");
+    let (_, table) = guide.split_once("\n| alert | severity | what it says | when | for |\n|---|---|---|---|---|\n").expect("the guide has the table");
     let told = table.lines().take_while(|line| line.starts_with('|')).filter_map(|line| line.split('`').nth(1));
     assert_eq!(told.collect::<Vec<_>>(), alerts);
     let yard = Yard::new();
     promtool(&yard, &["check", "rules", &folder.join("rules.yml").display().to_string()], "");
     promtool(&yard, &["check", "config", &folder.join("prometheus.yml").display().to_string()], "");
+}
+
+#[test]
+fn who_is_down_as_wanted_misses_no_replicas() {
+    let yard = Yard::new();
+    let figures = |instance: &str, service: &str, status: &str, running: u32| {
+        let of = format!("{{instance=\"{instance}\",job=\"hostler\",service=\"{service}\"");
+        format!(
+            "      - {{ series: 'hostler_service_replicas_wanted{of}}}', values: '1+0x20' }}\n\
+             \x20     - {{ series: 'hostler_service_replicas_running{of}}}', values: '{running}+0x20' }}\n\
+             \x20     - {{ series: 'hostler_service_status{of},status=\"{status}\"}}', values: '1+0x20' }}\n"
+        )
+    };
+    let as_wanted = ["stopped", "completed", "disabled", "not-found"].map(|status| figures("here", status, status, 0));
+    // Another host has stopped one of that name.
+    let series =
+        [&as_wanted[..], &[figures("here", "web", "pending", 0), figures("there", "web", "stopped", 0), figures("here", "db", "running", 1)]];
+    let told = "exp_labels: { severity: warning, instance: here, job: hostler, service: web }, exp_annotations: { summary: web has fewer replicas than are wanted. }";
+    yard.write(
+        "missing.yml",
+        format!(
+            "rule_files: ['{}']\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n{}    alert_rule_test:\n      \
+             - {{ eval_time: 9m, alertname: HostlerReplicasMissing, exp_alerts: [] }}\n      \
+             - {{ eval_time: 15m, alertname: HostlerReplicasMissing, exp_alerts: [{{ {told} }}] }}\n",
+            root().join("examples/monitoring/rules.yml").display(),
+            series.concat().concat()
+        ),
+    );
+    promtool(&yard, &["test", "rules", "missing.yml"], "");
 }
 
 #[test]

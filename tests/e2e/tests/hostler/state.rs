@@ -68,7 +68,7 @@ fn garbage_in_the_store_is_refused_and_left_as_it_is() {
     fs::write(&store, b"this was a database once\n".repeat(500)).expect("it is ours");
     let before = fs::read(&store).expect("it is ours");
     for line in ["serve", "serve --detach", "up", "up --detach", "down"] {
-        let text = yard.run(line).fails(1);
+        let text = yard.run(line).fails(6);
         assert!(
             text.contains("store.db cannot be used as a store") && text.contains("hint: nothing was changed") && text.contains("cp COPY"),
             "{line}: {text}"
@@ -89,7 +89,7 @@ fn a_store_of_a_newer_version_is_refused_and_left_as_it_is() {
     assert!(changed.success());
     let before = fs::read(&store).expect("it is ours");
     for line in ["serve", "up --detach"] {
-        let text = yard.run(line).fails(1);
+        let text = yard.run(line).fails(6);
         assert!(text.contains("schema version") && text.contains("start the newer Hostler again"), "{line}: {text}");
     }
     assert_eq!(fs::read(&store).expect("it is ours"), before, "not a byte was changed");

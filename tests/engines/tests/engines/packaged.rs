@@ -1,6 +1,7 @@
 //! The unit that the project packages, under a real systemd: its services are none of its business.
 
 use std::path::Path;
+use std::time::Duration;
 
 use hostler_e2e::{Value, until, until_some};
 use hostler_engines::{Hosted, TestHost};
@@ -71,7 +72,7 @@ fn a_host_that_hangs_is_started_again_and_its_services_go_on() {
     let unit = std::fs::read_to_string(hostler_e2e::root().join(Path::new("packaging/hostler.service"))).expect("it is packaged");
     host.write(
         "/etc/systemd/system/hostler.service",
-        unit.replace("WatchdogSec=60", "WatchdogSec=3").replace("TimeoutStopSec=30", "TimeoutStopSec=1"),
+        unit.replace("WatchdogSec=60", "WatchdogSec=3").replace("TimeoutAbortSec=30", "TimeoutAbortSec=1"),
     );
     systemctl(host, &["enable", "--now", UNIT]);
     host.write("/etc/hostler.toml", "version = \"1.0\"\n[services.db]\nbackend = { type = \"process\", binary = \"sleep\", args = [100000] }\n");
@@ -85,4 +86,42 @@ fn a_host_that_hangs_is_started_again_and_its_services_go_on() {
     });
     assert_eq!(pid(host, "db"), Some(db));
     hostler(host, "down --keep").ok();
+}
+
+#[test]
+fn the_end_of_the_machine_stops_services_in_reverse_and_its_start_starts_them() {
+    let Some(hosted) = Hosted::boot() else { return };
+    let host: &TestHost = &hosted;
+    let unit = std::fs::read_to_string(hostler_e2e::root().join(Path::new("packaging/hostler.service"))).expect("it is packaged");
+    // As root, and as somebody who has to ask over the bus.
+    for (user, section) in [("root", String::new()), ("deploy", "[Service]\nUser=deploy\n".to_owned())] {
+        host.write("/etc/systemd/system/hostler.service", &unit);
+        host.write("/etc/systemd/system/hostler.service.d/user.conf", section);
+        systemctl(host, &["daemon-reload"]);
+        systemctl(host, &["enable", "--now", UNIT]);
+        host.sh("install -d -m 777 /srv/ends").ok();
+        let script = "#!/bin/sh\ntrap 'sleep 1; echo $1 >> /srv/ends/'$(id -un)'; exit 0' TERM\nwhile :; do sleep 0.1; done\n";
+        host.write("/srv/mourned", script);
+        host.run(&["chmod", "755", "/srv/mourned"]).ok();
+        let service = |name: &str, needs: &str| {
+            format!(
+                "[services.{name}]\nbackend = {{ type = \"process\", binary = \"/srv/mourned\", args = [\"{name}\"] }}\ndependencies = [{needs}]\nstop = {{ grace = \"30s\" }}\n"
+            )
+        };
+        let services = [service("db", ""), service("api", "\"db\""), service("web", "\"api\"")].concat();
+        host.write("/etc/hostler.toml", format!("version = \"1.0\"\n{services}"));
+        hostler(host, "apply --file /etc/hostler.toml").ok();
+        let before = ["db", "api", "web"].map(|name| until_some(name, || pid(host, name)));
+        assert_eq!(host.run(&["stat", "-c", "%U", &format!("/proc/{}", before[0])]).out.trim(), user);
+        let took = host.reboot_in_order();
+        assert_eq!(host.read(&format!("/srv/ends/{user}")), "web\napi\ndb\n");
+        assert!(took < Duration::from_secs(60), "nobody is waited for in vain: {took:?}");
+        for name in ["db", "api", "web"] {
+            until_some("what was wanted is started again", || pid(host, name));
+        }
+        hostler(host, "down").ok();
+        systemctl(host, &["disable", "--now", UNIT]);
+        hostler(host, "down").ok();
+        host.run(&["rm", "-r", "/var/lib/hostler"]).ok();
+    }
 }
