@@ -24,10 +24,9 @@ impl Core {
         self.actions.push_back(Action::Check { run, replica, check: index, ticket, spec });
     }
 
-    /// Asks all checks of these services, or of all of them when none is named.
+    /// Asks all checks of these services.
     pub(crate) fn check_now(&mut self, names: &[ServiceName]) {
-        let all: Vec<ServiceName> = if names.is_empty() { self.services.keys().cloned().collect() } else { names.to_vec() };
-        for name in &all {
+        for name in names {
             let Some(service) = self.services.get(name) else { continue };
             let replicas: Vec<u32> = service.slots.keys().copied().collect();
             for (replica, index) in

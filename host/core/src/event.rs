@@ -333,7 +333,7 @@ pub enum Event {
     },
     /// The answer to [`Action::Check`].
     Checked(CheckResult),
-    /// Check these now (all when empty), beside their intervals. A name that nobody has, a task that does not run, and a check that is being
+    /// Check these now, beside their intervals; nobody when it is empty. A name that nobody has, a task that does not run, and a check that is being
     /// asked are passed over.
     CheckNow(Vec<ServiceName>),
     /// Stop everything in order, and start nothing any more; what is wanted stays as it is. With `force`, at once and without grace.

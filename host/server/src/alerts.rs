@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use hostler_api::config::{Alerting as Config, LOG, Sink};
 use hostler_api::metrics::Metric;
 use hostler_api::{Alert, AlertList, AlertState, AlertsQuery, Code, Failure, Shape, Tested};
-use hostler_core::{AlertKey, AlertStage, Subject, closest};
+use hostler_core::{AlertKey, AlertStage, Subject, WorkspaceName, closest};
 use hostler_store::{Store, StoreError, Txn};
 use tokio::sync::{Notify, mpsc};
 
@@ -160,6 +160,17 @@ impl Alerting {
         let told = way::deliver(&sink, &message::test(&self.owner)).await;
         told.map_err(|why| Failure::new(Code::Failed, format!("sink `{name}` did not take it: {why}")))?;
         Ok(Tested { version: Shape, sink: name.to_owned(), took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX) })
+    }
+
+    /// Takes out of the store what there is of a workspace that is removed.
+    pub(crate) fn without(&self, workspace: &WorkspaceName, txn: Txn) -> Txn {
+        self.book().without(workspace, txn)
+    }
+
+    /// It is not there any more.
+    pub(crate) fn forget_workspace(&self, workspace: &WorkspaceName) {
+        self.book().forget(workspace);
+        self.changed.notify_one();
     }
 
     /// Its figures.

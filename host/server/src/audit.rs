@@ -1,7 +1,7 @@
 //! Who has asked for what, and what became of it: durable, in order, and bounded.
 //!
-//! An entry is written before its answer goes out, so that what was told to be done stands here, too, when the host is killed a moment later. A
-//! request whose caller went away stands here as `cut-off`. What one caller is refused too fast is counted, and written as one entry. Refusals of
+//! An entry is written before its answer goes out, so that what was told to be done stands here, too, when the host is killed a moment later. What
+//! was begun and has no end stands here as `cut-off`. What one caller is refused too fast is counted, and written as one entry. Refusals of
 //! strangers are kept beside the rest, so that whoever knocks for long enough does not make forgotten what others did.
 
 use std::collections::BTreeMap;

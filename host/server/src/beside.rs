@@ -176,6 +176,7 @@ impl Driver {
                 changes.push((name, Some(after)));
             }
         }
+        self.choose(&names);
         let done = match self.doubt_quotas(&changes) {
             Ok(()) => self.commit_request(txn).await,
             Err(failure) => Err(failure),

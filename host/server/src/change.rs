@@ -63,16 +63,28 @@ impl Driver {
     pub(crate) async fn change_marked(&mut self, change: Change, marks: Vec<Mark>) -> Result<Accepted, Failure> {
         self.marks = marks;
         let accepted = self.change(change).await;
-        let left = !self.marks.is_empty();
-        let txn = self.marked(Txn::new(), self.desk.generation);
-        if accepted.is_ok() && left {
-            self.commit(txn).await.map_err(|error| commit_failure(&error))?;
+        self.chosen.clear();
+        let left = std::mem::take(&mut self.marks);
+        if let Ok(accepted) = &accepted {
+            let txn = left.into_iter().fold(Txn::new(), |txn, mark| mark(txn, accepted));
+            if !txn.ops.is_empty() {
+                self.commit(txn).await.map_err(|error| commit_failure(&error))?;
+            }
         }
         accepted
     }
 
-    fn marked(&mut self, txn: Txn, generation: u64) -> Txn {
-        std::mem::take(&mut self.marks).into_iter().fold(txn, |txn, mark| mark(txn, generation))
+    fn marked(&mut self, txn: Txn) -> Txn {
+        let services = std::mem::take(&mut self.chosen);
+        let made = Accepted { generation: self.desk.generation + 1, last_event: self.desk.last_event, services, tag: None };
+        std::mem::take(&mut self.marks).into_iter().fold(txn, |txn, mark| mark(txn, &made))
+    }
+
+    /// Whom the change is about that is to be committed, for those who mark it.
+    pub(crate) fn choose(&mut self, names: &[ServiceName]) {
+        if !self.marks.is_empty() {
+            self.chosen = names.to_vec();
+        }
     }
 
     /// All of theirs when none is named; an unknown one is refused by name.
@@ -209,6 +221,7 @@ impl Driver {
         for name in &order {
             txn = txn.delete(ledger::wanted_key(name));
         }
+        self.choose(&order);
         self.commit_request(txn).await?;
         failpoint!("host.down.committed");
         let gone = order.iter().map(|name| (name.clone(), None)).collect();
@@ -253,6 +266,7 @@ impl Driver {
             return Ok(());
         }
         self.doubt_quotas(&changes)?;
+        self.choose(names);
         self.commit_request(txn).await?;
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         failpoint!("host.request.decided");
@@ -274,7 +288,7 @@ impl Driver {
 
     pub(crate) async fn commit_request(&mut self, txn: Txn) -> Result<(), Failure> {
         failpoint!("host.request.before-commit");
-        let txn = self.marked(txn, self.desk.generation + 1);
+        let txn = self.marked(txn);
         self.commit(txn).await.map_err(|error| commit_failure(&error))?;
         failpoint!("host.request.committed");
         self.desk.generation += 1;
@@ -329,6 +343,8 @@ impl Driver {
             ));
         }
         failpoint!("host.apply.planned");
+        let names: Vec<ServiceName> = changes.iter().map(|(name, _)| name.clone()).collect();
+        self.choose(&names);
         txn = txn
             .put("meta/max-parallel", ledger::to_json(&max_parallel))
             .put("meta/common", ledger::to_json(&common))
@@ -353,7 +369,6 @@ impl Driver {
         failpoint!("host.apply.plugins-swapped");
         self.desk.core.set_max_parallel(max_parallel);
         self.desk.common = common;
-        let names = changes.iter().map(|(name, _)| name.clone()).collect();
         self.desk.keep_checks(&changes);
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         self.desk.meter.change();
@@ -421,6 +436,8 @@ impl Driver {
         self.refuse_others(specs.keys())?;
         let before_written = self.write_document(&workspace, written);
         let (txn, changes) = self.document_changes(&workspace, specs, &before_written, &chosen, starting);
+        let names: Vec<ServiceName> = changes.iter().map(|(name, _)| name.clone()).collect();
+        self.choose(&names);
         let done = match self.doubt_changes(&changes) {
             Ok(()) => self.commit_request(txn).await,
             Err(failure) => Err(failure),
@@ -429,7 +446,6 @@ impl Driver {
             self.desk.written = before_written;
             return Err(failure);
         }
-        let names = changes.iter().map(|(name, _)| name.clone()).collect();
         self.desk.keep_checks(&changes);
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         self.desk.meter.change();

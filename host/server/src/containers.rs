@@ -75,7 +75,7 @@ impl Place {
 
 async fn ask(door: &Door, place: &Place, wish: Wish, force: bool) -> Result<(), Failure> {
     door.change(Change::Replica { name: place.service.clone(), replica: place.replica, wish, force }).await?;
-    door.settle(std::slice::from_ref(&place.service), SETTLED).await?;
+    door.settle(std::slice::from_ref(&place.service), SETTLED).await;
     Ok(())
 }
 

@@ -17,8 +17,9 @@ use crate::engines::Engines;
 use crate::front::Front;
 use crate::heartbeats::Heartbeats;
 use crate::laps::Laps;
-use crate::ledger::{HandleRecord, Origin, Written};
+use crate::ledger::{self, HandleRecord, Origin, Written};
 use crate::metrics::Latency;
+use crate::operations::Operations;
 use crate::plugins::Plugins;
 use crate::secrets::Secrets;
 use crate::stats::Meter;
@@ -48,6 +49,7 @@ pub(crate) struct Desk {
     pub(crate) event_rates: EventRates,
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) alerting: Arc<Alerting>,
+    pub(crate) operations: Arc<Operations>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) keeper: Arc<KeeperLink>,
     pub(crate) meter: Arc<Meter>,
@@ -99,6 +101,16 @@ impl Desk {
     pub(crate) fn run_of(&self, id: &str) -> Option<Run> {
         let rest = id.strip_prefix(self.owner.as_str())?.strip_prefix('-')?;
         rest.rsplit_once('-')?.1.parse().ok()
+    }
+
+    /// Where what a call about this came to is told: in the workspace of the task or the service that it was about. What is about neither, and what
+    /// is of `default`, is the host's.
+    pub(crate) fn told_to(&self, about: &str) -> String {
+        // Of a check it has the task before it.
+        let id = about.split_once('/').map_or(about, |(id, _)| id);
+        let owner = self.run_of(id).and_then(|run| self.core.owner_of(run));
+        let name = owner.map(|(name, _)| name.clone()).or_else(|| ServiceName::read(id).ok());
+        name.map_or_else(|| ledger::OF_THE_HOST.to_owned(), |name| ledger::of_workspace(name.workspace()))
     }
 
     /// Notes which backend holds a life.

@@ -16,7 +16,7 @@ use crate::beside;
 use crate::desk::Desk;
 use crate::http::Door;
 use crate::ledger::Origin;
-use crate::message::Change;
+use crate::message::{Accepted, Change};
 
 /// How long an engine may take to say what runs on it.
 const SURVEY: Duration = Duration::from_secs(20);
@@ -326,7 +326,7 @@ pub(crate) fn phase(phase: &Phase) -> &'static str {
 }
 
 /// Takes something over, as it is.
-pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceName, Failure> {
+pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<Accepted, Failure> {
     let surveys = surveys(door, asked.backend.as_deref()).await;
     let mut named: Vec<(String, Candidate)> = Vec::new();
     let mut names: Vec<String> = Vec::new();
@@ -394,8 +394,8 @@ pub(crate) async fn adopt(door: &Door, asked: AdoptRequest) -> Result<ServiceNam
     // What runs on an engine is the host's.
     let whose = WorkspaceName::default();
     let added = beside::prepare(door, &whose, service, Starting::AtRest).await?;
-    door.change(Change::Add(Box::new(added))).await?;
-    Ok(name)
+    let accepted = door.change(Change::Add(Box::new(added))).await?;
+    Ok(Accepted { services: vec![name], ..accepted })
 }
 
 fn origin_backend(origin: &Origin) -> &str {

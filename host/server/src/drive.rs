@@ -19,7 +19,7 @@ use crate::desk::{Desk, Stranger};
 use crate::feed::Feed;
 use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
-use crate::message::{Accepted, Change, Mark, Message, News};
+use crate::message::{Accepted, Change, Mark, Message, News, Writing};
 use crate::operator::Operator;
 use crate::{telemetry, upgrade};
 
@@ -39,6 +39,8 @@ pub(crate) struct Driver {
     pub(crate) next: Txn,
     /// To be committed with the change that is under way.
     pub(crate) marks: Vec<Mark>,
+    /// Whom that change is about, in order, where marks are to say it.
+    pub(crate) chosen: Vec<ServiceName>,
     /// Heard while nothing could be committed.
     pub(crate) backlog: VecDeque<Message>,
     /// When memory was last given back; nothing when it is to be, as soon as it is quiet.
@@ -153,22 +155,39 @@ impl Driver {
                 let kept = self.kept(event);
                 self.next.events.extend(kept);
             }
+            Message::Said { about, note } => {
+                let event = NewEvent { subject: self.desk.told_to(&about), ..note };
+                // Nobody is told a secret of which that is not on record.
+                let is_reveal = event.kind == EventKind::SecretRevealed.as_str();
+                let kept = if is_reveal { vec![event] } else { self.kept(event) };
+                self.next.events.extend(kept);
+            }
             // It was looked into already: nobody wraps one twice.
             Message::Traced(_, message) => self.backlog.push_back(*message),
             Message::Commit(txn, answer) => {
-                let committed = self.commit(*txn).await;
+                let txn = self.within_rates(*txn);
+                let committed = self.commit(txn).await;
                 // Whoever asked may have gone.
                 answer.send(committed).ok();
             }
             Message::Look(look) => look(&self.desk),
             Message::Change(change, answer) => self.hear_request(change, Vec::new(), answer).await,
             Message::Marked(change, marks, answer) => self.hear_request(change, marks, answer).await,
-            Message::Write(txn, answer) => {
-                let written = self.commit(txn).await.map_err(|error| crate::change::commit_failure(&error));
+            Message::Write(writing, answer) => {
+                let written = self.write(*writing).await;
+                // Whoever asked may have gone; what he is not told is known all the same.
                 answer.send(written).ok();
             }
             Message::Leave => self.leaving = true,
         }
+    }
+
+    async fn write(&mut self, Writing { workspace, txn, then }: Writing) -> Result<(), Failure> {
+        self.refuse_gone(workspace.as_str())?;
+        let txn = self.within_rates(txn);
+        self.commit(txn).await.map_err(|error| crate::change::commit_failure(&error))?;
+        then();
+        Ok(())
     }
 
     async fn hear_request(&mut self, change: Change, marks: Vec<Mark>, answer: oneshot::Sender<Result<Accepted, Failure>>) {

@@ -10,7 +10,7 @@ use axum::http::{Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::{Extension, Router, middleware};
 use hostler_api::{Code, Failure, routes, token};
-use hostler_core::ServiceName;
+use hostler_core::{ServiceName, WorkspaceName};
 use hostler_store::{Store, Txn};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -29,7 +29,7 @@ use crate::front::{Front, Guest};
 use crate::heartbeats::Heartbeats;
 use crate::idempotency::Keys;
 use crate::identity::Identities;
-use crate::message::{Accepted, Change, Mark, Message};
+use crate::message::{Accepted, Change, Mark, Message, Writing};
 use crate::operations::Operations;
 use crate::plugins::Plugins;
 use crate::speak;
@@ -39,6 +39,7 @@ use crate::workspaces::Workspaces;
 
 mod alerts;
 mod answer;
+mod apart;
 mod caller;
 mod connection;
 mod documents;
@@ -140,7 +141,11 @@ impl Door {
             None => Message::Change(change, answer),
         };
         self.outbox.send(telemetry::traced(message)).map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+        let accepted = answered.await.map_err(|_| ended())?;
+        if accepted.is_ok() {
+            idempotency::has_changed();
+        }
+        accepted
     }
 
     /// The same, and writes this in the transaction of the change.
@@ -150,21 +155,21 @@ impl Door {
         answered.await.map_err(|_| ended())?
     }
 
-    /// Writes something that changes nothing that is wanted, and tells its events.
-    pub(crate) async fn write(&self, txn: Txn) -> Result<(), Failure> {
-        let (answer, answered) = oneshot::channel();
-        self.outbox.send(Message::Write(txn, answer)).map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+    /// Writes something of a workspace that changes nothing that is wanted, and tells its events; `then` is done once it is written, also when
+    /// nobody waits for that any more.
+    pub(crate) async fn write(&self, workspace: &WorkspaceName, txn: Txn, then: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+        write(&self.outbox, workspace, txn, then).await
     }
 
-    /// Waits until these are settled; false when the time was up first.
-    pub(crate) async fn settle(&self, names: &[ServiceName], wait: Duration) -> Result<bool, Failure> {
+    /// Waits until these are settled; false when the time was up first, the host ends, or nobody waits for the answer any more. What was asked
+    /// for is wanted all the same: that is no error.
+    pub(crate) async fn settle(&self, names: &[ServiceName], wait: Duration) -> bool {
         let names: Arc<[ServiceName]> = names.into();
         self.settle_all(move |_| Arc::clone(&names), wait).await
     }
 
     /// The same of those that are chosen anew at each look.
-    pub(crate) async fn settle_all<N>(&self, choose: impl Fn(&Desk) -> N + Clone + Send + 'static, wait: Duration) -> Result<bool, Failure>
+    pub(crate) async fn settle_all<N>(&self, choose: impl Fn(&Desk) -> N + Clone + Send + 'static, wait: Duration) -> bool
     where
         N: AsRef<[ServiceName]>,
     {
@@ -173,16 +178,30 @@ impl Door {
         loop {
             rounds.mark_unchanged();
             let choose = choose.clone();
-            if self.look(move |desk| speak::settled(desk, choose(desk).as_ref())).await? {
-                return Ok(true);
+            match self.look(move |desk| speak::settled(desk, choose(desk).as_ref())).await {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(_) => return false,
             }
-            match tokio::time::timeout_at(end, rounds.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(ended()),
-                Err(_) => return Ok(false),
+            tokio::select! {
+                changed = tokio::time::timeout_at(end, rounds.changed()) => if !matches!(changed, Ok(Ok(()))) { return false },
+                () = apart::nobody_waits() => return false,
             }
         }
     }
+}
+
+/// The same, for whoever has only the way to the loop.
+pub(crate) async fn write(
+    outbox: &mpsc::UnboundedSender<Message>,
+    workspace: &WorkspaceName,
+    txn: Txn,
+    then: impl FnOnce() + Send + 'static,
+) -> Result<(), Failure> {
+    let (answer, answered) = oneshot::channel();
+    let writing = Writing { workspace: workspace.clone(), txn, then: Box::new(then) };
+    outbox.send(Message::Write(Box::new(writing), answer)).map_err(|_| ended())?;
+    answered.await.map_err(|_| ended())?
 }
 
 pub(crate) fn ended() -> Failure {

@@ -152,14 +152,20 @@ impl Keys {
         };
         if is_new {
             let known = Known { digest: begun.digest.clone(), at: begun.at, fate: Fate::Begun };
-            let txn = outdated.iter().fold(Txn::new(), |txn, path| txn.delete(format!("{PREFIX}{path}")).delete(format!("{MARKS}{path}")));
-            let txn = txn.delete(format!("{MARKS}{}", begun.name.path())).put(format!("{PREFIX}{}", begun.name.path()), ledger::to_json(&known));
+            let txn = without(&outdated)
+                .delete(format!("{MARKS}{}", begun.name.path()))
+                .put(format!("{PREFIX}{}", begun.name.path()), ledger::to_json(&known));
             if let Err(failure) = self.write(txn).await {
                 self.forget(&begun.name);
                 return Err(not_begun(failure));
             }
             failpoint!("host.key.begun");
             return Ok(Found::New(begun));
+        }
+        if !outdated.is_empty()
+            && let Err(failure) = self.write(without(&outdated)).await
+        {
+            tracing::warn!(%failure, "idempotency keys that are too old are not let go of yet");
         }
         let Some(known): Option<Known> = self.read(format!("{PREFIX}{}", begun.name.path())).await? else {
             self.forget(&begun.name);
@@ -234,6 +240,11 @@ impl Book {
         self.callers.retain(|_, known| !known.is_empty());
         old
     }
+}
+
+/// Takes these out of the store.
+fn without(paths: &[String]) -> Txn {
+    paths.iter().fold(Txn::new(), |txn, path| txn.delete(format!("{PREFIX}{path}")).delete(format!("{MARKS}{path}")))
 }
 
 /// Whatever became of the key, what it is for was not done.

@@ -17,7 +17,7 @@ use crate::desk::Desk;
 use crate::discovery::service_name;
 use crate::http::Door;
 use crate::ledger::Origin;
-use crate::message::{Change, Message};
+use crate::message::{Accepted, Change, Message};
 use crate::speak;
 use crate::stats;
 
@@ -289,7 +289,7 @@ pub(crate) async fn reconcile(door: &Door, whose: &WorkspaceName, image: &str) -
     if before.resources.status == ImageStatus::Running {
         door.change(Change::Start { names: vec![name.clone()], deps: false }).await?;
     }
-    let settled = door.settle(&[name], SETTLED).await?;
+    let settled = door.settle(&[name], SETTLED).await;
     let has = ids(containers(door, whose, Some(image)).await?);
     Ok(Reconciled {
         version: Shape,
@@ -302,9 +302,9 @@ pub(crate) async fn reconcile(door: &Door, whose: &WorkspaceName, image: &str) -
 }
 
 /// Wants nothing of an image any more.
-pub(crate) async fn remove(door: &Door, whose: &WorkspaceName, image: &str, force: bool) -> Result<Vec<ServiceName>, Failure> {
+pub(crate) async fn remove(door: &Door, whose: &WorkspaceName, image: &str, force: bool) -> Result<Accepted, Failure> {
     let (name, ..) = known(door, whose, image).await?;
-    Ok(door.change(Change::Remove { names: vec![name], only_if: OnlyIf::Anyhow, force }).await?.services)
+    door.change(Change::Remove { names: vec![name], only_if: OnlyIf::Anyhow, force }).await
 }
 
 #[cfg(test)]

@@ -215,7 +215,8 @@ pub(crate) async fn deploy(door: &Door, mut kept: Kept, by: &str) -> Result<(Kep
 /// It cannot be wanted now.
 pub(crate) async fn act(door: &Door, kept: &Kept, change: Change) -> Result<(), Failure> {
     door.change(change).await?;
-    door.settle(std::slice::from_ref(&kept.service), SETTLED).await.map(drop)
+    door.settle(std::slice::from_ref(&kept.service), SETTLED).await;
+    Ok(())
 }
 
 /// A name for the service that is free: made of the instance's own, with a number where somebody else has it.

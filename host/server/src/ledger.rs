@@ -1,7 +1,7 @@
 //! The server's hand on the books of `hostler_ledger`: whose they are, what time it is, and how a line of them travels.
 
 use hostler_api::EventKind;
-use hostler_core::Notice;
+use hostler_core::{Notice, WorkspaceName};
 use hostler_store::{NewEvent, Store, StoreError, Txn};
 use hostler_wasm::words::Handle;
 use serde_json::Value;
@@ -46,6 +46,11 @@ pub(crate) fn note(kind: EventKind, subject: &str, data: &Value) -> NewEvent {
     NewEvent::new(kind.as_str(), subject, clock::wall_ms(), data.to_string())
 }
 
+/// The subject of what is about a workspace, and about none of its services alone; what is so of `default` is the host's.
+pub(crate) fn of_workspace(name: &str) -> String {
+    if name == WorkspaceName::DEFAULT { OF_THE_HOST.to_owned() } else { format!("{name}.") }
+}
+
 /// A stored event as it travels.
 pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
     let mut data: Value = serde_json::from_str(&event.data).unwrap_or_default();
@@ -58,7 +63,7 @@ pub(crate) fn told(event: &hostler_store::Event) -> hostler_api::EventRecord {
         seq: event.seq,
         at: hostler_api::Timestamp(event.at_unix_ms),
         kind: event.kind.clone(),
-        service: (event.subject != OF_THE_HOST).then(|| whose.map_or(event.subject.as_str(), |(_, local)| local).to_owned()),
+        service: Some(whose.map_or(event.subject.as_str(), |(_, local)| local)).filter(|local| !local.is_empty()).map(str::to_owned),
         workspace: whose.map(|(workspace, _)| workspace.to_owned()),
         replica: replica.as_u64().and_then(|number| u32::try_from(number).ok()),
         run: run.as_u64(),
@@ -85,6 +90,19 @@ impl From<LedgerError> for HostError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_about_a_workspace_is_told_there_and_of_no_service() {
+        let of = |subject: String| {
+            let event = hostler_store::Event { seq: 1, revision: 1, kind: "operation".to_owned(), subject, at_unix_ms: 0, data: "{}".to_owned() };
+            let told = told(&event);
+            (told.workspace, told.service)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(of(of_workspace("acme")), (text("acme"), None));
+        assert_eq!(of(of_workspace(WorkspaceName::DEFAULT)), (None, None));
+        assert_eq!((of("acme.db".to_owned()), of("db".to_owned())), ((text("acme"), text("db")), (None, text("db"))));
+    }
 
     #[test]
     fn a_boot_is_known_only_once_times_of_it_are_committed() {

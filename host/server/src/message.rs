@@ -55,6 +55,13 @@ pub(crate) enum Message {
     Traced(Context, Box<Message>),
     /// Something to stand in the event log.
     Note(NewEvent),
+    /// The same of a call of a plugin: it is told to those whom the call was about.
+    Said {
+        /// What the call was about, as the plugin was told.
+        about: String,
+        /// Still without a subject.
+        note: NewEvent,
+    },
     /// Something to be remembered and told beside any decision, and where to say whether it is.
     Commit(Box<Txn>, oneshot::Sender<Result<(), StoreError>>),
     /// A read.
@@ -64,14 +71,23 @@ pub(crate) enum Message {
     /// The same, with what else is to be written in its transaction.
     Marked(Change, Vec<Mark>, oneshot::Sender<Result<Accepted, Failure>>),
     /// A transaction that changes nothing that is wanted.
-    Write(Txn, oneshot::Sender<Result<(), Failure>>),
+    Write(Box<Writing>, oneshot::Sender<Result<(), Failure>>),
     /// The host ends; the tasks stay.
     Leave,
 }
 
-/// Adds to the transaction of a change, of which it is told the generation: whoever finds it in the store knows that the change was made,
+/// A transaction that changes nothing that is wanted.
+pub(crate) struct Writing {
+    /// Whose it is: it is refused when there is no such workspace any more.
+    pub(crate) workspace: WorkspaceName,
+    pub(crate) txn: Txn,
+    /// What is known from then on. It is done before anything else is heard, so that what is written and what is known do not part.
+    pub(crate) then: Box<dyn FnOnce() + Send>,
+}
+
+/// Adds to the transaction of a change, of which it is told what it comes to: whoever finds it in the store knows that the change was made,
 /// and whoever does not, that it was not.
-pub(crate) type Mark = Box<dyn FnOnce(Txn, u64) -> Txn + Send>;
+pub(crate) type Mark = Box<dyn FnOnce(Txn, &Accepted) -> Txn + Send>;
 
 /// What became of an action.
 pub(crate) enum News {

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::http::{Door, idempotency};
-use crate::ledger::{self, OF_THE_HOST};
+use crate::ledger;
 use crate::{HostError, clock};
 use book::Book;
 pub(crate) use record::{Record, Task};
@@ -32,7 +32,7 @@ const PREFIX: &str = "operations/";
 const TASKS: &str = "operation-tasks/";
 /// Under `meta/`: the newest id.
 const LAST: &str = "operation";
-/// Operations that are not over.
+/// Operations of one workspace that are not over.
 const MOST: usize = 1_000;
 /// The longest request that is put off.
 const TASK_BYTES: usize = 4 << 20;
@@ -69,7 +69,7 @@ impl Operations {
     /// # Errors
     /// It makes no sense; the key belongs to something else; too many wait; it could not be written.
     pub(crate) async fn queue(
-        &self,
+        self: &Arc<Self>,
         door: &Door,
         task: &Task,
         by: &str,
@@ -89,8 +89,9 @@ impl Operations {
             if let Some(other) = book.with_key(&record) {
                 return if other.digest == record.digest { Ok(other.told()) } else { Err(in_the_way(other)) };
             }
-            if book.open().count() >= MOST {
-                return Err(Failure::new(Code::TooMany, format!("{MOST} operations are unfinished")).hint("wait until some are done, or cancel them"));
+            if book.open().filter(|other| other.workspace == record.workspace).count() >= MOST {
+                let failure = Failure::new(Code::TooMany, format!("{MOST} operations of workspace `{}` are unfinished", record.workspace));
+                return Err(failure.hint("wait until some are done, or cancel them"));
             }
             record
         };
@@ -98,10 +99,10 @@ impl Operations {
         let mut txn = Txn::new().put(key(&record.id), ledger::to_json(&record)).put(task_key(&record.id), asked);
         txn = txn.put(format!("meta/{LAST}"), ledger::to_json(&last)).emit(event(&record, "queued", &format!("was asked for by {by}")));
         txn = idempotency::note_operation(txn, &record.id);
-        door.write(txn).await.map_err(|failure| asked_about(failure, &record.id))?;
+        let (told, operations) = (record.told(), Arc::clone(self));
+        let written = door.write(&record.workspace.clone(), txn, move || operations.add(record)).await;
+        written.map_err(|failure| asked_about(failure, &told.id))?;
         failpoint!("host.operation.queued");
-        let told = record.told();
-        self.keep(record);
         Ok(told)
     }
 
@@ -142,34 +143,49 @@ impl Operations {
     ///
     /// # Errors
     /// There is none, it is over, or that could not be written.
-    pub(crate) async fn cancel(&self, door: &Door, id: &str, by: &str) -> Result<Operation, Failure> {
+    pub(crate) async fn cancel(self: &Arc<Self>, door: &Door, id: &str, by: &str) -> Result<Operation, Failure> {
         let _changing = self.changing.lock().await;
-        let (mut record, waits) = {
+        let (mut record, held) = {
             let mut book = self.book();
             let record = book.records.get(id).cloned().ok_or_else(|| not_found(id))?;
             // Nobody takes it from now on.
             let waits = record.status == OperationStatus::Queued && book.taken.insert(id.to_owned());
-            (record, waits)
+            drop(book);
+            (record, waits.then(|| Held { operations: self, id }))
         };
-        let written = match record.status {
-            OperationStatus::Cancelled => return Ok(record.told()),
+        match record.status {
+            OperationStatus::Cancelled => Ok(record.told()),
             OperationStatus::Succeeded | OperationStatus::Failed | OperationStatus::Unknown => {
-                return Err(Failure::new(Code::Conflict, format!("operation {id} is over: it {}", ended(record.status))));
+                Err(Failure::new(Code::Conflict, format!("operation {id} is over: it {}", ended(record.status))))
             }
-            _ if record.cancelled_by.is_some() => return Ok(record.told()),
+            _ if record.cancelled_by.is_some() => Ok(record.told()),
             _ => {
                 record.cancelled_by = Some(by.to_owned());
-                let txn = if waits { self.over(&mut record, Over::Cancelled) } else { Txn::new().put(key(id), ledger::to_json(&record)) };
-                door.write(txn).await
+                let txn = if held.is_some() { self.over(&mut record, Over::Cancelled) } else { Txn::new().put(key(id), ledger::to_json(&record)) };
+                let told = record.told();
+                self.write(door, record, txn).await?;
+                Ok(told)
             }
-        };
-        if waits {
-            self.book().taken.remove(id);
         }
-        written?;
-        let told = record.told();
-        self.keep(record);
-        Ok(told)
+    }
+
+    /// Writes a record that is known, and knows it so once that is written.
+    async fn write(self: &Arc<Self>, door: &Door, record: Record, txn: Txn) -> Result<(), Failure> {
+        let operations = Arc::clone(self);
+        door.write(&record.workspace.clone(), txn, move || operations.keep(record)).await
+    }
+
+    /// Takes out of the store what there is of a workspace that is removed.
+    pub(crate) fn without(&self, workspace: &WorkspaceName, txn: Txn) -> Txn {
+        let book = self.book();
+        let theirs = book.records.values().filter(|record| record.workspace == *workspace);
+        theirs.fold(txn, |txn, record| txn.delete(key(&record.id)).delete(task_key(&record.id)))
+    }
+
+    /// They are not there any more; whoever carries one out finds that, and stops.
+    pub(crate) fn forget(&self, workspace: &WorkspaceName) {
+        self.book().records.retain(|_, record| record.workspace != *workspace);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Gives each its turn, for as long as the host lives.
@@ -178,7 +194,7 @@ impl Operations {
         let mut workers = JoinSet::new();
         loop {
             changes.mark_unchanged();
-            for id in self.take() {
+            for id in self.take(door.workspaces.each().len() <= 1) {
                 workers.spawn(worker::work(Arc::clone(&self), door.clone(), id));
             }
             let due = self.book().due(clock::now().0);
@@ -192,12 +208,12 @@ impl Operations {
     }
 
     /// Those whose turn it is, and those that are out of time.
-    fn take(&self) -> Vec<String> {
+    fn take(&self, alone: bool) -> Vec<String> {
         let now = clock::now().0;
         let mut book = self.book();
         let mut taken = book.late(now);
         book.taken.extend(taken.iter().cloned());
-        while let Some(id) = book.next(now) {
+        while let Some(id) = book.next(now, alone) {
             book.taken.insert(id.clone());
             taken.push(id);
         }
@@ -228,11 +244,19 @@ impl Operations {
         }
     }
 
-    /// Puts a record that was written in the place of the one before.
+    /// Knows a new one that was written.
+    fn add(&self, record: Record) {
+        self.book().records.insert(record.id.clone(), record);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Puts a record that was written in the place of the one before. One that went with its workspace stays away.
     fn keep(&self, record: Record) {
         let mut book = self.book();
-        book.records.insert(record.id.clone(), record);
-        for old in book.outdated() {
+        let Some(known) = book.records.get_mut(&record.id) else { return };
+        let ended = record.is_finished().then(|| record.id.clone());
+        *known = record;
+        for old in ended.map(|ended| book.outdated(&ended)).unwrap_or_default() {
             book.records.remove(&old);
         }
         drop(book);
@@ -271,7 +295,7 @@ impl Operations {
         record.status = status;
         record.message.clone_from(&message);
         let mut txn = Txn::new().put(key(&record.id), ledger::to_json(record)).delete(task_key(&record.id));
-        txn = self.book().outdated().iter().fold(txn, |txn, old| txn.delete(key(old)));
+        txn = self.book().outdated(&record.id).iter().fold(txn, |txn, old| txn.delete(key(old)));
         txn = txn.emit(event(record, status.as_str(), &message));
         if record.kind == OperationKind::Deploy && record.began.is_some() {
             let kind = if status == OperationStatus::Succeeded { EventKind::DeploymentCompleted } else { EventKind::DeploymentFailed };
@@ -282,6 +306,18 @@ impl Operations {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Holds one that waits, so that no worker takes it.
+struct Held<'a> {
+    operations: &'a Operations,
+    id: &'a str,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.operations.let_go(self.id);
     }
 }
 
@@ -328,11 +364,12 @@ fn task_key(id: &str) -> String {
     format!("{TASKS}{id}")
 }
 
-/// Whom it is about, where it is one: as the whole host calls it.
+/// Whom it is about, where it is one, as the whole host calls it; else its workspace.
 fn subject(record: &Record) -> String {
+    let workspace = || ledger::of_workspace(record.workspace.as_str());
     match &record.services[..] {
-        [one] => ServiceName::new(one).map_or_else(|_| OF_THE_HOST.to_owned(), |name| name.within(&record.workspace).to_string()),
-        _ => OF_THE_HOST.to_owned(),
+        [one] => ServiceName::new(one).map_or_else(|_| workspace(), |name| name.within(&record.workspace).to_string()),
+        _ => workspace(),
     }
 }
 

@@ -64,11 +64,12 @@ impl Sink {
     }
 
     /// Adds an event; false when this plugin has no room for one more, or the host ends.
-    fn tell(&self, kind: EventKind, plugin: &str, data: &Value) -> bool {
+    fn tell(&self, kind: EventKind, plugin: &str, about: &str, data: &Value) -> bool {
         if self.events.count(plugin, second()) > EVENTS_PER_SECOND {
             return false;
         }
-        self.outbox.send(Message::Note(ledger::note(kind, ledger::OF_THE_HOST, data))).is_ok()
+        let note = ledger::note(kind, ledger::OF_THE_HOST, data);
+        self.outbox.send(Message::Said { about: about.to_owned(), note }).is_ok()
     }
 }
 
@@ -96,14 +97,14 @@ impl PluginSink for Sink {
         let data = json!({
             "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "capability": capability, "what": what,
         });
-        self.tell(EventKind::PluginDenied, &plugin, &data);
+        self.tell(EventKind::PluginDenied, &plugin, &subject, &data);
     }
 
     fn revealed(&self, reveal: Reveal) -> bool {
         let Reveal { plugin, revision, function, subject, secret } = reveal;
         let message = format!("plugin {plugin} was told the secret {secret} (during {function})");
         let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": function, "subject": subject, "secret": secret });
-        self.tell(EventKind::SecretRevealed, &plugin, &data)
+        self.tell(EventKind::SecretRevealed, &plugin, &subject, &data)
     }
 
     fn hears_calls(&self) -> bool {
@@ -123,7 +124,7 @@ impl PluginSink for Sink {
             tracing::error!(target: "plugin", plugin, subject, error = message, "a call failed");
         }
         let data = json!({ "message": message, "plugin": plugin, "revision": revision, "function": error.function, "subject": subject });
-        self.tell(EventKind::PluginFailed, plugin, &data);
+        self.tell(EventKind::PluginFailed, plugin, subject, &data);
     }
 }
 

@@ -79,12 +79,32 @@ pub(crate) async fn signal(door: &Door, name: &ServiceName, asked: SignalRequest
         return Err(unsupported(running.plugin.name(), &asked.signal, &supported));
     }
     let mut replicas = Vec::new();
+    let mut refused = None;
     for life in &running.lives {
-        backend.send_signal(Call::within(SIGNAL).about(&life.id), &life.handle, &signal).await.map_err(|error| failure(name, &error))?;
+        if let Err(error) = backend.send_signal(Call::within(SIGNAL).about(&life.id), &life.handle, &signal).await {
+            refused = Some((life.replica, failure(name, &error)));
+            break;
+        }
         replicas.push(life.replica);
     }
-    record(door, EventKind::SignalSent, name, &json!({ "message": format!("{signal} was sent by request"), "signal": signal, "replicas": replicas }));
+    if !replicas.is_empty() {
+        let message = format!("{signal} was sent by request");
+        record(door, EventKind::SignalSent, name, &json!({ "message": message, "signal": signal, "replicas": replicas }));
+    }
+    if let Some((replica, failure)) = refused {
+        return Err(sent_to_some(&replicas, replica, failure));
+    }
     Ok(SignalResult { version: Shape, service: running.service.local().to_owned(), signal, replicas })
+}
+
+/// Where some have got it, it was done in part: whoever sends it again sends it to those again.
+fn sent_to_some(sent: &[u32], refused: u32, failure: Failure) -> Failure {
+    if sent.is_empty() {
+        return failure;
+    }
+    let have: Vec<String> = sent.iter().map(ToString::to_string).collect();
+    let message = format!("replica {refused} did not get the signal, and none after it; replica {} has: {}", have.join(", "), failure.message);
+    Failure::new(Code::Failed, message).hint("send it to each of the others by its replica")
 }
 
 /// `hup` is `SIGHUP`.
@@ -159,6 +179,15 @@ fn failure(service: &ServiceName, error: &CallError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_signal_that_some_have_got_is_no_request_that_was_not_done() {
+        let away = || Failure::new(Code::Unavailable, "service `web`: the engine is away");
+        assert_eq!(sent_to_some(&[], 0, away()), away());
+        let told = sent_to_some(&[0, 2], 3, away());
+        assert_eq!(told.code, Code::Failed);
+        assert_eq!(told.message, "replica 3 did not get the signal, and none after it; replica 0, 2 has: service `web`: the engine is away");
+    }
 
     #[test]
     fn signals_have_long_and_short_names() {

@@ -110,7 +110,8 @@ impl Teller {
             "pass" => world.pass(Span::parse(rest)?),
             "check" => self.check(rest)?,
             "ask" => {
-                let names = rest.split_whitespace().map(ServiceName::new).collect::<Result<Vec<_>, _>>()?;
+                let named = rest.split_whitespace().map(ServiceName::new).collect::<Result<Vec<_>, _>>()?;
+                let names = if named.is_empty() { world.core.names().cloned().collect() } else { named };
                 world.hear(Event::CheckNow(names));
                 world.settle();
             }

@@ -84,6 +84,11 @@ impl EventKind {
     pub fn of(word: &str) -> Option<EventKind> {
         EventKind::ALL.iter().copied().find(|kind| kind.as_str() == word)
     }
+
+    /// Is it about what a plugin does, or is told?
+    pub fn is_about_plugins(self) -> bool {
+        self == EventKind::SecretRevealed || self.as_str().starts_with("plugin-")
+    }
 }
 
 impl From<NoticeKind> for EventKind {

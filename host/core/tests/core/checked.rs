@@ -114,6 +114,9 @@ fn checks_can_be_asked_beside_their_intervals() {
     assert_eq!((world.health("db"), world.health("app")), ("degraded", "healthy"));
     world.hear(hostler_core::Event::CheckNow(Vec::new()));
     world.settle();
+    assert_eq!((world.health("db"), world.health("app")), ("degraded", "healthy"), "nobody is named, and so nobody is asked");
+    world.hear(hostler_core::Event::CheckNow(world.core.names().cloned().collect()));
+    world.settle();
     assert_eq!((world.health("db"), world.health("app")), ("degraded", "degraded"));
 }
 
@@ -122,7 +125,7 @@ fn a_check_is_asked_again_only_after_its_answer() {
     let mut world = World::of("db+");
     world.next("check db/ping", Fate::Held);
     world.pass(Span::secs(3_600));
-    world.hear(hostler_core::Event::CheckNow(Vec::new()));
+    world.hear(hostler_core::Event::CheckNow(world.core.names().cloned().collect()));
     world.settle();
     assert_eq!(world.core.service("db").expect("it is there").replicas[0].checks[0].history.len(), 1);
     world.release("check db/ping");
@@ -140,7 +143,7 @@ fn recovery_before_the_stop_began_ends_the_wish_to_stop() {
     }
     world.says("db", Verdict::Pass);
     for _ in 0..2 {
-        world.hear(hostler_core::Event::CheckNow(Vec::new()));
+        world.hear(hostler_core::Event::CheckNow(world.core.names().cloned().collect()));
         world.settle();
     }
     world.pass(Span::secs(10));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use hostler_api::{Alert, AlertState, EventKind, Timestamp};
-use hostler_core::{AlertKey, AlertTurn, Alerts, Severity, Subject};
+use hostler_core::{AlertKey, AlertTurn, Alerts, Severity, Subject, WorkspaceName};
 use hostler_store::{Store, Txn};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -75,6 +75,10 @@ impl Entry {
 impl Record {
     fn key(&self) -> String {
         format!("{FIRING}{:020}", self.id)
+    }
+
+    fn is_of(&self, workspace: &WorkspaceName) -> bool {
+        matches!(&self.key.subject, Subject::Service(name) if name.workspace() == workspace.as_str())
     }
 
     /// As it travels.
@@ -252,6 +256,18 @@ impl Book {
         }
     }
 
+    /// Takes out of the store what is kept of a workspace that is removed: its silences, and the alerts that are over.
+    pub(super) fn without(&self, workspace: &WorkspaceName, txn: Txn) -> Txn {
+        let over = self.history.iter().filter(|record| record.is_of(workspace));
+        over.fold(super::silence::without(&self.silences, workspace, txn), |txn, record| txn.delete(history_key(record)))
+    }
+
+    /// That is not known any more.
+    pub(super) fn forget(&mut self, workspace: &WorkspaceName) {
+        self.silences.retain(|_, silence| !silence.is_of(workspace));
+        self.history.retain(|record| !record.is_of(workspace));
+    }
+
     /// Everybody whom something is told about, or soon is.
     pub(super) fn subjects(&self) -> Vec<Subject> {
         self.alerts.subjects().into_iter().collect()
@@ -342,6 +358,22 @@ mod tests {
         let step = book.plan(&turns, |sink| if sink == "ops" { 3 } else { 100 });
         assert_eq!(step.dropped, [("ops".to_owned(), 7)].into());
         assert_eq!(step.entries.iter().filter(|entry| entry.sink == "log").count(), 10);
+    }
+
+    #[test]
+    fn what_a_removed_workspace_had_is_taken_out_of_store_and_book() {
+        let store = Memory::new();
+        let mut book = open(&store);
+        for service in ["acme.db", "db"] {
+            take(&store, &mut book, &[fired(service)]);
+            take(&store, &mut book, &[resolved(service)]);
+        }
+        let acme = WorkspaceName::new("acme").expect("a name");
+        store.txn(book.without(&acme, Txn::new())).expect("nobody else writes");
+        book.forget(&acme);
+        for book in [book, open(&store)] {
+            assert_eq!(book.history.iter().map(|record| service_of(&record.key)).collect::<Vec<_>>(), [Some("db".to_owned())]);
+        }
     }
 
     #[test]

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use hostler_api::{Code, Failure, Shape, Silence, SilenceList, SilenceRequest, Silenced, Timestamp};
 use hostler_core::{AlertKey, Severity, Subject, WorkspaceName, pattern};
-use hostler_store::{Outcome, Store, StoreError, Txn};
+use hostler_store::{Store, Txn};
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
 use super::Alerting;
-use crate::change::store_failure;
 use crate::clock;
+use crate::http::write;
 use crate::ledger::{self, LedgerError};
 
 const PREFIX: &str = "silences/";
-/// Silences at the same time.
+/// Silences of one workspace at the same time.
 const MOST: usize = 1_000;
 /// The longest silence: a year.
 const LONGEST_MS: u64 = 366 * 86_400_000;
@@ -74,6 +74,10 @@ impl Record {
         Ok(Record { workspace: workspace.clone(), rule, service, severity, from, until, created_by: by.to_owned(), comment })
     }
 
+    pub(super) fn is_of(&self, workspace: &WorkspaceName) -> bool {
+        self.workspace == *workspace
+    }
+
     pub(super) fn is_in_force(&self, now: u64) -> bool {
         (self.from..self.until).contains(&now)
     }
@@ -117,38 +121,44 @@ impl Alerting {
     }
 
     /// Makes one.
-    pub(crate) async fn silence(&self, request: SilenceRequest, workspace: &WorkspaceName, by: &str) -> Result<Silenced, Failure> {
+    pub(crate) async fn silence(self: &Arc<Self>, request: SilenceRequest, workspace: &WorkspaceName, by: &str) -> Result<Silenced, Failure> {
         let _changing = self.silencing.lock().await;
         let now = clock::wall_ms();
         let record = Record::read(request, workspace, by, now)?;
         let over: Vec<String> = self.book().silences.iter().filter(|(_, record)| record.until <= now).map(|(id, _)| id.clone()).collect();
-        if self.book().silences.len() - over.len() >= MOST {
-            return Err(
-                Failure::new(Code::Conflict, format!("there are {MOST} silences, and no more are kept")).hint("end some: `hostler silence ls`")
-            );
+        let is_theirs = |record: &&Record| record.workspace == *workspace && record.until > now;
+        if self.book().silences.values().filter(is_theirs).count() >= MOST {
+            let failure = Failure::new(Code::Conflict, format!("workspace `{workspace}` has {MOST} silences, and no more are kept"));
+            return Err(failure.hint("end some: `hostler silence ls`"));
         }
         let id = new_id()?;
-        let txn = Txn::new().put(format!("{PREFIX}{id}"), ledger::to_json(&record));
-        self.commit_silence(over.iter().fold(txn, |txn, id| txn.delete(format!("{PREFIX}{id}")))).await?;
-        let silence = record.told(&id, now);
-        let mut book = self.book();
-        over.iter().for_each(|id| drop(book.silences.remove(id)));
-        book.silences.insert(id, record);
-        drop(book);
-        self.changed.notify_one();
+        let txn = Txn::new().put(key(&id), ledger::to_json(&record));
+        let txn = over.iter().fold(txn, |txn, id| txn.delete(key(id)));
+        let (silence, alerting) = (record.told(&id, now), Arc::clone(self));
+        let known = move || {
+            let mut book = alerting.book();
+            over.iter().for_each(|id| drop(book.silences.remove(id)));
+            book.silences.insert(id, record);
+            drop(book);
+            alerting.changed.notify_one();
+        };
+        write(&self.outbox, workspace, txn, known).await?;
         Ok(Silenced { version: Shape, silence })
     }
 
     /// Ends one; nothing when this workspace has none of this id.
-    pub(crate) async fn end_silence(&self, id: &str, workspace: &WorkspaceName) -> Result<Option<Silenced>, Failure> {
+    pub(crate) async fn end_silence(self: &Arc<Self>, id: &str, workspace: &WorkspaceName) -> Result<Option<Silenced>, Failure> {
         let _changing = self.silencing.lock().await;
         let now = clock::wall_ms();
         let known = self.book().silences.get(id).filter(|record| record.workspace == *workspace && record.until > now).cloned();
         let Some(record) = known else { return Ok(None) };
-        self.commit_silence(Txn::new().delete(format!("{PREFIX}{id}"))).await?;
-        self.book().silences.remove(id);
-        self.changed.notify_one();
-        Ok(Some(Silenced { version: Shape, silence: Silence { active: false, ..record.told(id, now) } }))
+        let (silence, alerting, ended) = (record.told(id, now), Arc::clone(self), id.to_owned());
+        let known = move || {
+            alerting.book().silences.remove(&ended);
+            alerting.changed.notify_one();
+        };
+        write(&self.outbox, workspace, Txn::new().delete(key(id)), known).await?;
+        Ok(Some(Silenced { version: Shape, silence: Silence { active: false, ..silence } }))
     }
 
     /// When the next silence begins or ends.
@@ -157,16 +167,15 @@ impl Alerting {
         let book = self.book();
         book.silences.values().flat_map(|record| [record.from, record.until]).filter(|at| *at > now).min()
     }
+}
 
-    async fn commit_silence(&self, txn: Txn) -> Result<(), Failure> {
-        let store = Arc::clone(&self.store);
-        let outcome = tokio::task::spawn_blocking(move || store.txn(txn)).await.unwrap_or(Err(StoreError::Closed));
-        match outcome {
-            Ok(Outcome::Committed { .. }) => Ok(()),
-            Ok(Outcome::Conflict { .. } | Outcome::Fenced) => Err(Failure::new(Code::Conflict, "somebody else changed the silences just now")),
-            Err(error) => Err(store_failure(&error)),
-        }
-    }
+fn key(id: &str) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// Takes those of a workspace out of the store.
+pub(super) fn without(silences: &BTreeMap<String, Record>, workspace: &WorkspaceName, txn: Txn) -> Txn {
+    silences.iter().filter(|(_, record)| record.is_of(workspace)).fold(txn, |txn, (id, _)| txn.delete(key(id)))
 }
 
 fn new_id() -> Result<String, Failure> {
@@ -188,7 +197,7 @@ mod tests {
             .map_err(|failure| failure.message)
     }
 
-    fn key(service: &str) -> AlertKey {
+    fn about(service: &str) -> AlertKey {
         AlertKey { rule: "unhealthy".to_owned(), subject: Subject::Service(ServiceName::read(service).expect("a name")) }
     }
 
@@ -196,12 +205,12 @@ mod tests {
     fn it_is_about_what_it_names_in_its_own_workspace() {
         let web = || SilenceRequest { service: Some("web-*".to_owned()), ..SilenceRequest::default() };
         let silence = record(web(), "acme").expect("a good one");
-        assert!(silence.is_about(&key("acme.web-1"), Severity::Critical));
+        assert!(silence.is_about(&about("acme.web-1"), Severity::Critical));
         for other in ["web-1", "other.web-1", "acme.db"] {
             assert!(!silence.is_about(&key(other), Severity::Critical), "{other}");
         }
         let mild = record(SilenceRequest { severity: Some(Severity::Warning), ..web() }, "default").expect("a good one");
-        assert!(mild.is_about(&key("web-1"), Severity::Warning) && !mild.is_about(&key("web-1"), Severity::Critical));
+        assert!(mild.is_about(&about("web-1"), Severity::Warning) && !mild.is_about(&about("web-1"), Severity::Critical));
         let all = record(SilenceRequest { rule: Some("*".to_owned()), ..SilenceRequest::default() }, "default").expect("a good one");
         assert!(all.is_about(&AlertKey { rule: "x".to_owned(), subject: Subject::Plugin("docker".to_owned()) }, Severity::Critical));
     }

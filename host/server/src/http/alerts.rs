@@ -27,7 +27,11 @@ async fn alerts(State(door): State<Door>, Wide(scope): Wide, uri: Uri) -> Answer
         asked.service = Some(if scope.is_all() { service.clone() } else { scope.name(service)?.to_string() });
     }
     let on_host = scope.caller.on_host().is_some();
-    json(&door.alerting.list(&asked, |alert| is_of(&scope, alert), on_host))
+    // What was told of others of the same name is nothing to those who came after them.
+    let record = door.workspaces.get(scope.workspace.as_str()).filter(|_| !scope.is_all());
+    let made = record.and_then(|record| record.created_at).unwrap_or(0);
+    let is_theirs = |alert: &Alert| is_of(&scope, alert) && alert.fired_at.is_none_or(|at| at.0 >= made);
+    json(&door.alerting.list(&asked, is_theirs, on_host))
 }
 
 /// Alerts about plugins are the host's, and so are shown with its own workspace.

@@ -10,7 +10,7 @@ use super::answer::{Answer, Name, body, json, names, query};
 use super::native::act;
 use super::scope::Scope;
 use super::table::Table;
-use crate::message::Change;
+use crate::message::{Accepted, Change};
 use crate::{discovery, images, strangers};
 
 pub(super) fn routes(table: Table) -> Table {
@@ -61,11 +61,7 @@ async fn image_health(State(door): State<Door>, scope: Scope, Name(image): Name)
 
 async fn remove_image(State(door): State<Door>, scope: Scope, Name(image): Name, uri: Uri) -> Answer {
     let asked: Removal = query(&uri)?;
-    let before = door.look(|desk| desk.last_event).await?;
-    let services = images::remove(&door, &scope.workspace, &image, asked.force).await?;
-    let generation = door.look(|desk| desk.generation).await?;
-    let services = services.iter().map(|name| name.local().to_owned()).collect();
-    json(&ActionResult { version: Shape, generation, last_event: before, services, settled: false })
+    accepted(images::remove(&door, &scope.workspace, &image, asked.force).await?)
 }
 
 async fn discover(State(door): State<Door>, uri: Uri) -> Answer {
@@ -74,10 +70,14 @@ async fn discover(State(door): State<Door>, uri: Uri) -> Answer {
 }
 
 async fn adopt(State(door): State<Door>, request: Body) -> Answer {
-    let before = door.look(|desk| desk.last_event).await?;
-    let name = discovery::adopt(&door, body(request).await?).await?;
-    let generation = door.look(|desk| desk.generation).await?;
-    json(&ActionResult { version: Shape, generation, last_event: before, services: vec![name.to_string()], settled: false })
+    accepted(discovery::adopt(&door, body(request).await?).await?)
+}
+
+/// What was done, as of when it was: nothing is asked of the host any more.
+fn accepted(accepted: Accepted) -> Answer {
+    let Accepted { generation, last_event, services, .. } = accepted;
+    let services = services.iter().map(|name| name.local().to_owned()).collect();
+    json(&ActionResult { version: Shape, generation, last_event, services, settled: false })
 }
 
 async fn release(State(door): State<Door>, request: Body) -> Answer {

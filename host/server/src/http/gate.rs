@@ -12,14 +12,14 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use hostler_api::{Code, Failure};
+use hostler_api::{Code, Failure, routes};
 use opentelemetry::trace::FutureExt as _;
 
 use super::answer::Refusal;
 use super::caller::{Caller, Peer};
 use super::documents::Words;
 use super::record::Record;
-use super::{Door, idempotency, origin};
+use super::{Door, apart, idempotency, origin};
 use crate::telemetry;
 
 /// What every answer says to browsers; an answer may say more of it.
@@ -40,22 +40,25 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
         Ok(caller) => {
             record.is_by(&caller);
             request.extensions_mut().insert(caller);
-            if request.headers().contains_key(idempotency::KEY) {
+            let has_key = request.headers().contains_key(idempotency::KEY);
+            if has_key {
                 request.extensions_mut().insert(door.clone());
             }
-            answering(&door, request, next).await
+            // A command ends with whoever waits for it: there may never be an end of its own.
+            let goes_on = changes(request.method()) && (has_key || !is_of(&request, routes::EXEC));
+            let answered = async move {
+                let answer = answering(&door, request, next).await;
+                written_down(&door, record, answer).await
+            };
+            if goes_on { apart::answer(has_key, answered).await } else { answered.await }
         }
         Err(refused) => {
             if let Some(caller) = &refused.caller {
                 record.is_by(caller);
             }
-            refused.into_response()
+            written_down(&door, record, refused.into_response()).await
         }
     };
-    door.traffic.count(&answer);
-    if let Some(written) = record.end(&answer) {
-        written.wait().await;
-    }
     let unauthenticated = answer.status() == StatusCode::UNAUTHORIZED;
     let headers = answer.headers_mut();
     if unauthenticated {
@@ -68,6 +71,19 @@ pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: N
         Some(words) => words.say(answer).await,
         None => answer,
     }
+}
+
+/// Counts an answer and writes down what is to be written down of it, also where nobody waits for it any more.
+async fn written_down(door: &Door, record: Record, answer: Response<Body>) -> Response<Body> {
+    door.traffic.count(&answer);
+    if let Some(written) = record.end(&answer) {
+        written.wait().await;
+    }
+    answer
+}
+
+fn is_of(request: &Request, route: &str) -> bool {
+    request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str() == route)
 }
 
 /// What the routes say, as a part of what the caller follows where that is told to a collector.

@@ -1,8 +1,10 @@
 //! `Idempotency-Key`: the same write, sent again by the same caller within a day, is answered as before and not done again.
 //!
-//! It is asked behind a route's policy: who may not ask leaves no trace. What has a key is done to its end, also when its caller goes away:
-//! he may come back for the answer.
+//! It is asked behind a route's policy: who may not ask leaves no trace. What has a key is done to its end, also when its caller goes away
+//! (`apart`): he may come back for the answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,7 +20,7 @@ use super::answer::{Refusal, bytes, document};
 use super::caller::Caller;
 use super::{Door, operations};
 use crate::idempotency::{Answered, Begun, Fate, Found, KEPT_MS, Known, Name};
-use crate::message::Mark;
+use crate::message::{Accepted, Mark};
 
 /// The header.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -34,19 +36,36 @@ const ANSWER_BYTES: usize = 16 << 10;
 const HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
 
 tokio::task_local! {
-    /// The key of the request that is being done.
-    static UNDER_WAY: (Name, String, u64);
+    /// The request that is being done.
+    static UNDER_WAY: UnderWay;
+}
+
+/// A request with a key.
+#[derive(Clone)]
+struct UnderWay {
+    name: Name,
+    digest: String,
+    at: u64,
+    /// A change was made for it: it is marked in the store.
+    changed: Arc<AtomicBool>,
 }
 
 /// What a change writes with itself, where it is made for a request with a key.
 pub(crate) fn mark() -> Option<Mark> {
-    UNDER_WAY.try_with(|(name, ..)| name.clone()).ok().map(|name| Box::new(move |txn, generation| name.mark(txn, generation)) as Mark)
+    let name = UNDER_WAY.try_with(|request| request.name.clone()).ok()?;
+    Some(Box::new(move |txn: Txn, made: &Accepted| name.mark(txn, made.generation)))
+}
+
+/// Such a change was made.
+pub(crate) fn has_changed() {
+    // Most requests have no key.
+    UNDER_WAY.try_with(|request| request.changed.store(true, Ordering::Relaxed)).ok();
 }
 
 /// Adds to the transaction that queues an operation that the request with this key became it.
 pub(crate) fn note_operation(txn: Txn, id: &str) -> Txn {
     match UNDER_WAY.try_with(Clone::clone) {
-        Ok((name, digest, at)) => Begun::becomes(&name, &digest, at, txn, id),
+        Ok(UnderWay { name, digest, at, .. }) => Begun::becomes(&name, &digest, at, txn, id),
         Err(_) => txn,
     }
 }
@@ -123,13 +142,11 @@ async fn once(route: &'static Route, key: String, request: Request, next: Next) 
         Err(answer) => return *answer,
     };
     let request = Request::from_parts(parts, Body::from(body));
-    // Not a part of this connection: it goes on when that breaks off.
-    let done = tokio::spawn(async move {
-        let under_way = begun.parts();
-        let answer = UNDER_WAY.scope(under_way, next.run(request)).await;
-        keep(route, begun, answer).await
-    });
-    done.await.unwrap_or_else(|_| Refusal(Failure::new(Code::Internal, "what was asked for broke")).into_response())
+    let ((name, digest, at), changed) = (begun.parts(), Arc::<AtomicBool>::default());
+    let under_way = UnderWay { name, digest, at, changed: Arc::clone(&changed) };
+    // Not a part of the connection (`apart`): it goes on when that breaks off.
+    let answer = UNDER_WAY.scope(under_way, next.run(request)).await;
+    keep(route, begun, changed.load(Ordering::Relaxed), answer).await
 }
 
 /// Of the headers that say what is asked, those that change it.
@@ -166,7 +183,7 @@ async fn left(route: &Route, generation: Option<u64>, begun: Begun) -> Result<Be
         (Again::Known, Some(generation)) => {
             let result = ActionResult { version: Shape, generation, last_event: 0, services: Vec::new(), settled: false };
             let answer = document(StatusCode::OK, routes::JSON, &result);
-            Err(replayed(keep(route, begun, answer).await))
+            Err(replayed(keep(route, begun, true, answer).await))
         }
         (Again::Never, _) => {
             let failure = Failure::new(Code::Unknown, "this was begun and its end is not known: the host ended, or its store failed, meanwhile");
@@ -219,16 +236,20 @@ fn misused() -> Response<Body> {
 }
 
 /// Writes down what is answered, before it is.
-async fn keep(route: &Route, begun: Begun, answer: Response<Body>) -> Response<Body> {
+async fn keep(route: &Route, begun: Begun, has_changed: bool, answer: Response<Body>) -> Response<Body> {
     let (parts, body) = answer.into_parts();
     let status = parts.status;
-    // Nothing was done: the next one does it.
-    let nothing = matches!(status.as_u16(), 401 | 403 | 408 | 429 | 503);
+    let refused = matches!(status.as_u16(), 401 | 403 | 408 | 429 | 503);
     if status.as_u16() == Code::Unknown.http_status() {
         begun.lose();
         return Response::from_parts(parts, body);
     }
-    if nothing {
+    if refused && has_changed {
+        // It was done, and what came of it cannot be told: whoever sends it again learns what is known of one that was begun.
+        return Response::from_parts(parts, body);
+    }
+    if refused {
+        // Nothing was done: the next one does it.
         if let Err(failure) = begun.let_go().await {
             tracing::warn!(%failure, "an idempotency key is not let go of yet");
         }

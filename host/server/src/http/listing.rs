@@ -33,13 +33,17 @@ async fn services(State(door): State<Door>, Wide(scope): Wide, uri: Uri) -> Answ
     let whose = scope.whose();
     if asked.wait_settled {
         let wait = Duration::from_millis(asked.timeout_ms.unwrap_or(60_000));
-        match &names {
-            Some(names) => door.settle(names, wait).await?,
+        let settled = match &names {
+            Some(names) => door.settle(names, wait).await,
             None => {
                 let whose = whose.clone();
-                door.settle_all(move |desk| speak::names(desk, whose.as_ref()).cloned().collect::<Vec<_>>(), wait).await?
+                door.settle_all(move |desk| speak::names(desk, whose.as_ref()).cloned().collect::<Vec<_>>(), wait).await
             }
         };
+        if !settled {
+            // One that has ended says so.
+            door.look(|_| ()).await?;
+        }
     }
     let picture = match door.board.picture(whose.as_ref(), names.as_deref()) {
         Some(picture) => picture,

@@ -156,7 +156,7 @@ async fn shutdown(State(door): State<Door>, request: Body) -> Answer {
 pub(super) async fn act(door: &Door, change: Change, wait_ms: Option<u64>) -> Answer {
     let accepted = door.change(change).await?;
     let settled = match wait_ms {
-        Some(ms) => door.settle(&accepted.services, Duration::from_millis(ms)).await?,
+        Some(ms) => door.settle(&accepted.services, Duration::from_millis(ms)).await,
         None => false,
     };
     let services = accepted.services.iter().map(|name| name.local().to_owned()).collect();

@@ -57,6 +57,10 @@ impl Later {
         if scope.is_all() {
             return Err(Failure::new(Code::Invalid, "what is put off is asked of one workspace: `*` is not taken").into());
         }
+        if self.options.priority.is_some_and(|priority| priority > 0) && scope.caller.on_host().is_none() {
+            let failure = Failure::new(Code::Denied, "a priority above 0 goes before all others of the host, and takes a role on it");
+            return Err(failure.hint("leave it out, or take one of 0 or below: it counts among those of your workspace").into());
+        }
         doubt(door, scope, &task).await?;
         let operation = door.operations.queue(door, &task, &scope.caller.name, scope.workspace.clone(), &self.options).await?;
         let mut answer = accepted(&operation);

@@ -77,3 +77,15 @@ async fn a_caller_has_only_so_many_and_old_ones_go() {
     assert!(matches!(find(&keys, "me", "one more").await, Found::New(_)));
     assert_eq!(keys.book().callers[&me.caller].len(), 1);
 }
+
+#[tokio::test]
+async fn a_key_that_is_too_old_goes_also_when_its_caller_comes_with_one_that_is_known() {
+    let store: Arc<dyn Store> = Arc::new(Memory::new());
+    let Found::New(begun) = find(&keys(&store), "me", "a").await else { panic!("it is new") };
+    begun.end(answered(200)).await.expect("it is written");
+    let old = format!("{PREFIX}{}", Name::new("me", "old").path());
+    let known = Known { digest: "digest".to_owned(), at: 1, fate: answered(200) };
+    store.txn(Txn::new().put(old.clone(), ledger::to_json(&known))).expect("nobody else writes");
+    assert!(matches!(find(&keys(&store), "me", "a").await, Found::Over(_)));
+    assert_eq!(store.get(&old).expect("it works"), None);
+}

@@ -1,12 +1,14 @@
 //! The operations that are known: which is next, and which are kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hostler_api::{Operation, OperationQueue, OperationStatus, OperationsQuery};
+use hostler_core::WorkspaceName;
 
 use super::record::Record;
 
-/// Operations that are over and still told; older ones go.
+/// Operations that are over and still told. Beyond that the oldest go of the workspace that has the most: whoever does much forgets only his own.
 const KEPT: usize = 1_000;
 /// Bits of an id that count within a millisecond.
 const COUNTED_BITS: u32 = 12;
@@ -29,16 +31,25 @@ impl Book {
         written(self.last)
     }
 
-    /// The next one that a worker may take, of each queue that has room: the highest priority first, then the oldest. What was under way when a
-    /// host died goes before all others.
-    pub(super) fn next(&self, now: u64) -> Option<String> {
+    /// The next one that a worker may take, of each queue that has room. What was under way when a host died goes before all others. Then comes
+    /// what has a priority above the usual, which only whoever runs the host gives; then who has the fewest workers, so that no workspace waits for
+    /// another one's many; then the highest priority, and the oldest. Where a workspace is not `alone`, the last worker is never its own.
+    pub(super) fn next(&self, now: u64, alone: bool) -> Option<String> {
         OperationQueue::ALL.into_iter().find_map(|queue| {
-            let of_queue = |id: &&String| self.records.get(*id).is_some_and(|record| record.kind.queue() == queue);
-            if self.taken.iter().filter(of_queue).count() >= queue.workers() {
+            let of_queue = |record: &&Record| record.kind.queue() == queue;
+            let mut workers: BTreeMap<&WorkspaceName, usize> = BTreeMap::new();
+            for record in self.taken.iter().filter_map(|id| self.records.get(id)).filter(of_queue) {
+                *workers.entry(&record.workspace).or_default() += 1;
+            }
+            if workers.values().sum::<usize>() >= queue.workers() {
                 return None;
             }
-            let ready = self.open().filter(|record| record.kind.queue() == queue && !self.taken.contains(&record.id) && record.next <= now);
-            let rank = |record: &&Record| (record.status != OperationStatus::Running, std::cmp::Reverse(record.priority), record.id.clone());
+            let has = |record: &Record| workers.get(&record.workspace).copied().unwrap_or(0);
+            let most = if alone { queue.workers() } else { queue.workers() - 1 };
+            let ready = self.open().filter(of_queue).filter(|record| !self.taken.contains(&record.id) && record.next <= now && has(record) < most);
+            let rank = |record: &&Record| {
+                (record.status != OperationStatus::Running, Reverse(record.priority.max(0)), has(record), Reverse(record.priority), record.id.clone())
+            };
             ready.min_by_key(rank).map(|record| record.id.clone())
         })
     }
@@ -66,10 +77,15 @@ impl Book {
         self.records.values().filter(|record| matches!(record.status, OperationStatus::Queued | OperationStatus::Running))
     }
 
-    /// The oldest of those that are over, once there are more than are kept.
-    pub(super) fn outdated(&self) -> Vec<String> {
-        let over: Vec<&String> = self.records.values().filter(|record| record.is_finished()).map(|record| &record.id).collect();
-        over.iter().take(over.len().saturating_sub(KEPT)).map(|id| (*id).clone()).collect()
+    /// Those that go when this one ends, because there would be more than are kept. It stays itself: somebody may wait for it.
+    pub(super) fn outdated(&self, ending: &str) -> Vec<String> {
+        let mut over: BTreeMap<&WorkspaceName, VecDeque<&String>> = BTreeMap::new();
+        for record in self.records.values().filter(|record| record.is_finished() && record.id != ending) {
+            over.entry(&record.workspace).or_default().push_back(&record.id);
+        }
+        let beyond = (over.values().map(VecDeque::len).sum::<usize>() + 1).saturating_sub(KEPT);
+        let oldest_of_most = |_: usize| over.values_mut().max_by_key(|ids| ids.len())?.pop_front().cloned();
+        (0..beyond).filter_map(oldest_of_most).collect()
     }
 
     /// A page, and where the next one begins.
@@ -113,9 +129,14 @@ mod tests {
     use super::*;
 
     fn add(book: &mut Book, task: &Task, priority: i32) -> String {
+        add_in(book, WorkspaceName::DEFAULT, task, priority)
+    }
+
+    fn add_in(book: &mut Book, workspace: &str, task: &Task, priority: i32) -> String {
         let id = book.new_id(1_000);
         let options = OperationOptions { priority: Some(priority), ..OperationOptions::default() };
-        let mut record = Record::new(id.clone(), WorkspaceName::default(), "me", task, String::new(), &options).expect("it makes sense");
+        let workspace = WorkspaceName::new(workspace).expect("a name");
+        let mut record = Record::new(id.clone(), workspace, "me", task, String::new(), &options).expect("it makes sense");
         (record.next, record.deadline) = (10, 1_000);
         book.records.insert(id.clone(), record);
         id
@@ -139,12 +160,12 @@ mod tests {
     fn the_highest_goes_first_and_what_a_host_died_with_before_all() {
         let mut book = Book::default();
         let [first, second, third] = [0, 0, 5].map(|priority| add(&mut book, &start(), priority));
-        assert_eq!(book.next(9), None, "nothing goes before its time");
-        assert_eq!(book.next(10), Some(third.clone()));
+        assert_eq!(book.next(9, true), None, "nothing goes before its time");
+        assert_eq!(book.next(10, true), Some(third.clone()));
         book.records.get_mut(&second).expect("it is there").status = OperationStatus::Running;
-        assert_eq!(book.next(10), Some(second.clone()));
+        assert_eq!(book.next(10, true), Some(second.clone()));
         book.taken.extend([second, third]);
-        assert_eq!(book.next(10), Some(first));
+        assert_eq!(book.next(10, true), Some(first));
     }
 
     #[test]
@@ -152,12 +173,38 @@ mod tests {
         let mut book = Book::default();
         let started: Vec<String> = (0..6).map(|_| add(&mut book, &start(), 0)).collect();
         book.taken.extend(started[..5].iter().cloned());
-        assert_eq!(book.next(10), None);
+        assert_eq!(book.next(10, true), None);
         let check = add(&mut book, &Task::Check(CheckNowRequest::default()), -100);
-        assert_eq!(book.next(10), Some(check));
+        assert_eq!(book.next(10, true), Some(check));
         book.taken.remove(&started[0]);
         book.records.get_mut(&started[0]).expect("it is there").status = OperationStatus::Succeeded;
-        assert_eq!(book.next(10), Some(started[5].clone()));
+        assert_eq!(book.next(10, true), Some(started[5].clone()));
+    }
+
+    #[test]
+    fn whoever_has_the_fewest_workers_is_next_and_nobody_has_the_last_one_too() {
+        let mut book = Book::default();
+        let many: Vec<String> = (0..6).map(|_| add_in(&mut book, "many", &start(), 0)).collect();
+        book.taken.extend(many[..4].iter().cloned());
+        assert_eq!((book.next(10, true), book.next(10, false)), (Some(many[4].clone()), None), "somebody else may come");
+        let few = add_in(&mut book, "few", &start(), -100);
+        for alone in [true, false] {
+            assert_eq!(book.next(10, alone), Some(few.clone()));
+        }
+        let high = add_in(&mut book, "third", &start(), 1);
+        assert_eq!(book.next(10, false), Some(high), "what the host is in a hurry with goes before");
+    }
+
+    #[test]
+    fn who_does_much_forgets_only_his_own_and_never_what_ends_just_now() {
+        let mut book = Book::default();
+        let ending = add_in(&mut book, "many", &start(), 0);
+        let few: Vec<String> = (0..3).map(|_| add_in(&mut book, "few", &start(), 0)).collect();
+        let many: Vec<String> = (0..KEPT - 3).map(|_| add_in(&mut book, "many", &start(), 0)).collect();
+        book.records.values_mut().for_each(|record| record.status = OperationStatus::Succeeded);
+        book.records.get_mut(&ending).expect("it is there").status = OperationStatus::Running;
+        assert_eq!(book.outdated(&ending), many[..1], "with it there is one too many");
+        assert!(few.iter().all(|id| book.records.contains_key(id)));
     }
 
     #[test]
@@ -172,10 +219,10 @@ mod tests {
     fn only_the_newest_of_those_that_are_over_are_kept() {
         let mut book = Book::default();
         let ids: Vec<String> = (0..KEPT + 3).map(|_| add(&mut book, &start(), 0)).collect();
-        assert_eq!(book.outdated(), Vec::<String>::new());
+        assert_eq!(book.outdated(&ids[0]), Vec::<String>::new());
         book.records.values_mut().for_each(|record| record.status = OperationStatus::Succeeded);
         book.records.get_mut(&ids[0]).expect("it is there").status = OperationStatus::Queued;
-        assert_eq!(book.outdated(), ids[1..3]);
+        assert_eq!(book.outdated(&ids[KEPT + 2]), ids[1..3]);
         let (page, next) = book.page(&OperationsQuery { limit: Some(2), after: Some(ids[0].clone()), ..OperationsQuery::default() }, |_| true);
         assert_eq!((page.len(), &page[0].id, next.as_ref()), (2, &ids[1], Some(&ids[2])));
     }

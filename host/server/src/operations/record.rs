@@ -1,5 +1,7 @@
 //! One operation as it stands in the books, and what was asked for.
 
+use std::collections::BTreeSet;
+
 use hostler_api::{
     ApplyRequest, CheckNowRequest, Code, DeployRequest, DownRequest, Failure, Operation, OperationKind, OperationOptions, OperationProgress,
     OperationStatus, RestartRequest, ScaleRequest, Shape, StartRequest, StopRequest, Timestamp,
@@ -19,6 +21,8 @@ const LONGEST_REST_MS: u64 = 10 * 60_000;
 const REST_MS: u64 = 2_000;
 /// Attempts of one operation.
 const MOST_ATTEMPTS: u32 = 20;
+/// Services that one operation names.
+const MOST_NAMES: usize = 1_000;
 /// The longest key.
 const KEY_BYTES: usize = 200;
 
@@ -162,12 +166,18 @@ impl Record {
         if options.unique_key.as_ref().is_some_and(odd) {
             return invalid(format!("`unique_key` must be 1 to {KEY_BYTES} bytes without control characters"));
         }
+        let mut services = task.named();
+        let mut seen = BTreeSet::new();
+        services.retain(|name| seen.insert(name.clone()));
+        if services.len() > MOST_NAMES {
+            return invalid(format!("{} services are named, more than the {MOST_NAMES} of one operation", services.len()));
+        }
         let now = clock::now().0;
         Ok(Record {
             id,
             kind: task.kind(),
             workspace,
-            services: task.named(),
+            services,
             created_by: by.to_owned(),
             priority,
             status: OperationStatus::Queued,
@@ -295,6 +305,17 @@ mod tests {
         ] {
             assert!(with(&odd).is_err(), "{odd:?}");
         }
+    }
+
+    #[test]
+    fn a_service_is_named_once_and_only_so_many_are() {
+        let of = |services: Vec<String>| {
+            let task = Task::Start(StartRequest { services, ..StartRequest::default() });
+            Record::new("1".to_owned(), WorkspaceName::default(), "me", &task, String::new(), &OperationOptions::default())
+        };
+        let same = of(vec!["b".to_owned(), "a".to_owned(), "b".to_owned()].repeat(100_000)).expect("it makes sense");
+        assert_eq!(same.services, ["b", "a"]);
+        assert!(of((0..=MOST_NAMES).map(|number| format!("s{number}")).collect()).is_err());
     }
 
     #[test]

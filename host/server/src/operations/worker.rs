@@ -17,7 +17,7 @@ use super::{Operations, Over, RESULT_BYTES, Record, WRITE_AGAIN, deployment, eve
 use crate::beside::{self, Added};
 use crate::http::{Door, checked_now};
 use crate::ledger::{self, Origin};
-use crate::message::Change;
+use crate::message::{Accepted, Change};
 use crate::{apply, clock};
 
 /// How soon it is looked at again whether something has come about: each look is a round of the loop, too,
@@ -133,7 +133,8 @@ impl Worker {
         let deadline = self.record()?.deadline;
         let mut changes = self.operations.changes.subscribe();
         let cancelled = async {
-            while self.operations.record(&self.id).is_none_or(|record| record.cancelled_by.is_none()) {
+            // One that is not there any more went with its workspace.
+            while self.operations.record(&self.id).is_some_and(|record| record.cancelled_by.is_none()) {
                 if changes.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -199,7 +200,7 @@ impl Worker {
 
     /// Makes it wanted, once: that this step is done is written with it. Nobody calls it off in the middle.
     async fn want(&self, change: Change, result: Option<Value>) -> Result<(), Stop> {
-        let changing = self.operations.changing.lock().await;
+        let _changing = self.operations.changing.lock().await;
         let mut record = self.record()?;
         if record.cancelled_by.is_some() {
             return Err(Stop::Cancelled);
@@ -208,19 +209,19 @@ impl Worker {
         record.short.clear();
         record.result = result.filter(|result| result.to_string().len() <= RESULT_BYTES);
         "is wanted".clone_into(&mut record.message);
-        let marking = record.clone();
-        let mark = Box::new(move |txn: Txn, generation: u64| {
-            let record = Record { generation: Some(generation), ..marking };
+        let (operations, marking) = (Arc::clone(&self.operations), record.clone());
+        let mark = Box::new(move |txn: Txn, made: &Accepted| {
+            // It may have gone with its workspace.
+            if operations.record(&marking.id).is_none() {
+                return txn;
+            }
+            let record = wanted(marking, made);
             txn.put(key(&record.id), ledger::to_json(&record))
         });
         let accepted = self.door.change_marked(change, mark).await?;
         failpoint!("host.operation.wanted");
-        (record.generation, record.last_event) = (Some(accepted.generation), accepted.last_event);
-        record.touched.get_or_insert_with(|| accepted.services.iter().map(ToString::to_string).collect());
-        self.operations.keep(record);
-        drop(changing);
-        // Should the host die before this is written, the next one looks at those that were named.
-        Ok(self.amend(|_| Vec::new()).await?)
+        self.operations.keep(wanted(record, &accepted));
+        Ok(())
     }
 
     /// Waits until it has come about.
@@ -267,6 +268,8 @@ impl Worker {
             match self.end_once(&outcome).await {
                 Ok(()) => break,
                 Err(Stop::Unknown(failure)) => return self.lost_sight(failure),
+                // It went with its workspace.
+                Err(_) if self.operations.record(&self.id).is_none() => return,
                 Err(_) => tokio::time::sleep(WRITE_AGAIN).await,
             }
         }
@@ -293,9 +296,7 @@ impl Worker {
             }
             (None, Err(Stop::Cancelled)) => self.operations.over(&mut record, Over::Cancelled),
         };
-        self.door.write(txn).await?;
-        self.operations.keep(record);
-        Ok(())
+        Ok(self.operations.write(&self.door, record, txn).await?)
     }
 
     /// Nobody knows what is on the disk; the next host does, and goes on from there.
@@ -313,9 +314,7 @@ impl Worker {
         let mut record = self.record()?;
         let events = change(&mut record);
         let txn = Txn::new().put(key(&self.id), ledger::to_json(&record));
-        self.door.write(events.into_iter().fold(txn, Txn::emit)).await?;
-        self.operations.keep(record);
-        Ok(())
+        self.operations.write(&self.door, record, events.into_iter().fold(txn, Txn::emit)).await
     }
 
     /// A host that ends carries out nothing more; this never returns then.
@@ -347,6 +346,13 @@ pub(crate) async fn specified(
     }
     let service = vec![(name, Value::Object(request.service.clone().unwrap_or_default()), origin)];
     beside::prepare_at(base_dir, door, workspace, service, Starting::Nothing).await
+}
+
+/// As it is once this change was made for it.
+fn wanted(mut record: Record, made: &Accepted) -> Record {
+    (record.generation, record.last_event) = (Some(made.generation), made.last_event);
+    record.touched.get_or_insert_with(|| made.services.iter().map(ToString::to_string).collect());
+    record
 }
 
 /// Is another attempt worth it, and is there time for it?

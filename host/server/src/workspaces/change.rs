@@ -2,6 +2,7 @@
 
 use hostler_api::{Code, Failure, WorkspaceChange};
 use hostler_core::{Event, ServiceName, WorkspaceName};
+use hostler_store::Txn;
 
 use super::{MOST, Record, TEAMS, TeamRecord, WORKSPACES, Workspaces};
 use crate::clock;
@@ -81,7 +82,11 @@ impl Driver {
             return Err(failure.hint("wait until it is gone, and ask again"));
         }
         let record = Record { after: self.desk.last_event, ..record };
-        self.put_workspace(name, record).await
+        // What ended only after its workspace, such as an alert, goes now.
+        let txn = self.without_what_is_of(&name, self.new_generation());
+        self.put_workspace(name.clone(), record, txn).await?;
+        self.forget_what_is_of(&name);
+        Ok(())
     }
 
     async fn alter_workspace(&mut self, name: WorkspaceName, change: WorkspaceChange) -> Result<(), Failure> {
@@ -95,17 +100,17 @@ impl Driver {
             network: network.unwrap_or_else(|| before.network.clone()),
             ..(*before).clone()
         };
-        self.put_workspace(name, record).await
+        let txn = self.new_generation();
+        self.put_workspace(name, record, txn).await
     }
 
-    async fn put_workspace(&mut self, name: WorkspaceName, record: Record) -> Result<(), Failure> {
+    async fn put_workspace(&mut self, name: WorkspaceName, record: Record, txn: Txn) -> Result<(), Failure> {
         record.doubt()?;
         record.rules(name.as_str())?;
         if let Some(team) = record.team.as_ref().filter(|team| self.desk.workspaces.team(team).is_none()) {
             return Err(no_team(team));
         }
-        let txn = self.new_generation().put(format!("{WORKSPACES}{name}"), ledger::to_json(&record));
-        self.commit_request(txn).await?;
+        self.commit_request(txn.put(format!("{WORKSPACES}{name}"), ledger::to_json(&record))).await?;
         self.desk.workspaces.put(name, Some(record));
         Ok(())
     }
@@ -125,7 +130,9 @@ impl Driver {
             return Err(failure.hint("remove them first, or ask with `force`: then they are stopped and removed with it"));
         }
         let txn = order.iter().fold(self.new_generation(), |txn, service| txn.delete(ledger::wanted_key(service)));
+        let txn = self.without_what_is_of(&name, txn);
         self.commit_request(txn.delete(format!("{WORKSPACES}{name}"))).await?;
+        self.forget_what_is_of(&name);
         self.desk.event_rates.forget(name.as_str());
         self.desk.workspaces.put(name, None);
         let gone = order.iter().map(|service| (service.clone(), None)).collect();
@@ -135,6 +142,18 @@ impl Driver {
             self.desk.origins.remove(service);
         }
         Ok(order)
+    }
+
+    /// Takes out what bears its name and is no service: whoever is called the same later is to have none of it. Nothing of it is written any more
+    /// once there is no such workspace (`Driver::refuse_gone`).
+    fn without_what_is_of(&self, name: &WorkspaceName, txn: Txn) -> Txn {
+        self.desk.alerting.without(name, self.desk.operations.without(name, txn))
+    }
+
+    /// What was taken out is known no more; what of it is under way stops.
+    fn forget_what_is_of(&self, name: &WorkspaceName) {
+        self.desk.operations.forget(name);
+        self.desk.alerting.forget_workspace(name);
     }
 
     async fn put_team(&mut self, name: String, record: TeamRecord) -> Result<Vec<ServiceName>, Failure> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hostler_api::{Code, EventKind, Failure, QuotaUse, Quotas};
 use hostler_core::{Problem, ServiceName, Spec, Wanted};
-use hostler_store::NewEvent;
+use hostler_store::{NewEvent, Txn};
 use serde_json::json;
 
 use crate::bucket::{Bucket, Rate};
@@ -68,7 +68,8 @@ fn doubt(workspace: &str, quotas: &Quotas, before: &QuotaUse, after: &QuotaUse) 
 
 /// Where it is limited, it has to be known.
 fn doubt_unknown(workspace: &str, quotas: &Quotas, before: Option<&Wanted>, after: &Wanted) -> Result<(), Failure> {
-    if before.is_some_and(|before| before.spec == after.spec) {
+    // What it had before, it may keep; with more replicas it would have more of what nobody knows.
+    if before.is_some_and(|before| before.spec == after.spec && before.number() >= after.number()) {
         return Ok(());
     }
     let resources = &after.spec.resources;
@@ -113,8 +114,21 @@ impl Driver {
 
     /// Refuses services of a workspace that was removed while they were read.
     pub(crate) fn refuse_homeless(&self, names: &[ServiceName]) -> Result<(), Failure> {
-        let homeless = names.iter().map(ServiceName::workspace).find(|workspace| self.desk.workspaces.get(workspace).is_none());
-        homeless.map_or(Ok(()), |workspace| Err(Failure::new(Code::NotFound, format!("there is no workspace `{workspace}` any more"))))
+        names.iter().try_for_each(|name| self.refuse_gone(name.workspace()))
+    }
+
+    /// Refuses what is of a workspace that was removed meanwhile.
+    pub(crate) fn refuse_gone(&self, workspace: &str) -> Result<(), Failure> {
+        match self.desk.workspaces.get(workspace) {
+            Some(_) => Ok(()),
+            None => Err(Failure::new(Code::NotFound, format!("there is no workspace `{workspace}` any more"))),
+        }
+    }
+
+    /// The same of all events of a transaction.
+    pub(crate) fn within_rates(&mut self, mut txn: Txn) -> Txn {
+        txn.events = std::mem::take(&mut txn.events).into_iter().flat_map(|event| self.kept(event)).collect();
+        txn
     }
 
     /// What of an event is kept: nothing beyond the rate of its workspace, and then with the next one how many there were.

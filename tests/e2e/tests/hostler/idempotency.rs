@@ -146,6 +146,30 @@ fn what_a_host_dies_with_is_not_done_twice() {
 }
 
 #[test]
+fn what_was_done_when_its_host_ended_is_no_failure_and_not_done_again() {
+    let yard = Yard::new();
+    let check = "health_check = { type = \"command\", command = \"false\", interval = \"50ms\", failure_threshold = 100000 }";
+    yard.config("");
+    yard.run("serve --detach").ok();
+    yard.config(&counting(&yard, "db", check));
+    yard.run("apply --no-wait").ok();
+    until("it has begun", || starts(&yard, "db") == 1);
+    let restart = || send(&yard, "k", "POST", "/services/restart", &json!({ "services": ["db"], "wait_ms": 60_000 }));
+    let answer = std::thread::scope(|scope| {
+        let asking = scope.spawn(restart);
+        until("it has begun again", || starts(&yard, "db") == 2);
+        signal(yard.host_pid(), Signal::TERM);
+        asking.join().expect("it does not break")
+    });
+    assert_eq!((answer.status, &answer.json()["settled"]), (200, &json!(false)), "{answer:?}");
+    until("the host has ended", || yard.get("/host").is_none());
+    yard.serve();
+    let again = restart();
+    assert_eq!((again.status, is_replayed(&again), &again.json()["generation"]), (200, true, &answer.json()["generation"]));
+    assert_eq!(starts(&yard, "db"), 2);
+}
+
+#[test]
 fn what_may_have_been_done_is_told_as_that() {
     let yard = Yard::new();
     yard.up(&script(&yard, "db", "trap 'echo got >> got' USR1; while :; do sleep 0.02; done", ""));

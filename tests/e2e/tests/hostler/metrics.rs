@@ -185,7 +185,8 @@ fn rules_and_dashboard_speak_of_metrics_that_there_are() {
     // Each alert is in the guide, and no other.
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     let guide = std::fs::read_to_string(root().join("docs/OPERATIONS.md")).expect("it is there");
-    let (_, table) = guide.split_once("\n| alert | severity | what it says | when | for |\n|---|---|---|---|---|\n").expect("the guide has the table");
+    let (_, table) =
+        guide.split_once("\n| alert | severity | what it says | when | for |\n|---|---|---|---|---|\n").expect("the guide has the table");
     let told = table.lines().take_while(|line| line.starts_with('|')).filter_map(|line| line.split('`').nth(1));
     assert_eq!(told.collect::<Vec<_>>(), alerts);
     let yard = Yard::new();

@@ -1,5 +1,7 @@
 //! Operations: what is put off is done, told, called off, and outlives the host.
 
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use hostler_e2e::{Answer, Value, Yard, json, request, request_with, until};
@@ -272,6 +274,25 @@ fn a_key_belongs_to_one_unfinished_operation() {
     yard.run(&format!("operations cancel {}", first["id"].as_str().expect("an id"))).ok();
     over(&yard, &first, "cancelled");
     assert_ne!(put_off(&yard, "/services/slow/deploy", &json!({ "restart": true }))["id"], first["id"]);
+}
+
+#[test]
+fn what_was_asked_for_is_done_whole_although_nobody_waits_for_the_answer() {
+    let names: Vec<String> = (0..20).map(|number| format!("s{number}")).collect();
+    let yard = standing(&names.iter().map(|name| endless(name)).collect::<String>());
+    for name in &names {
+        let mut stream = UnixStream::connect(yard.socket()).expect("it listens");
+        let head = format!("POST /api/v1/services/{name}/deploy HTTP/1.1\r\nhost: hostler\r\ncontent-length: 2\r\n\r\n{{}}");
+        stream.write_all(head.as_bytes()).expect("it hears");
+    }
+    let of = |list: Option<Value>| list.and_then(|list| list["operations"].as_array().map(Vec::len));
+    until("each is known", || of(yard.get("/operations")) == Some(20));
+    let audit = || yard.get("/audit?limit=1000").expect("it answers")["entries"].clone();
+    let told = |entry: &&Value| entry["route"] == "/api/v1/services/{name}/deploy" && entry["status"] == 202;
+    until("each is written down as what became of it", || audit().as_array().into_iter().flatten().filter(told).count() == 20);
+    yard.kill_host();
+    yard.serve();
+    assert_eq!(of(yard.get("/operations")), Some(20), "the store has no other");
 }
 
 #[test]

@@ -170,6 +170,12 @@ fn a_quota_holds_however_many_ask_at_once() {
     yard.run("workspace set acme --quota replicas=2").ok();
     assert_eq!((scaled(&theirs[0], 2).status, scaled(&theirs[0], 3).status), (200, 409));
     assert_eq!(own(&yard, "DELETE", &format!("/api/v1/services/{}?workspace=acme", theirs[2]), &json!({})).status, 200);
+    // Of what nobody knows how much it takes, a quota that came later lets nobody have more.
+    yard.run("workspace create vague --plugin process").ok();
+    assert_eq!(put(&yard, "vague", "s", &json!({ "replicas": { "min": 1, "max": 9, "count": 2 } })).status, 200);
+    yard.run("workspace set vague --quota cpu-millis=100").ok();
+    let scaled = |count: u64| own(&yard, "POST", "/api/v1/services/scale?workspace=vague", &json!({ "services": { "s": count } })).status;
+    assert_eq!((scaled(3), scaled(1), scaled(2)), (409, 200, 409));
     // The host's own is not among them.
     yard.config(&format!("{}{}{}{}", sleeper("db", ""), sleeper("b", ""), sleeper("c", ""), sleeper("d", "")));
     yard.run("apply").ok();
@@ -189,6 +195,42 @@ fn events_beyond_their_rate_are_counted_and_told() {
     let told = own(&yard, "GET", "/api/v1/events", &json!({}));
     assert!(!String::from_utf8_lossy(&told.body).contains("storm"), "nobody else hears of it");
     own(&yard, "POST", "/api/v1/services/stop?workspace=acme", &json!({ "services": ["storm"], "force": true }));
+}
+
+#[test]
+fn what_is_asked_of_a_workspace_is_told_to_its_own_people() {
+    let (yard, port) = listening("");
+    yard.run("workspace create acme --plugin process --plugin tcp").ok();
+    let theirs = token(&yard, "theirs", "operator --workspace acme");
+    let (own_viewer, host_viewer) = (token(&yard, "own", "viewer --workspace default"), token(&yard, "host", "viewer"));
+    let unreached = json!({ "health_check": { "type": "tcp", "host": "127.0.0.1", "port": 1, "interval": "100ms" } });
+    for name in ["one", "two"] {
+        assert_eq!(put(&yard, "acme", name, &unreached).status, 200);
+    }
+    let hears = |token: &str, workspace: &str| {
+        let heard = ask(port, Some(token), "GET", &format!("/api/v1/events?workspace={workspace}"), b"").expect("it answers");
+        assert_eq!(heard.status, 200);
+        String::from_utf8_lossy(&heard.body).into_owned()
+    };
+    until("a plugin was refused", || hears(&theirs, "acme").contains("\"plugin-denied\""));
+    let path = "/api/v1/services/stop?workspace=acme&async=true";
+    let stop = ask(port, Some(&theirs), "POST", path, br#"{"services": ["one", "two", "one"]}"#).expect("it answers");
+    assert_eq!((stop.status, &stop.json()["services"]), (202, &json!(["one", "two"])));
+    let id = stop.json()["id"].as_str().expect("an id").to_owned();
+    until("it is done", || hears(&theirs, "acme").contains(&format!("operation {id}, stop of one, two, is done")));
+    for (token, what) in [(&own_viewer, "whoever is of `default`"), (&host_viewer, "whoever looks at `default`")] {
+        let heard = hears(token, "default");
+        assert!(!heard.contains(&id) && !heard.contains("\"plugin-denied\""), "{what}: {heard}");
+    }
+    // What plugins do for the host itself is nothing to who has no role on it.
+    yard.run("workspace set default --deny 127.0.0.0/8").ok();
+    assert_eq!(put(&yard, "default", "three", &unreached).status, 200);
+    until("one was refused there, too", || hears(&host_viewer, "default").contains("\"plugin-denied\""));
+    assert!(!hears(&own_viewer, "default").contains("\"plugin-"));
+    // Nor does anybody but the host's people go before all others.
+    let path = "/api/v1/services/start?workspace=acme&async=true&priority=";
+    let start = |priority: &str| ask(port, Some(&theirs), "POST", &format!("{path}{priority}"), br#"{"services": ["one"]}"#).expect("it answers");
+    assert_eq!((start("1").status, start("1").json()["code"].clone(), start("0").status), (403, json!("denied"), 202));
 }
 
 #[test]
@@ -227,13 +269,24 @@ fn a_workspace_that_is_removed_leaves_nothing_to_the_next_of_its_name() {
     let (old, both) = (token(&yard, "old", "admin --workspace acme"), token(&yard, "both", "viewer --workspace acme --workspace default"));
     assert_eq!(put(&yard, "acme", "canary", &json!({})).status, 200);
     until("it runs", || status_in(&yard, "acme", "canary") == "running");
-    assert!(yard.run("workspace rm acme").fails(1).contains("has 1 services"));
+    // A silence, an operation that is over, and one that would go on with whoever comes next.
+    let post = |path: &str, body: &Value| own(&yard, "POST", &format!("/api/v1{path}workspace=acme"), body).status;
+    assert_eq!(post("/silences?", &json!({ "rule": "*", "for_ms": 3_600_000 })), 200);
+    assert_eq!(post("/services/restart?async=true&", &json!({ "services": ["canary"] })), 202);
+    let check = json!({ "health_check": { "type": "command", "command": ["/bin/false"], "interval": "50ms", "failure_threshold": 1000 } });
+    yard.run("workspace set acme --plugin process --plugin command").ok();
+    assert_eq!(put(&yard, "acme", "endless", &check).status, 200);
+    assert_eq!(post("/services/endless/deploy?", &json!({ "restart": true })), 202);
+    let kept = |what: &str| own(&yard, "GET", &format!("/api/v1/{what}?workspace=acme"), &json!({})).json()[what].as_array().map(Vec::len);
+    assert_eq!((kept("silences"), kept("operations")), (Some(1), Some(2)));
+    assert!(yard.run("workspace rm acme").fails(1).contains("has 2 services"));
     assert!(yard.run("workspace rm default --force").fails(1).contains("stays"));
     assert!(yard.run("workspace rm acme --force").ok().contains("canary"));
     let asked = |token: &str, path: &str| ask(port, Some(token), "GET", path, b"").map_or(0, |answer| answer.status);
     assert_eq!((asked(&old, "/api/v1/workspaces"), asked(&both, "/api/v1/services")), (401, 200));
     until("the name is free", || yard.run("workspace create acme --plugin process").code == 0);
     assert_eq!((asked(&both, "/api/v1/services?workspace=acme"), list(&yard, "acme")), (404, Vec::new()));
+    assert_eq!((kept("silences"), kept("operations")), (Some(0), Some(0)));
     let next = token(&yard, "next", "admin --workspace acme");
     for path in ["/api/v1/events?workspace=acme", "/api/v1/events?workspace=acme&after=1"] {
         let heard = ask(port, Some(&next), "GET", path, b"").expect("it answers");
@@ -241,6 +294,9 @@ fn a_workspace_that_is_removed_leaves_nothing_to_the_next_of_its_name() {
     }
     assert!(yard.processes().iter().all(|pid| !std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().contains("canary")));
     assert!(yard.run("token create stray --role viewer --workspace nosuch").fails(2).contains("no workspace"));
+    yard.kill_host();
+    yard.serve();
+    assert_eq!((kept("silences"), kept("operations")), (Some(0), Some(0)), "nor does the store have any");
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl Liar {
             }
             3 => {
                 self.looks();
-                self.hear(Event::CheckNow(Vec::new()));
+                let names = self.store.wanted.keys().cloned().collect();
+                self.hear(Event::CheckNow(names));
             }
             _ => {
                 let name = ServiceName::new(from.choose(&NAMES)?).expect("a name");

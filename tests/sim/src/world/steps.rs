@@ -17,7 +17,7 @@ impl World<'_> {
             Step::Exit { service, replica, code } => self.exit(service, replica, code),
             Step::Temper { service, temper } => self.tempers[service] = temper,
             Step::Mood { service, check, verdict } => drop(self.moods.insert((service, check), verdict)),
-            Step::CheckNow if self.may_ask() => self.hear_event(Event::CheckNow(Vec::new())),
+            Step::CheckNow if self.may_ask() => self.hear_event(Event::CheckNow(self.names.clone())),
             Step::CheckNow => {}
             Step::Start { services } => self.people_start(&services),
             Step::Stop { services, force } => self.people_stop(&services, force),

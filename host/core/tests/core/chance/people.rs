@@ -172,7 +172,7 @@ fn mood(world: &mut World, dice: &mut Dice, specs: &[Spec]) {
     let verdict = *dice.pick(&[Verdict::Pass, Verdict::Pass, Verdict::Warn, Verdict::Fail, Verdict::Fail, Verdict::Unknown]);
     world.says(&name, verdict);
     if dice.percent(20) {
-        world.hear(Event::CheckNow(Vec::new()));
+        world.hear(Event::CheckNow(world.core.names().cloned().collect()));
         world.settle();
     }
 }

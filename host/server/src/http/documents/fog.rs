@@ -105,8 +105,12 @@ async fn restart(State(door): State<Door>, scope: Scope, Name(name): Name, reque
         };
         return Err(not_restarted(status(&failure), &before, words));
     }
-    let settled = door.settle(std::slice::from_ref(&chosen), RESTART).await.map_err(refused)?;
-    let after = line(&door, &chosen).await?;
+    let settled = door.settle(std::slice::from_ref(&chosen), RESTART).await;
+    let Ok(after) = line(&door, &chosen).await else {
+        // It is wanted: the next host goes on with it.
+        let message = format!("Service '{name}' is still on its way: the host has ended");
+        return Err(not_restarted(StatusCode::GATEWAY_TIMEOUT, &before, message));
+    };
     let why = || after.cause.clone().unwrap_or_else(|| after.status.as_str().to_owned());
     match after.status {
         Status::Running | Status::Completed => done(&Restarted::of(&after, true, format!("Service '{name}' restarted successfully"))),

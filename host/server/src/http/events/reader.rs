@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::access::DEFAULT_WORKSPACE;
-use hostler_api::{EventRecord, Failure};
+use hostler_api::{EventKind, EventRecord, Failure};
 use hostler_store::{EventPage, Store, StoreError};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -31,9 +31,16 @@ impl Choice {
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind))
     }
 
-    /// What is about no service is the host's, and so of `default`.
+    /// What is about no service is the host's, and so of `default`; but what plugins do there is only told to who has a role on the host: it says
+    /// what they are granted, and for whom they do it.
     fn is_theirs(&self, event: &EventRecord) -> bool {
-        self.scope.is_all() || event.workspace.as_deref().unwrap_or(DEFAULT_WORKSPACE) == self.scope.workspace.as_str()
+        if self.scope.is_all() {
+            return true;
+        }
+        let of_plugins =
+            || event.workspace.is_none() && event.service.is_none() && EventKind::of(&event.kind).is_some_and(EventKind::is_about_plugins);
+        event.workspace.as_deref().unwrap_or(DEFAULT_WORKSPACE) == self.scope.workspace.as_str()
+            && (self.scope.caller.on_host().is_some() || !of_plugins())
     }
 }
 

@@ -94,7 +94,7 @@ async fn stop(State(door): State<Door>, Extension(caller): Extension<Caller>, Na
     // None named would be all that there are.
     if !names.is_empty() {
         door.change(Change::Stop { names: names.clone(), force: false }).await?;
-        door.settle(&names, instances::SETTLED).await?;
+        door.settle(&names, instances::SETTLED).await;
     }
     told(&door, kept, StatusCode::OK).await
 }
