@@ -2,7 +2,7 @@
 //!
 //! A pattern writes `{name}` for the one part that varies; [`of`] fills it in, percent-encoded. [`ALL`] says who may ask each.
 
-use crate::access::{Access, Role};
+use crate::access::{Access, DEFAULT_WORKSPACE, Role};
 
 pub mod documents;
 
@@ -324,6 +324,17 @@ pub fn of(pattern: &str, name: &str) -> String {
 pub fn of_workspace(path: &str, workspace: &str) -> String {
     let mark = if path.contains('?') { '&' } else { '?' };
     format!("{path}{mark}workspace={}", percent_encoded(workspace))
+}
+
+/// The place of something of a workspace, for whoever is to ask for it again; `default` need not be named.
+///
+/// ```
+/// use hostler_api::routes;
+/// assert_eq!(routes::place("/x/1", "acme"), "/x/1?workspace=acme");
+/// assert_eq!(routes::place("/x/1", "default"), "/x/1");
+/// ```
+pub fn place(path: &str, workspace: &str) -> String {
+    if workspace == DEFAULT_WORKSPACE { path.to_owned() } else { of_workspace(path, workspace) }
 }
 
 /// Is the part of this pattern that varies a workspace?

@@ -13,9 +13,12 @@ use crate::clock;
 use crate::desk::Desk;
 use crate::drive::Driver;
 use crate::http::Door;
-use crate::ledger::{self, Origin, Written};
+use crate::ledger::{self, Instance, Origin, Written};
 use crate::operator;
 use crate::plugins::PluginTable;
+
+/// How often something is read and changed, where others change it at the same time. Each time one of them is done.
+const TRIES: usize = 16;
 
 /// Services that may become wanted, beside the others.
 pub(crate) struct Added {
@@ -41,21 +44,38 @@ pub(crate) enum OnlyIf {
     There,
     /// It has one of these tags.
     Tagged(Vec<String>),
+    /// It is this instance, as it was read: also what of it is nothing of the service must be the same.
+    Is(Box<Instance>),
 }
 
 impl OnlyIf {
     fn doubt(&self, desk: &Desk, name: &ServiceName) -> Result<(), Failure> {
-        let now = tag(desk, name);
+        let (now, is) = (tag(desk, name), desk.origins.get(name));
         let name = name.local();
         let message = match (self, now) {
             (OnlyIf::Anyhow, _) | (OnlyIf::Absent, None) | (OnlyIf::There, Some(_)) => return Ok(()),
             (OnlyIf::Tagged(tags), Some(now)) if tags.contains(&now) => return Ok(()),
+            (OnlyIf::Is(instance), Some(_)) if matches!(is, Some(Origin::Instance(now)) if now == instance) => return Ok(()),
             (OnlyIf::Absent, Some(_)) => format!("there is a service `{name}` already"),
-            (OnlyIf::There | OnlyIf::Tagged(_), None) => format!("there is no service `{name}` any more"),
-            (OnlyIf::Tagged(_), Some(_)) => format!("service `{name}` was changed since it was read"),
+            (OnlyIf::There | OnlyIf::Tagged(_) | OnlyIf::Is(_), None) => format!("there is no service `{name}` any more"),
+            (OnlyIf::Tagged(_) | OnlyIf::Is(_), Some(_)) => format!("service `{name}` was changed since it was read"),
         };
         Err(Failure::new(Code::Changed, message).hint("nothing was changed; read it again, and decide anew"))
     }
+}
+
+/// Reads and changes, and does both anew for as long as somebody else was faster, within reason: what is changed is what was read.
+///
+/// # Errors
+/// Those of the last time.
+pub(crate) async fn until_unchanged<T, F: Future<Output = Result<T, Failure>>>(attempt: impl Fn() -> F) -> Result<T, Failure> {
+    for _ in 1..TRIES {
+        match attempt().await {
+            Err(failure) if failure.code == Code::Changed => {}
+            done => return done,
+        }
+    }
+    attempt().await
 }
 
 /// A short name for a service as it is wanted: another one after each change of it. It gives away nothing of its secrets.

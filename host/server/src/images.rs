@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::beside::{self, OnlyIf};
 use crate::desk::Desk;
-use crate::discovery::service_name;
 use crate::http::Door;
+use crate::instances;
 use crate::ledger::Origin;
 use crate::message::{Accepted, Change, Message};
 use crate::speak;
@@ -28,54 +28,89 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// Wants containers of an image, at least one.
 pub(crate) async fn run(door: &Door, whose: &WorkspaceName, asked: ImageRequest) -> Result<Image, Failure> {
-    let (before, name) = door
-        .look({
+    beside::until_unchanged(|| async {
+        let place = {
             let (asked, whose) = (asked.clone(), whose.clone());
-            move |desk| (service_of(desk, &whose, &asked.image), asked.service)
-        })
-        .await?;
-    let name = match (before, name) {
-        (Some(before), Some(name)) if before.local() != name => {
-            let failure = Failure::new(Code::Conflict, format!("the image `{}` is the service `{}` already", asked.image, before.local()));
-            return Err(failure.hint(format!("leave the name out, or end that one first: `hostler image rm {}`", asked.image)));
-        }
-        (Some(before), _) => before,
-        (None, Some(name)) => ServiceName::new(&name).map_err(|why| Failure::new(Code::Invalid, why))?.within(whose),
-        (None, None) => service_name(&last_part(&asked.image)).map(|name| name.within(whose)).ok_or_else(|| {
-            Failure::new(Code::Invalid, format!("`{}` makes no name of a service", asked.image.escape_default())).hint("name the service")
-        })?,
-    };
-    let count = {
-        let name = name.clone();
-        door.look(move |desk| desk.core.wanted(name.as_str()).map(|wanted| wanted.number())).await?
-    };
-    want(door, whose, &name, &asked, count).await
+            door.look(move |desk| Place::of(desk, &whose, &asked)).await??
+        };
+        want(door, whose, place, &asked).await
+    })
+    .await
 }
 
 /// Other bounds for an image.
 pub(crate) async fn scale(door: &Door, whose: &WorkspaceName, image: &str, asked: ImageScale) -> Result<Image, Failure> {
-    let (name, before, count) = known(door, whose, image).await?;
-    let request = ImageRequest { min_replicas: asked.min_replicas, max_replicas: asked.max_replicas, ..before };
-    want(door, whose, &name, &request, Some(count)).await
+    beside::until_unchanged(|| async {
+        let Known { name, request, count, tag } = known(door, whose, image).await?;
+        let request = ImageRequest { min_replicas: asked.min_replicas, max_replicas: asked.max_replicas, ..request };
+        want(door, whose, Place { name, only_if: OnlyIf::Tagged(vec![tag]), count }, &request).await
+    })
+    .await
 }
 
-async fn want(door: &Door, whose: &WorkspaceName, name: &ServiceName, asked: &ImageRequest, count: Option<u32>) -> Result<Image, Failure> {
+/// The service that an image becomes.
+struct Place {
+    name: ServiceName,
+    /// What must hold of it.
+    only_if: OnlyIf,
+    /// How many are wanted, as far as the bounds let them.
+    count: u32,
+}
+
+impl Place {
+    /// Where a request leads: to the image's own service, the one that it names, or a new one with a name that is free.
+    fn of(desk: &Desk, whose: &WorkspaceName, asked: &ImageRequest) -> Result<Place, Failure> {
+        let image = &asked.image;
+        match (service_of(desk, whose, image), &asked.service) {
+            (Some(own), Some(name)) if own.local() != name => {
+                let failure = Failure::new(Code::Conflict, format!("the image `{image}` is the service `{}` already", own.local()));
+                Err(failure.hint(format!("leave the name out, or end that one first: `hostler image rm {image}`")))
+            }
+            (Some(name), _) => {
+                // The last container may have been removed; whoever starts the image wants one.
+                let count = desk.core.wanted(name.as_str()).map_or(1, |wanted| wanted.number().max(1));
+                let only_if = OnlyIf::Tagged(beside::tag(desk, &name).into_iter().collect());
+                Ok(Place { name, only_if, count })
+            }
+            (None, Some(name)) => {
+                let name = ServiceName::new(name).map_err(|why| Failure::new(Code::Invalid, why))?.within(whose);
+                Ok(Place { name, only_if: OnlyIf::Anyhow, count: 1 })
+            }
+            (None, None) => {
+                let is_free = |name: &ServiceName| desk.core.wanted(name.as_str()).is_none();
+                let name = instances::numbered(&last_part(image), whose).and_then(|mut names| names.find(is_free)).ok_or_else(|| {
+                    Failure::new(Code::Invalid, format!("`{}` makes no name of a service that is free", image.escape_default()))
+                        .hint("name the service")
+                })?;
+                Ok(Place { name, only_if: OnlyIf::Absent, count: 1 })
+            }
+        }
+    }
+}
+
+async fn want(door: &Door, whose: &WorkspaceName, place: Place, asked: &ImageRequest) -> Result<Image, Failure> {
     if asked.max_replicas < asked.min_replicas {
         let message = format!("`max_replicas` is {}, less than `min_replicas`, {}", asked.max_replicas, asked.min_replicas);
         return Err(Failure::new(Code::Invalid, message).hint("min_replicas <= max_replicas must hold"));
     }
-    // At least one, unless none may be.
-    let count = count.unwrap_or(1).clamp(asked.min_replicas, asked.max_replicas);
-    let origin = Origin::Image(asked.image.clone());
-    let service = vec![(name.clone(), definition(asked, count), origin)];
-    let added = beside::prepare(door, whose, service, Starting::New).await?;
+    let Place { name, only_if, count } = place;
+    let count = count.clamp(asked.min_replicas, asked.max_replicas);
+    let service = vec![(name.clone(), definition(asked, count), Origin::Image(asked.image.clone()))];
+    // Nothing starts that is to be stopped.
+    let starting = if asked.resources.status == ImageStatus::Stopped { Starting::Nothing } else { Starting::New };
+    let mut added = beside::prepare(door, whose, service, starting).await?;
+    added.only_if = only_if;
     door.change(Change::Add(Box::new(added))).await?;
+    // The same definition again leaves the number as it was.
+    let looked = name.clone();
+    if door.look(move |desk| desk.core.wanted(looked.as_str()).is_some_and(|wanted| wanted.number() != count)).await? {
+        door.change(Change::Scale(BTreeMap::from([(name.clone(), count)]))).await?;
+    }
     let names = vec![name.clone()];
     match asked.resources.status {
         ImageStatus::Stopped => door.change(Change::Stop { names, force: false }).await?,
         ImageStatus::Running => door.change(Change::Start { names, deps: false }).await?,
     };
-    let name = name.clone();
     door.look(move |desk| image(desk, &name)).await?.ok_or_else(|| Failure::new(Code::Conflict, "it was removed meanwhile"))
 }
 
@@ -128,14 +163,23 @@ pub(crate) fn theirs<'a>(desk: &'a Desk, whose: &'a WorkspaceName) -> impl Itera
     desk.origins.iter().filter(move |(name, _)| name.workspace() == whose.as_str())
 }
 
-async fn known(door: &Door, whose: &WorkspaceName, image: &str) -> Result<(ServiceName, ImageRequest, u32), Failure> {
+/// What is wanted of an image.
+struct Known {
+    name: ServiceName,
+    request: ImageRequest,
+    count: u32,
+    /// Another one after each change of it.
+    tag: String,
+}
+
+async fn known(door: &Door, whose: &WorkspaceName, image: &str) -> Result<Known, Failure> {
     let (asked, whose) = (image.to_owned(), whose.clone());
     let found = door.look(move |desk| {
         let name = service_of(desk, &whose, &asked)?;
         let wanted = desk.core.wanted(name.as_str())?;
         let mut request = request(&desk.written.get(&name)?.value(), &asked);
         request.resources.status = status(wanted.desired);
-        Some((name, request, wanted.number()))
+        Some(Known { count: wanted.number(), tag: beside::tag(desk, &name)?, name, request })
     });
     found.await?.ok_or_else(|| not_found(image))
 }
@@ -234,7 +278,7 @@ fn seen(desk: &Desk, whose: &WorkspaceName, image: Option<&str>) -> Vec<Seen> {
 
 /// How each container of an image is.
 pub(crate) async fn health(door: &Door, whose: &WorkspaceName, image: &str) -> Result<ImageHealth, Failure> {
-    let (name, ..) = known(door, whose, image).await?;
+    let Known { name, .. } = known(door, whose, image).await?;
     let (asked, theirs) = (image.to_owned(), whose.clone());
     let (seen, lives) = door.look(move |desk| (seen(desk, &theirs, Some(&asked)), stats::lives(desk, [&name]))).await?;
     let measured = door.meter.measure_twice(&door.plugins, &lives?).await;
@@ -281,7 +325,7 @@ async fn alive(door: &Door, whose: &WorkspaceName, seen: &Seen) -> Option<bool> 
 
 /// Looks at the engine at once, and waits until everything is as wanted.
 pub(crate) async fn reconcile(door: &Door, whose: &WorkspaceName, image: &str) -> Result<Reconciled, Failure> {
-    let (name, before, count) = known(door, whose, image).await?;
+    let Known { name, request: before, count, .. } = known(door, whose, image).await?;
     let ids = |list: ContainerList| list.containers.into_iter().map(|container| container.container_id).collect::<Vec<_>>();
     let had = ids(containers(door, whose, Some(image)).await?);
     door.outbox.send(Message::Wake { backend: before.backend, id: None }).ok();
@@ -303,13 +347,14 @@ pub(crate) async fn reconcile(door: &Door, whose: &WorkspaceName, image: &str) -
 
 /// Wants nothing of an image any more.
 pub(crate) async fn remove(door: &Door, whose: &WorkspaceName, image: &str, force: bool) -> Result<Accepted, Failure> {
-    let (name, ..) = known(door, whose, image).await?;
+    let Known { name, .. } = known(door, whose, image).await?;
     door.change(Change::Remove { names: vec![name], only_if: OnlyIf::Anyhow, force }).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::discovery::service_name;
 
     #[test]
     fn a_request_is_what_its_service_was_made_of() {

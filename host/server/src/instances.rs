@@ -22,6 +22,10 @@ use crate::operations::Task;
 use crate::speak::{self, Past};
 use crate::stats::{self, Life};
 
+mod plan;
+
+use plan::Plan;
+
 /// How long a start, stop or restart is waited for; then it is told as it is.
 pub(crate) const SETTLED: Duration = Duration::from_secs(60);
 /// How long engines may take to say what tasks use, where nobody asked for that alone.
@@ -38,7 +42,10 @@ pub(crate) struct Kept {
 
 /// The one with this id.
 pub(crate) fn find(desk: &Desk, id: &str) -> Option<Kept> {
-    all(desk).find(|kept| kept.instance.id == id)
+    desk.origins.iter().find_map(|(service, origin)| match origin {
+        Origin::Instance(instance) if instance.id == id => Some(Kept { service: service.clone(), instance: (**instance).clone() }),
+        _ => None,
+    })
 }
 
 /// Each, by the name of its service.
@@ -56,7 +63,7 @@ pub(crate) fn unknown(id: &str) -> Failure {
 }
 
 fn told(desk: &Desk, kept: &Kept, past: Past) -> Option<kyozo::Instance> {
-    let Instance { id, asked, created_by, created_at, updated_at, deployed_at, .. } = &kept.instance;
+    let Instance { id, created_by, created_at, updated_at, deployed_at, .. } = &kept.instance;
     Some(kyozo::Instance {
         record: Record {
             id: id.clone(),
@@ -66,7 +73,7 @@ fn told(desk: &Desk, kept: &Kept, past: Past) -> Option<kyozo::Instance> {
             updated_at: Timestamp(*updated_at),
             deployed_at: deployed_at.map(Timestamp),
         },
-        asked: Asked::of(asked.value()),
+        asked: plan::shown(desk, kept),
         detail: speak::detail(desk, kept.service.as_str(), past)?,
         figures: Figures::default(),
         deploying: false,
@@ -126,53 +133,46 @@ pub(crate) async fn create(door: &Door, workspace: &WorkspaceName, asked: Asked,
         updated_at: now,
         deployed_at: None,
     };
-    let mut tries = 0;
-    loop {
-        let (text, within) = (asked.text("name").to_owned(), workspace.clone());
-        let service = door.look(move |desk| free_name(desk, &text, &within)).await?.ok_or_else(|| {
-            let problem = Problem::new("/data/attributes/name", "name makes no name of a service that is free").hint("use letters and digits");
-            Failure::config(vec![problem])
-        })?;
-        let kept = Kept { service, instance: instance.clone() };
-        match want(door, &kept, &asked, OnlyIf::Absent).await {
-            // Somebody was faster.
-            Err(failure) if failure.code == Code::Changed && tries < 5 => tries += 1,
-            wanted => return wanted.map(|()| kept),
-        }
-    }
+    beside::until_unchanged(|| async {
+        let (sent, within) = (asked.clone(), workspace.clone());
+        let service = door.look(move |desk| {
+            let taken = |name: &ServiceName| desk.core.wanted(name.as_str()).is_some() || desk.core.service(name.as_str()).is_some();
+            let service = numbered(sent.text("name"), &within).and_then(|mut names| names.find(|name| !taken(name))).ok_or_else(|| {
+                let problem = Problem::new("/data/attributes/name", "name makes no name of a service that is free").hint("use letters and digits");
+                Failure::config(vec![problem])
+            })?;
+            plan::doubt(desk, &service, &sent, &Asked::default())?;
+            Ok::<_, Failure>(service)
+        });
+        let kept = Kept { service: service.await??, instance: instance.clone() };
+        want(door, &kept, &asked, OnlyIf::Absent).await?;
+        Ok(kept)
+    })
+    .await
 }
 
 /// Changes what is asked for; what runs is changed, or replaced, as any service is.
 ///
 /// # Errors
 /// Every mistake, at its attribute.
-pub(crate) async fn update(door: &Door, mut kept: Kept, patch: Patch) -> Result<Kept, Failure> {
-    let fixed = |key: &str, words: &str| Failure::config(vec![Problem::new(format!("/data/attributes/{key}"), words.to_owned())]);
-    if patch.id.as_ref().is_some_and(|id| *id != kept.instance.id) {
-        return Err(Failure::new(Code::Conflict, "the id in the body is not the one in the path"));
-    }
-    let workspace = patch.asked.asked.get("workspace_id").and_then(Value::as_str);
-    if workspace.is_some_and(|workspace| workspace != kept.service.workspace()) {
-        return Err(fixed("workspace_id", "an instance stays in its workspace: make another one there"));
-    }
-    let asked = Asked::of(kept.instance.asked.value()).patched(patch.asked);
+pub(crate) async fn update(door: &Door, id: &str, patch: Patch) -> Result<Kept, Failure> {
+    let change = |instance: &mut Instance| instance.updated_at = clock::wall_ms();
+    beside::until_unchanged(|| change_once(door, id, &patch, change)).await
+}
+
+/// Changes an instance as it is now; whoever changes it meanwhile is not overwritten: then nothing is done.
+async fn change_once(door: &Door, id: &str, patch: &Patch, change: impl FnOnce(&mut Instance)) -> Result<Kept, Failure> {
+    let (id, patch) = (id.to_owned(), patch.clone());
+    let Plan { before, mut kept, asked } = door.look(move |desk| Plan::new(desk, &id, patch)).await??;
     kept.instance.folder_path = folder(&asked);
     kept.instance.asked = ledger::Written::from(&asked.stored());
-    kept.instance.updated_at = clock::wall_ms();
-    want(door, &kept, &asked, OnlyIf::There).await?;
+    change(&mut kept.instance);
+    want(door, &kept, &asked, OnlyIf::Is(Box::new(before))).await?;
     Ok(kept)
 }
 
 async fn want(door: &Door, kept: &Kept, asked: &Asked, only_if: OnlyIf) -> Result<(), Failure> {
     let definition = kyozo::definition(asked).map_err(Failure::config)?;
-    if let Some(parent) = asked.asked.get("parent_service_id").and_then(Value::as_str) {
-        let (parent, own) = (parent.to_owned(), kept.service.clone());
-        let is_there = door.look(move |desk| find(desk, &parent).is_some_and(|it| it.service.workspace() == own.workspace() && it.service != own));
-        if !is_there.await? {
-            let words = "there is no such service instance in this workspace";
-            return Err(Failure::config(vec![Problem::new("/data/attributes/parent_service_id", words)]));
-        }
-    }
     let service = vec![(kept.service.clone(), Value::Object(definition), Origin::Instance(Box::new(kept.instance.clone())))];
     let workspace = WorkspaceName::new(kept.service.workspace()).unwrap_or_default();
     let mut added = beside::prepare(door, &workspace, service, Starting::Nothing).await.map_err(at_attributes)?;
@@ -198,10 +198,10 @@ fn folder(asked: &Asked) -> String {
 ///
 /// # Errors
 /// It cannot be wanted now.
-pub(crate) async fn deploy(door: &Door, mut kept: Kept, by: &str) -> Result<(Kept, Operation), Failure> {
-    let asked = Asked::of(kept.instance.asked.value());
-    kept.instance.deployed_at = Some(clock::wall_ms());
-    want(door, &kept, &asked, OnlyIf::There).await?;
+pub(crate) async fn deploy(door: &Door, id: &str, by: &str) -> Result<(Kept, Operation), Failure> {
+    let change = |instance: &mut Instance| instance.deployed_at = Some(clock::wall_ms());
+    let nothing = Patch::default();
+    let kept = beside::until_unchanged(|| change_once(door, id, &nothing, change)).await?;
     let workspace = WorkspaceName::new(kept.service.workspace()).unwrap_or_default();
     let request = DeployRequest { restart: true, ..DeployRequest::default() };
     let task = Task::Deploy { name: kept.service.local().to_owned(), request };
@@ -219,13 +219,12 @@ pub(crate) async fn act(door: &Door, kept: &Kept, change: Change) -> Result<(), 
     Ok(())
 }
 
-/// A name for the service that is free: made of the instance's own, with a number where somebody else has it.
-fn free_name(desk: &Desk, text: &str, workspace: &WorkspaceName) -> Option<ServiceName> {
+/// Names that a service may have: made of this text, then with a number behind.
+pub(crate) fn numbered(text: &str, workspace: &WorkspaceName) -> Option<impl Iterator<Item = ServiceName>> {
     // With room for a number.
     let base: String = service_name(text)?.as_str().chars().take(58).collect();
-    let names = std::iter::once(base.clone()).chain((2..NAMES).map(|number| format!("{base}-{number}")));
-    let named = |name: String| Some(ServiceName::new(&name).ok()?.within(workspace));
-    names.filter_map(named).find(|name| desk.core.wanted(name.as_str()).is_none() && desk.core.service(name.as_str()).is_none())
+    let names = std::iter::once(base.clone()).chain((2..NAMES).map(move |number| format!("{base}-{number}")));
+    Some(names.filter_map(move |name| Some(ServiceName::new(&name).ok()?.within(workspace))))
 }
 
 /// A UUID of version 7: ids sort by when they were made.

@@ -105,12 +105,18 @@ impl Operator {
     }
 }
 
-/// How a service was written, without its secrets. Where a plugin cannot say which of its settings are, all of them may be.
+/// How a service was written, without its secrets.
 pub(crate) fn written(desk: &Desk, name: &ServiceName) -> Written {
     let written = desk.written.get(name).cloned().unwrap_or_default();
-    let Some(wanted) = desk.core.wanted(name.as_str()) else { return written };
-    let (backend, checks) = (&wanted.spec.backend, wanted.spec.checks.iter());
+    let redactor = redactor(desk, name);
+    if redactor.is_empty() { written } else { Written::from(&redactor.take_out(written.value())) }
+}
+
+/// What is secret of a service. Where a plugin cannot say which of its settings are, all of them may be.
+pub(crate) fn redactor(desk: &Desk, name: &ServiceName) -> Redactor {
     let mut redactor = Redactor::default();
+    let Some(wanted) = desk.core.wanted(name.as_str()) else { return redactor };
+    let (backend, checks) = (&wanted.spec.backend, wanted.spec.checks.iter());
     for (plugin, settings) in checks.map(|check| (&check.plugin, &check.settings)).chain([(&backend.plugin, &backend.settings)]) {
         let settings = || serde_json::from_str(settings).unwrap_or_default();
         match desk.plugins.get(plugin) {
@@ -119,7 +125,7 @@ pub(crate) fn written(desk: &Desk, name: &ServiceName) -> Written {
             None => redactor.learn_all(&settings()),
         }
     }
-    if redactor.is_empty() { written } else { Written::from(&redactor.take_out(written.value())) }
+    redactor
 }
 
 /// Writes one service at a time: what changes again before its turn comes is written once, and what is gone by then not at all.

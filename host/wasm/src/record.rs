@@ -11,7 +11,7 @@ mod recorder;
 mod redact;
 
 pub use recorder::Recorder;
-pub use redact::Redactor;
+pub use redact::{REDACTED, Redactor};
 
 /// Version of the format.
 pub const RECORDING: u32 = 1;

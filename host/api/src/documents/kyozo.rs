@@ -16,7 +16,7 @@ mod told;
 pub use asked::{Asked, Patch, replica_count};
 pub use definition::{definition, pointer};
 pub use events::{DeploymentEvent, EventType, deployment_events};
-pub use told::{Fault, Page, collection, deployment_event, errors, faults, one, status_of_workspace};
+pub use told::{Fault, Page, collection, deployment_event, errors, faults, link, one, status_of_workspace};
 
 /// What JSON:API calls its media type.
 pub const MEDIA: &str = "application/vnd.api+json";

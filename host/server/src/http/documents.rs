@@ -13,8 +13,10 @@ use super::table::Table;
 mod fog;
 mod images;
 mod kyozo;
+mod words;
 
-pub(super) use kyozo::Words;
+pub(super) use fog::told_again;
+pub(super) use words::Words;
 
 pub(super) fn routes(table: Table) -> Table {
     kyozo::routes(images::routes(fog::routes(table)))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -16,8 +17,10 @@ use hostler_api::routes::{self, Route, documents};
 use hostler_api::{ActionResult, Code, Failure, Shape};
 use hostler_store::Txn;
 
-use super::answer::{Refusal, bytes, document};
+use super::answer::{Refusal, bytes, document, subject};
 use super::caller::Caller;
+use super::documents::told_again;
+use super::scope::Scope;
 use super::{Door, operations};
 use crate::idempotency::{Answered, Begun, Fate, Found, KEPT_MS, Known, Name};
 use crate::message::{Accepted, Mark};
@@ -137,7 +140,7 @@ async fn once(route: &'static Route, key: String, request: Request, next: Next) 
     }
     let digest = digest.finalize().to_hex().to_string();
     let name = Name::new(caller.token.as_deref().unwrap_or(&caller.name), &key);
-    let begun = match found(route, &door, name, digest).await {
+    let begun = match found(route, &door, &parts, name, digest).await {
         Ok(begun) => begun,
         Err(answer) => return *answer,
     };
@@ -156,7 +159,7 @@ fn prefers(headers: &axum::http::HeaderMap) -> Vec<u8> {
 }
 
 /// A key to do it with, or the answer that there is.
-async fn found(route: &Route, door: &Door, name: Name, digest: String) -> Result<Begun, Box<Response<Body>>> {
+async fn found(route: &Route, door: &Door, asked: &Parts, name: Name, digest: String) -> Result<Begun, Box<Response<Body>>> {
     let end = tokio::time::Instant::now() + PATIENCE;
     let refuse = |failure: Failure| Box::new(Refusal(failure).into_response());
     loop {
@@ -171,18 +174,24 @@ async fn found(route: &Route, door: &Door, name: Name, digest: String) -> Result
             Found::Over(known) | Found::Left { known, .. } if known.digest != digest => return Err(Box::new(misused())),
             Found::Over(known) => return Err(Box::new(told(door, known))),
             Found::Lost => return Err(refuse(lost())),
-            Found::Left { generation, begun, .. } => return left(route, generation, begun).await.map_err(Box::new),
+            Found::Left { generation, begun, .. } => return left(route, door, asked, generation, begun).await.map_err(Box::new),
         }
     }
 }
 
 /// One that was begun, and of which nobody has seen the end.
-async fn left(route: &Route, generation: Option<u64>, begun: Begun) -> Result<Begun, Response<Body>> {
+async fn left(route: &Route, door: &Door, asked: &Parts, generation: Option<u64>, begun: Begun) -> Result<Begun, Response<Body>> {
     match (again(route), generation) {
         (Again::Harmless, _) | (Again::Known, None) => Ok(begun),
         (Again::Known, Some(generation)) => {
-            let result = ActionResult { version: Shape, generation, last_event: 0, services: Vec::new(), settled: false };
-            let answer = document(StatusCode::OK, routes::JSON, &result);
+            let answer = match (asked.extensions.get::<Scope>(), subject(route.path, asked.uri.path())) {
+                // A document of somebody else's has words of its own.
+                (Some(scope), Some(name)) if route.path == documents::RESTART => told_again(door, scope, &name).await,
+                _ => {
+                    let result = ActionResult { version: Shape, generation, last_event: 0, services: Vec::new(), settled: false };
+                    document(StatusCode::OK, routes::JSON, &result)
+                }
+            };
             Err(replayed(keep(route, begun, true, answer).await))
         }
         (Again::Never, _) => {
@@ -207,8 +216,7 @@ fn told(door: &Door, known: Known) -> Response<Body> {
         }
         Fate::Operation(id) => {
             // As when it was queued, but for how far it is since.
-            let operation = door.operations.told(&id).map(|(_, operation)| operation);
-            let response = operation.map(|operation| operations::accepted(&operation));
+            let response = door.operations.told(&id).map(|(workspace, operation)| operations::accepted(&workspace, &operation));
             replayed(response.unwrap_or_else(|| Refusal(crate::operations::not_found(&id)).into_response()))
         }
         Fate::Untold { status } => {

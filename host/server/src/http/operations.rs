@@ -6,13 +6,15 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse;
 use hostler_api::access::{Access, Role};
 use hostler_api::{
     Code, DeployRequest, Failure, Operation, OperationKind, OperationList, OperationOptions, OperationQuery, OperationsQuery, Shape, routes,
 };
-use hostler_core::ServiceName;
+use hostler_core::{ServiceName, WorkspaceName};
 
 use super::answer::{Answer, Name, Refusal, body, document, json, query};
+use super::record::turned;
 use super::scope::Scope;
 use super::table::Table;
 use super::{Door, LONGEST_WAIT};
@@ -63,7 +65,7 @@ impl Later {
         }
         doubt(door, scope, &task).await?;
         let operation = door.operations.queue(door, &task, &scope.caller.name, scope.workspace.clone(), &self.options).await?;
-        let mut answer = accepted(&operation);
+        let mut answer = accepted(&scope.workspace, &operation);
         if self.preferred {
             answer.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static(RESPOND_ASYNC));
         }
@@ -71,10 +73,11 @@ impl Later {
     }
 }
 
-/// What an operation is answered with when it is asked for.
-pub(super) fn accepted(operation: &Operation) -> Response<Body> {
+/// What an operation of a workspace is answered with when it is asked for.
+pub(super) fn accepted(workspace: &WorkspaceName, operation: &Operation) -> Response<Body> {
     let mut response = document(StatusCode::ACCEPTED, routes::JSON, operation);
-    if let Ok(location) = HeaderValue::try_from(routes::of(routes::OPERATION, &operation.id)) {
+    let place = routes::place(&routes::of(routes::OPERATION, &operation.id), workspace.as_str());
+    if let Ok(location) = HeaderValue::try_from(place) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
@@ -126,7 +129,9 @@ async fn list(State(door): State<Door>, scope: Scope, uri: Uri) -> Answer {
 
 async fn operation(State(door): State<Door>, scope: Scope, Name(id): Name, uri: Uri) -> Answer {
     let asked: OperationQuery = query(&uri)?;
-    theirs(&door, &scope, &id)?;
+    if let Err(no) = theirs(&door, &scope, &id) {
+        return Ok(*no);
+    }
     let found = match asked.wait_ms {
         Some(ms) => door.operations.told_when_over(&id, Duration::from_millis(ms).min(LONGEST_WAIT)).await,
         None => door.operations.told(&id).map(|(_, operation)| operation),
@@ -135,16 +140,23 @@ async fn operation(State(door): State<Door>, scope: Scope, Name(id): Name, uri: 
 }
 
 async fn cancel(State(door): State<Door>, scope: Scope, Name(id): Name) -> Answer {
-    let operation = theirs(&door, &scope, &id)?;
+    let operation = match theirs(&door, &scope, &id) {
+        Ok(operation) => operation,
+        Err(no) => return Ok(*no),
+    };
     // Who may not ask for it may not call it off either.
     scope.caller.may_in(scope.workspace.as_str(), takes(operation.kind))?;
     json(&door.operations.cancel(&door, &id, &scope.caller.name).await?)
 }
 
-/// One of this workspace: another one's is not there.
-fn theirs(door: &Door, scope: &Scope, id: &str) -> Result<Operation, Failure> {
-    let found = door.operations.told(id).filter(|(workspace, _)| *workspace == scope.workspace);
-    found.map(|(_, operation)| operation).ok_or_else(|| not_found(id))
+/// One of this workspace: another one's is not there, which is all that whoever has no business there is told.
+fn theirs(door: &Door, scope: &Scope, id: &str) -> Result<Operation, Box<Response<Body>>> {
+    let missing = || Refusal(not_found(id));
+    Err(Box::new(match door.operations.told(id) {
+        Some((workspace, operation)) if workspace == scope.workspace => return Ok(operation),
+        Some((workspace, _)) if scope.caller.role_in(workspace.as_str()).is_none() => turned(missing(), workspace.as_str()),
+        Some(_) | None => missing().into_response(),
+    }))
 }
 
 /// What asking for it takes.

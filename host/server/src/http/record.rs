@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, Response, StatusCode, Uri};
+use axum::response::IntoResponse;
+use hostler_api::access::DEFAULT_WORKSPACE;
 use hostler_api::routes::{self, Route};
 use hostler_api::{AuditEntry, Code, Timestamp, token};
 
@@ -29,9 +31,17 @@ pub(super) struct Routed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Turned;
 
-/// In an answer: the workspace that was asked about, as it was named.
+/// In an answer: the workspace that was asked about, as it was named, or that of what was asked for, where a handler found that.
 #[derive(Debug, Clone)]
 pub(super) struct About(pub(super) String);
+
+/// An answer to somebody who asked for what is there, of a workspace that is none of his.
+pub(super) fn turned(refusal: impl IntoResponse, workspace: &str) -> Response<Body> {
+    let mut answer = refusal.into_response();
+    answer.extensions_mut().insert(Turned);
+    answer.extensions_mut().insert(About(workspace.to_owned()));
+    answer
+}
 
 /// One request under way. Dropped before its end, it was cut off, and that is written down. Most are only looked at, and nothing is written of them:
 /// until that is known it holds what there is, and makes nothing of it.
@@ -77,7 +87,8 @@ impl Record {
             None if status.is_success() => "ok".to_owned(),
             None => Code::from_http_status(status.as_u16()).as_str().to_owned(),
         };
-        entry.workspace = answer.extensions().get::<About>().map(|About(workspace)| told(workspace));
+        let about = answer.extensions().get::<About>().filter(|About(workspace)| workspace != DEFAULT_WORKSPACE);
+        entry.workspace = about.map(|About(workspace)| told(workspace));
         if let Some(route) = route {
             entry.route = Some(route.path.to_owned());
             entry.subject = answer::subject(route.path, self.uri.path()).map(|name| told(&name));

@@ -117,7 +117,7 @@ async fn admit(routed: Routed, workspaces: Arc<Workspaces>, request: Request, ne
         }
     };
     answer.extensions_mut().insert(routed);
-    if let Some(workspace) = about {
+    if let Some(workspace) = about.filter(|_| answer.extensions().get::<About>().is_none()) {
         answer.extensions_mut().insert(About(workspace));
     }
     answer

@@ -8,7 +8,7 @@ use crate::schema::secrets::places;
 use crate::text::{find, replaced};
 
 /// Stands where a secret stood; the same everywhere, so that what was equal stays equal.
-const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 
 /// Shorter texts are found in too many places; they are replaced where they stand alone.
 const SHORT: usize = 4;

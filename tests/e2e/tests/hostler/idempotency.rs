@@ -170,6 +170,27 @@ fn what_was_done_when_its_host_ended_is_no_failure_and_not_done_again() {
 }
 
 #[test]
+fn a_restart_of_a_document_that_a_host_dies_with_is_told_in_its_words() {
+    let yard = Yard::new();
+    let stubborn = "echo start >> db.starts; trap '' TERM; while :; do sleep 0.05; done";
+    yard.up(&script(&yard, "db", stubborn, "stop = { grace = \"700ms\" }"));
+    until("it has begun", || starts(&yard, "db") == 1);
+    let ask = || request_with(&yard.socket(), "POST", "/api/orchestration/restart/db", &[("idempotency-key", "k")], b"{}");
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(ask);
+        yard.until_status("db", "stopping");
+        yard.kill_host();
+        assert!(asking.join().expect("it does not break").is_none(), "nobody was answered");
+    });
+    yard.serve();
+    let [answer, again] = [0, 1].map(|_| ask().expect("it answers"));
+    let told = answer.json();
+    assert_eq!((answer.status, &told["success"], &told["service"], &told["status"]), (200, &json!(true), &json!("db"), &json!("running")), "{told}");
+    assert_eq!((again.status, again.json(), is_replayed(&again)), (200, told, true));
+    assert_eq!((starts(&yard, "db"), yard.service("db")["restart_count"].clone()), (2, json!(1)));
+}
+
+#[test]
 fn what_may_have_been_done_is_told_as_that() {
     let yard = Yard::new();
     yard.up(&script(&yard, "db", "trap 'echo got >> got' USR1; while :; do sleep 0.02; done", ""));

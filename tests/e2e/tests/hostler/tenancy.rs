@@ -430,6 +430,23 @@ fn every_route_is_closed_to_who_is_of_another_workspace_as_if_there_were_none() 
 }
 
 #[test]
+fn heartbeats_of_another_workspace_are_not_counted() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    for name in ["acme", "beta"] {
+        yard.run(&format!("workspace create {name} --plugin process")).ok();
+        assert_eq!(put(&yard, name, "web", &json!({})).status, 200);
+    }
+    let beat = own(&yard, "POST", "/api/v1/services/web/heartbeat?workspace=acme", &json!({ "ttl_ms": 60_000 }));
+    assert_eq!(beat.status, 200, "{}", beat.json());
+    let counted = |workspace: &str| {
+        let told = own(&yard, "GET", &format!("/api/orchestration/metrics?workspace={workspace}"), &Value::Null).json();
+        told["registry_stats"]["heartbeats"]["services"].clone()
+    };
+    assert_eq!(["acme", "beta", "default"].map(counted), [1, 0, 0]);
+}
+
+#[test]
 fn a_service_of_another_workspace_is_not_found_by_any_name() {
     let (yard, port) = listening("");
     for name in ["acme", "beta"] {

@@ -105,12 +105,34 @@ impl Asked {
         Value::Object(self.asked.clone())
     }
 
-    /// The same with what a patch sets.
+    /// The same with what a patch sets. Whoever sends back the limits that he was shown has not said those that nobody had said.
     #[must_use]
-    pub fn patched(&self, patch: Asked) -> Asked {
+    pub fn patched(&self, mut patch: Asked) -> Asked {
+        let said = self.table("resource_limits");
+        if let Some(Value::Object(limits)) = patch.asked.get_mut("resource_limits") {
+            limits.retain(|key, value| said.contains_key(key) || !LIMITS.iter().any(|(name, default)| key == name && value == default));
+        }
         let mut asked = self.asked.clone();
         asked.extend(patch.asked);
         Asked { asked }
+    }
+
+    /// The same with what is `kept` wherever it says again what was `shown` of that, where parts of it were hidden behind this mark.
+    ///
+    /// # Errors
+    /// The mark stands where nothing is behind it.
+    pub fn revealed(self, kept: &Asked, shown: &Asked, mark: &str) -> Result<Asked, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let reveal = |(key, sent): (String, Value)| {
+            let at = format!("{AT}/{key}");
+            let value = match (kept.asked.get(&key), shown.asked.get(&key)) {
+                (Some(kept), Some(shown)) if kept != shown => reveal(sent, kept, shown, &at, mark, &mut problems),
+                _ => sent,
+            };
+            (key, value)
+        };
+        let asked = self.asked.into_iter().map(reveal).collect();
+        if problems.is_empty() { Ok(Asked { asked }) } else { Err(problems) }
     }
 
     /// A text; an empty one where there is none.
@@ -229,6 +251,56 @@ fn of_kind(key: &str, kind: Kind, value: Value) -> Result<Value, Problem> {
         (Kind::Map, Value::Null) => Ok(json!({})),
         (Kind::Text | Kind::Type | Kind::Id, _) => wrong("is to be a text"),
         (Kind::Map | Kind::MapOrNothing, _) => wrong("is to be an object"),
+    }
+}
+
+fn reveal(sent: Value, kept: &Value, shown: &Value, at: &str, mark: &str, problems: &mut Vec<Problem>) -> Value {
+    if sent == *shown {
+        return kept.clone();
+    }
+    match (sent, kept, shown) {
+        (Value::Object(sent), Value::Object(kept), Value::Object(shown)) => {
+            let mut revealed = Map::new();
+            for (key, sent) in sent {
+                let at = format!("{at}/{}", hostler_core::pointer_key(&key));
+                let value = match (kept.get(&key), shown.get(&key)) {
+                    (Some(kept), Some(shown)) => reveal(sent, kept, shown, &at, mark, problems),
+                    _ => plain(sent, key.contains(mark), &at, mark, problems),
+                };
+                revealed.insert(key, value);
+            }
+            Value::Object(revealed)
+        }
+        (Value::Array(sent), Value::Array(kept), Value::Array(shown)) => {
+            let reveal = |(index, sent): (usize, Value)| {
+                let at = format!("{at}/{index}");
+                match (kept.get(index), shown.get(index)) {
+                    (Some(kept), Some(shown)) => reveal(sent, kept, shown, &at, mark, problems),
+                    _ => plain(sent, false, &at, mark, problems),
+                }
+            };
+            sent.into_iter().enumerate().map(reveal).collect()
+        }
+        (sent, ..) => plain(sent, false, at, mark, problems),
+    }
+}
+
+/// A value that is new: the mark stands for nothing there.
+fn plain(sent: Value, marked: bool, at: &str, mark: &str, problems: &mut Vec<Problem>) -> Value {
+    if marked || has(&sent, mark) {
+        let problem = Problem::new(at, format!("`{mark}` stands here for a secret, and none is kept at this place"));
+        problems.push(problem.hint("send the secret itself, or what was shown, unchanged"));
+    }
+    sent
+}
+
+/// Does this text stand in it?
+fn has(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(own) => own.contains(text),
+        Value::Array(items) => items.iter().any(|item| has(item, text)),
+        Value::Object(fields) => fields.values().any(|value| has(value, text)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -76,6 +76,54 @@ fn an_image_is_a_container_with_its_ports_and_its_check() {
 }
 
 #[test]
+fn limits_that_nobody_said_are_not_said_by_whoever_sends_them_back() {
+    let image = |more: Value| {
+        let mut all = json!({ "service_type": "containerized", "deployment_config": { "image": "nginx:alpine" } });
+        all["resource_limits"] = more;
+        asked(all)
+    };
+    let patch = |kept: &Asked, limits: Value| {
+        let body = json!({ "resource_limits": limits }).to_string();
+        let patched = kept.patched(Patch::read(body.as_bytes()).expect("it is well written").asked);
+        definition(&patched).expect("a service")["resources"].clone()
+    };
+    let bare = image(json!({}));
+    assert_eq!(patch(&bare, Value::Object(bare.limits())), json!({ "memory": "512Mi", "cpu": "0.5" }));
+    assert_eq!(patch(&bare, json!({ "memory": "1Gi", "cpu": "0.5", "storage": "1Gi" })), json!({ "memory": "1Gi", "cpu": "0.5" }));
+    assert_eq!(patch(&bare, json!({ "storage": "2Gi" })), json!({ "memory": "512Mi", "cpu": "0.5", "storage": "2Gi" }));
+    let said = image(json!({ "storage": "1Gi" }));
+    assert_eq!(patch(&said, Value::Object(said.limits()))["storage"], "1Gi", "what was said stays so");
+}
+
+#[test]
+fn what_was_hidden_is_kept_when_it_is_sent_back() {
+    let kept = asked(json!({ "deployment_config": { "command": ["a", "hunter2"], "token": "hunter2", "size": 1 } }));
+    let shown = asked(json!({ "deployment_config": { "command": ["a", "[redacted]"], "token": "[redacted]", "size": 1 } }));
+    let sends = |config: Value| {
+        let body = json!({ "deployment_config": config, "name": "B" }).to_string();
+        let sent = Patch::read(body.as_bytes()).expect("it is well written").asked;
+        sent.revealed(&kept, &shown, "[redacted]").map(|asked| asked.asked["deployment_config"].clone()).map_err(places)
+    };
+    let config = kept.asked["deployment_config"].clone();
+    assert_eq!(sends(shown.asked["deployment_config"].clone()), Ok(config));
+    let other = json!({ "command": ["b", "[redacted]"], "token": "[redacted]", "size": 2 });
+    assert_eq!(sends(other), Ok(json!({ "command": ["b", "hunter2"], "token": "hunter2", "size": 2 })));
+    assert_eq!(sends(json!({ "token": "new" })), Ok(json!({ "token": "new" })));
+    let at = |rest: &str| format!("/data/attributes/deployment_config/{rest}");
+    assert_eq!(sends(json!({ "command": ["[redacted]", "a"] })), Err(vec![at("command/0")]));
+    assert_eq!(sends(json!({ "other": "x [redacted]" })), Err(vec![at("other")]));
+}
+
+#[test]
+fn links_to_other_parts_of_a_list_keep_what_was_asked_for() {
+    let pairs = [("filter[name]", "a b&c"), ("page[limit]", "1"), ("workspace", "acme"), ("colour", "x")];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let told = collection(&[], Page { offset: 1, limit: 1, total: 3 }, &pairs);
+    let at = |offset: u32| format!("/api/v1/service_instances?page[offset]={offset}&page[limit]=1&filter[name]=a%20b%26c&workspace=acme");
+    assert_eq!(told["links"], json!({ "self": at(1), "first": at(0), "prev": at(0), "next": at(2) }));
+}
+
+#[test]
 fn a_mistake_of_a_service_stands_at_the_attribute_it_came_from() {
     let cases = [
         ("/services/api/env/A=B", "/data/attributes/environment_variables/A=B"),

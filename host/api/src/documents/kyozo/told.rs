@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{DeploymentEvent, EVENTS, INSTANCES, Instance};
+use super::{DeploymentEvent, EVENTS, INSTANCES, Instance, Record};
 use crate::failure::{Code, Failure};
 use crate::routes::{self, documents};
 
@@ -83,18 +83,19 @@ fn version() -> Value {
     json!({ "version": "1.0" })
 }
 
-fn link(id: &str) -> String {
-    routes::of(documents::INSTANCE, id)
+/// Where an instance is: asked for as it stands, it is found.
+pub fn link(record: &Record) -> String {
+    routes::place(&routes::of(documents::INSTANCE, &record.id), &record.workspace)
 }
 
 fn resource(instance: &Instance) -> Value {
     let id = &instance.record.id;
-    json!({ "type": INSTANCES, "id": id, "attributes": instance.attributes(), "links": { "self": link(id) } })
+    json!({ "type": INSTANCES, "id": id, "attributes": instance.attributes(), "links": { "self": link(&instance.record) } })
 }
 
 /// One instance.
 pub fn one(instance: &Instance) -> Value {
-    json!({ "data": resource(instance), "links": { "self": link(&instance.record.id) }, "jsonapi": version() })
+    json!({ "data": resource(instance), "links": { "self": link(&instance.record) }, "jsonapi": version() })
 }
 
 /// Which part of a long list.
@@ -108,9 +109,14 @@ pub struct Page {
     pub total: usize,
 }
 
-/// Many instances.
-pub fn collection(instances: &[Instance], page: Page) -> Value {
-    let at = |offset: usize| format!("{}?page[offset]={offset}&page[limit]={}", documents::INSTANCES, page.limit);
+/// Many instances. Links to their other parts ask for no more than was asked for: they keep its filters and its workspace.
+pub fn collection(instances: &[Instance], page: Page, asked: &[(String, String)]) -> Value {
+    let own = asked.iter().filter(|(key, _)| key == "workspace" || key.starts_with("filter["));
+    let own: Vec<(&str, Option<String>)> = own.map(|(key, value)| (key.as_str(), Some(value.clone()))).collect();
+    let at = |offset: usize| {
+        let part = [("page[offset]", Some(offset.to_string())), ("page[limit]", Some(page.limit.to_string()))];
+        routes::with(documents::INSTANCES, &part.into_iter().chain(own.iter().cloned()).collect::<Vec<_>>())
+    };
     let mut links = Map::new();
     links.insert("self".to_owned(), json!(at(page.offset)));
     links.insert("first".to_owned(), json!(at(0)));

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
 use hostler_api::documents::Seconds;
 use hostler_api::documents::fog::{CheckedNow, Counts, Dependencies, Detail, Figures, HealthOfAll, Metrics, Refused, Registry, Restarted, Services};
 use hostler_api::routes::documents;
@@ -71,7 +72,7 @@ fn figures(desk: &Desk, whose: &WorkspaceName) -> Result<Metrics, Failure> {
     Ok(Metrics {
         success: true,
         metrics: Counts::of(&list, desk.core.is_initialized()),
-        registry_stats: Registry::of(&list, desk.heartbeats.counts(desk, desk.core.names()), resolved),
+        registry_stats: Registry::of(&list, desk.heartbeats.counts(desk, speak::names(desk, Some(whose))), resolved),
         service_details: details.collect(),
     })
 }
@@ -105,11 +106,28 @@ async fn restart(State(door): State<Door>, scope: Scope, Name(name): Name, reque
         };
         return Err(not_restarted(status(&failure), &before, words));
     }
-    let settled = door.settle(std::slice::from_ref(&chosen), RESTART).await;
-    let Ok(after) = line(&door, &chosen).await else {
+    restarted(&door, &chosen, &before).await
+}
+
+/// What became of a restart that was made: also of one that an earlier host made, and did not live to tell.
+pub(in crate::http) async fn told_again(door: &Door, scope: &Scope, name: &str) -> Response<Body> {
+    let told = match scope.name(name) {
+        Ok(chosen) => match line(door, &chosen).await {
+            Ok(before) => restarted(door, &chosen, &before).await,
+            Err(no) => Err(no),
+        },
+        Err(failure) => Err(refused(failure)),
+    };
+    told.into_response()
+}
+
+async fn restarted(door: &Door, chosen: &ServiceName, before: &Service) -> Told {
+    let name = chosen.local();
+    let settled = door.settle(std::slice::from_ref(chosen), RESTART).await;
+    let Ok(after) = line(door, chosen).await else {
         // It is wanted: the next host goes on with it.
         let message = format!("Service '{name}' is still on its way: the host has ended");
-        return Err(not_restarted(StatusCode::GATEWAY_TIMEOUT, &before, message));
+        return Err(not_restarted(StatusCode::GATEWAY_TIMEOUT, before, message));
     };
     let why = || after.cause.clone().unwrap_or_else(|| after.status.as_str().to_owned());
     match after.status {

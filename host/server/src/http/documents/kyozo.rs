@@ -9,11 +9,13 @@ use hostler_api::access::{ALL_WORKSPACES, Access};
 use hostler_api::documents::kyozo::{self, Asked, Fault, MEDIA, Page, Patch};
 use hostler_api::routes::{self, documents};
 use hostler_api::{Code, Failure};
+use hostler_core::{Problem, ServiceName};
 use serde_json::Value;
 
 use super::super::Door;
 use super::super::answer::{Name, Refusal, bytes, document};
 use super::super::caller::Caller;
+use super::super::record::{About, turned};
 use super::super::scope::Scope;
 use super::super::table::Table;
 use crate::beside::OnlyIf;
@@ -24,7 +26,7 @@ mod form;
 mod watched;
 mod workspaces;
 
-pub(in crate::http) use form::Words;
+pub(super) use form::wanted;
 
 /// Instances in an answer, unless somebody wants fewer or more.
 const PAGE: usize = 50;
@@ -91,17 +93,31 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, No> {
 }
 
 /// The instance with this id, for whoever may see it; for all others there is none.
-async fn found(door: &Door, caller: &Caller, id: &str) -> Result<Kept, Failure> {
+async fn found(door: &Door, caller: &Caller, id: &str) -> Result<Kept, No> {
     let asked = id.to_owned();
-    let kept = door.look(move |desk| instances::find(desk, &asked)).await?;
-    kept.filter(|kept| caller.role_in(kept.service.workspace()).is_some()).ok_or_else(|| instances::unknown(id))
+    let kept = door.look(move |desk| instances::find(desk, &asked)).await?.ok_or_else(|| instances::unknown(id))?;
+    let workspace = kept.service.workspace();
+    if caller.role_in(workspace).is_some() {
+        return Ok(kept);
+    }
+    Err(No::Said(Box::new(turned(Refusal(instances::unknown(id)), workspace))))
 }
 
-/// The same, for whoever may do that with it.
-async fn allowed(door: &Door, caller: &Caller, id: &str, access: Access) -> Result<Kept, Failure> {
+/// Does something with it, for whoever may do that. Whatever the query says, it is about the workspace of the instance.
+async fn changed(door: &Door, caller: &Caller, id: &str, access: Access, change: impl AsyncFnOnce(Kept) -> Told) -> Told {
     let kept = found(door, caller, id).await?;
-    caller.may_in(kept.service.workspace(), access)?;
-    Ok(kept)
+    let workspace = kept.service.workspace().to_owned();
+    let told = match caller.may_in(&workspace, access) {
+        Ok(()) => change(kept).await,
+        Err(failure) => Err(failure.into()),
+    };
+    Ok(about(told, workspace))
+}
+
+fn about(told: Told, workspace: String) -> Response<Body> {
+    let mut answer = told.into_response();
+    answer.extensions_mut().insert(About(workspace));
+    answer
 }
 
 /// What a route demands, asked of the workspace of the instance.
@@ -109,11 +125,13 @@ fn demanded(method: routes::Method, path: &str) -> Access {
     routes::find(method, path).map_or(Access::Host(hostler_api::access::Role::Admin), |route| route.access)
 }
 
-async fn shown(door: &Door, kept: Kept, status: StatusCode) -> Told {
+async fn looked_at(door: &Door, kept: Kept, wait: bool) -> Result<kyozo::Instance, Failure> {
     let id = kept.instance.id.clone();
-    let told = instances::look(door, vec![kept], false).await?;
-    let instance = told.first().ok_or_else(|| instances::unknown(&id))?;
-    said(status, &kyozo::one(instance))
+    instances::look(door, vec![kept], wait).await?.into_iter().next().ok_or_else(|| instances::unknown(&id))
+}
+
+async fn shown(door: &Door, kept: Kept, status: StatusCode) -> Told {
+    said(status, &kyozo::one(&looked_at(door, kept, false).await?))
 }
 
 async fn index(State(door): State<Door>, Extension(caller): Extension<Caller>, uri: Uri) -> Told {
@@ -145,7 +163,7 @@ async fn index(State(door): State<Door>, Extension(caller): Extension<Caller>, u
     all.sort_by(|one, other| one.record.id.cmp(&other.record.id));
     let total = all.len();
     let part: Vec<_> = all.into_iter().skip(offset).take(limit).collect();
-    said(StatusCode::OK, &kyozo::collection(&part, Page { offset, limit, total }))
+    said(StatusCode::OK, &kyozo::collection(&part, Page { offset, limit, total }, &pairs))
 }
 
 /// What a list can be narrowed by: attributes that are texts.
@@ -155,14 +173,17 @@ async fn create(State(door): State<Door>, Extension(caller): Extension<Caller>, 
     let body = read(&headers, body).await?;
     let mut asked = Asked::read(&body).map_err(Failure::config)?;
     let name = Some(asked.text("workspace_id")).filter(|name| !name.is_empty()).unwrap_or(scope.workspace.as_str()).to_owned();
-    let access = demanded(routes::Method::Post, documents::INSTANCES);
-    caller.may_in(&name, access)?;
-    let workspace = workspaces::there(&door, &name)?;
-    asked.asked.insert("workspace_id".to_owned(), Value::from(name));
-    let kept = instances::create(&door, &workspace, asked, Some(id_of(&caller))).await?;
-    let place = routes::of(documents::INSTANCE, &kept.instance.id);
-    let mut answer = shown(&door, kept, StatusCode::CREATED).await?;
-    if let Ok(place) = HeaderValue::from_str(&place) {
+    asked.asked.insert("workspace_id".to_owned(), Value::from(name.clone()));
+    Ok(about(create_within(&door, &caller, &name, asked).await, name))
+}
+
+async fn create_within(door: &Door, caller: &Caller, name: &str, asked: Asked) -> Told {
+    caller.may_in(name, demanded(routes::Method::Post, documents::INSTANCES))?;
+    let workspace = workspaces::there(door, name)?;
+    let kept = instances::create(door, &workspace, asked, Some(id_of(caller))).await?;
+    let instance = looked_at(door, kept, false).await?;
+    let mut answer = document(StatusCode::CREATED, MEDIA, &kyozo::one(&instance));
+    if let Ok(place) = HeaderValue::from_str(&kyozo::link(&instance.record)) {
         answer.headers_mut().insert(header::LOCATION, place);
     }
     Ok(answer)
@@ -179,63 +200,71 @@ async fn show(State(door): State<Door>, Extension(caller): Extension<Caller>, Na
 }
 
 async fn update(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name, headers: HeaderMap, body: Body) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Patch, documents::INSTANCE)).await?;
-    let patch = Patch::read(&read(&headers, body).await?).map_err(Failure::config)?;
-    let kept = instances::update(&door, kept, patch).await?;
-    shown(&door, kept, StatusCode::OK).await
+    let update = async |_| {
+        let patch = Patch::read(&read(&headers, body).await?).map_err(Failure::config)?;
+        shown(&door, instances::update(&door, &id, patch).await?, StatusCode::OK).await
+    };
+    changed(&door, &caller, &id, demanded(routes::Method::Patch, documents::INSTANCE), update).await
 }
 
 async fn delete(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Delete, documents::INSTANCE)).await?;
-    door.change(Change::Remove { names: vec![kept.service], only_if: OnlyIf::There, force: false }).await?;
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = StatusCode::NO_CONTENT;
-    Ok(answer)
+    let delete = async |kept: Kept| {
+        door.change(Change::Remove { names: vec![kept.service], only_if: OnlyIf::There, force: false }).await?;
+        let mut answer = Response::new(Body::empty());
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+        Ok(answer)
+    };
+    changed(&door, &caller, &id, demanded(routes::Method::Delete, documents::INSTANCE), delete).await
 }
 
 async fn deploy(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Post, documents::DEPLOY_INSTANCE)).await?;
-    let (kept, _) = instances::deploy(&door, kept, &id_of(&caller)).await?;
-    shown(&door, kept, StatusCode::ACCEPTED).await
+    let deploy = async |_| {
+        let (kept, _) = instances::deploy(&door, &id, &id_of(&caller)).await?;
+        shown(&door, kept, StatusCode::ACCEPTED).await
+    };
+    changed(&door, &caller, &id, demanded(routes::Method::Post, documents::DEPLOY_INSTANCE), deploy).await
 }
 
 async fn start(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Post, documents::START_INSTANCE)).await?;
-    if kept.instance.deployed_at.is_none() {
-        // Whoever starts what was never deployed deploys it.
-        let (kept, operation) = instances::deploy(&door, kept, &id_of(&caller)).await?;
-        door.operations.told_when_over(&operation.id, instances::SETTLED).await;
-        return shown(&door, kept, StatusCode::OK).await;
-    }
-    let change = Change::Start { names: vec![kept.service.clone()], deps: true };
-    instances::act(&door, &kept, change).await?;
-    shown(&door, kept, StatusCode::OK).await
+    let start = async |kept: Kept| {
+        if kept.instance.deployed_at.is_none() {
+            // Whoever starts what was never deployed deploys it.
+            let (kept, operation) = instances::deploy(&door, &id, &id_of(&caller)).await?;
+            door.operations.told_when_over(&operation.id, instances::SETTLED).await;
+            return shown(&door, kept, StatusCode::OK).await;
+        }
+        acted(&door, kept, |names| Change::Start { names, deps: true }).await
+    };
+    changed(&door, &caller, &id, demanded(routes::Method::Post, documents::START_INSTANCE), start).await
 }
 
 async fn stop(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Post, documents::STOP_INSTANCE)).await?;
-    let change = Change::Stop { names: vec![kept.service.clone()], force: false };
-    instances::act(&door, &kept, change).await?;
-    shown(&door, kept, StatusCode::OK).await
+    let stop = async |kept| acted(&door, kept, |names| Change::Stop { names, force: false }).await;
+    changed(&door, &caller, &id, demanded(routes::Method::Post, documents::STOP_INSTANCE), stop).await
 }
 
 async fn restart(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Post, documents::RESTART_INSTANCE)).await?;
-    let change = Change::Restart { names: vec![kept.service.clone()], force: true };
-    instances::act(&door, &kept, change).await?;
-    shown(&door, kept, StatusCode::OK).await
+    let restart = async |kept| acted(&door, kept, |names| Change::Restart { names, force: true }).await;
+    changed(&door, &caller, &id, demanded(routes::Method::Post, documents::RESTART_INSTANCE), restart).await
+}
+
+async fn acted(door: &Door, kept: Kept, change: impl FnOnce(Vec<ServiceName>) -> Change) -> Told {
+    instances::act(door, &kept, change(vec![kept.service.clone()])).await?;
+    shown(door, kept, StatusCode::OK).await
 }
 
 async fn scale(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name, headers: HeaderMap, body: Body) -> Told {
-    let kept = allowed(&door, &caller, &id, demanded(routes::Method::Patch, documents::SCALE_INSTANCE)).await?;
-    let count = kyozo::replica_count(&read(&headers, body).await?).map_err(Failure::config)?;
-    let change = Change::Scale([(kept.service.clone(), count)].into());
-    instances::act(&door, &kept, change).await.map_err(|failure| match failure.code {
-        // Beyond its bounds.
-        Code::Invalid => Failure::config(vec![hostler_core::Problem::new("/data/attributes/replica_count", failure.message)]),
-        _ => failure,
-    })?;
-    shown(&door, kept, StatusCode::OK).await
+    let scale = async |kept: Kept| {
+        let count = kyozo::replica_count(&read(&headers, body).await?).map_err(Failure::config)?;
+        let change = Change::Scale([(kept.service.clone(), count)].into());
+        instances::act(&door, &kept, change).await.map_err(|failure| match failure.code {
+            // Beyond its bounds.
+            Code::Invalid => Failure::config(vec![Problem::new("/data/attributes/replica_count", failure.message)]),
+            _ => failure,
+        })?;
+        shown(&door, kept, StatusCode::OK).await
+    };
+    changed(&door, &caller, &id, demanded(routes::Method::Patch, documents::SCALE_INSTANCE), scale).await
 }
 
 /// The query, pair by pair.

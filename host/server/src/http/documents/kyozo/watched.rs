@@ -16,8 +16,8 @@ use super::super::super::answer::{Name, document};
 use super::super::super::caller::Caller;
 use super::super::super::connection::Wire;
 use super::super::super::table::Table;
-use super::{MEDIA, Told, found, last, pairs};
-use crate::instances::{self, Kept};
+use super::{MEDIA, Told, found, last, looked_at, pairs};
+use crate::instances;
 use crate::{history, logs};
 
 /// Lines and events in an answer, unless somebody wants fewer or more.
@@ -90,11 +90,6 @@ fn text(item: &[u8]) -> Option<String> {
         LogItem::Error { message, .. } => Some(message),
         LogItem::Gap { .. } | LogItem::Cursor { .. } => None,
     }
-}
-
-async fn looked_at(door: &Door, kept: Kept, wait: bool) -> Result<kyozo::Instance, Failure> {
-    let id = kept.instance.id.clone();
-    instances::look(door, vec![kept], wait).await?.into_iter().next().ok_or_else(|| instances::unknown(&id))
 }
 
 async fn health(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(id): Name) -> Told {

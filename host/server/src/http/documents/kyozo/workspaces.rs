@@ -56,10 +56,10 @@ async fn of_workspace(door: &Door, workspace: &WorkspaceName) -> Result<Vec<Kept
     door.look(move |desk| instances::all(desk).filter(|kept| kept.service.workspace() == asked.as_str()).collect()).await
 }
 
-async fn told(door: &Door, kept: Vec<Kept>, status: StatusCode) -> Told {
+async fn told(door: &Door, workspace: &WorkspaceName, kept: Vec<Kept>, status: StatusCode) -> Told {
     let instances = instances::look(door, kept, false).await?;
     let page = Page { offset: 0, limit: instances.len().max(1), total: instances.len() };
-    said(status, &kyozo::collection(&instances, page))
+    said(status, &kyozo::collection(&instances, page, &[("workspace".to_owned(), workspace.to_string())]))
 }
 
 /// All of them, each as if it were deployed by itself; one that cannot be keeps the others from nothing.
@@ -69,13 +69,15 @@ async fn deploy(State(door): State<Door>, Extension(caller): Extension<Caller>, 
     let (mut deployed, mut failed) = (Vec::new(), Vec::new());
     for kept in of_workspace(&door, &workspace).await? {
         let id = kept.instance.id.clone();
-        match instances::deploy(&door, kept, &id_of(&caller)).await {
+        match instances::deploy(&door, &id, &id_of(&caller)).await {
             Ok((kept, _)) => deployed.push(kept),
+            // It was removed meanwhile.
+            Err(failure) if failure.code == Code::NotFound => {}
             Err(failure) => failed.push((id, failure)),
         }
     }
     if failed.is_empty() {
-        return told(&door, deployed, StatusCode::ACCEPTED).await;
+        return told(&door, &workspace, deployed, StatusCode::ACCEPTED).await;
     }
     let faults = failed.iter().flat_map(|(id, failure)| {
         let mut faults = kyozo::faults(failure, 422);
@@ -96,7 +98,7 @@ async fn stop(State(door): State<Door>, Extension(caller): Extension<Caller>, Na
         door.change(Change::Stop { names: names.clone(), force: false }).await?;
         door.settle(&names, instances::SETTLED).await;
     }
-    told(&door, kept, StatusCode::OK).await
+    told(&door, &workspace, kept, StatusCode::OK).await
 }
 
 async fn status(State(door): State<Door>, Extension(caller): Extension<Caller>, Name(name): Name) -> Told {
