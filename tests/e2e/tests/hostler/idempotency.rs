@@ -148,7 +148,7 @@ fn what_a_host_dies_with_is_not_done_twice() {
 #[test]
 fn what_was_done_when_its_host_ended_is_no_failure_and_not_done_again() {
     let yard = Yard::new();
-    let check = "health_check = { type = \"command\", command = \"false\", interval = \"50ms\", failure_threshold = 100000 }";
+    let check = "health_check = { type = \"command\", command = \"false\", interval = \"50ms\", failure_threshold = 1000 }";
     yard.config("");
     yard.run("serve --detach").ok();
     yard.config(&counting(&yard, "db", check));
