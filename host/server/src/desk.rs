@@ -135,6 +135,7 @@ impl Desk {
         self.startup_ms.retain(|(service, _), _| service != name);
         self.details.retain(|(service, ..), _| service != name);
         self.latencies.retain(|(service, _), _| service != name);
+        self.heartbeats.forget(name);
     }
 
     /// Forgets everything beside the core about a life.

@@ -21,7 +21,7 @@ use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
 use crate::message::{Accepted, Change, Mark, Message, News};
 use crate::operator::Operator;
-use crate::{telemetry, upgrade};
+use crate::{heartbeats, telemetry, upgrade};
 
 /// The loop and what it holds.
 pub(crate) struct Driver {
@@ -146,7 +146,8 @@ impl Driver {
             }
             // It was looked into already: nobody wraps one twice.
             Message::Traced(_, message) => self.backlog.push_back(*message),
-            Message::Commit(txn, answer) => {
+            Message::Commit(mut txn, answer) => {
+                txn.events = std::mem::take(&mut txn.events).into_iter().flat_map(|event| self.kept(event)).collect();
                 let committed = self.commit(*txn).await;
                 // Whoever asked may have gone.
                 answer.send(committed).ok();
@@ -369,6 +370,10 @@ impl Driver {
                 Action::Tell(notice) => {
                     touched.insert(notice.service.clone());
                     txn = self.kept(ledger::event(&notice)).into_iter().fold(txn, Txn::emit);
+                    if notice.kind == NoticeKind::Removed {
+                        // Whoever bears its name later begins anew.
+                        txn = txn.delete(heartbeats::key(&notice.service));
+                    }
                     told.push(notice);
                 }
                 Action::Start { run, ref spec, .. } if self.ahead.may_begin(run, self.desk.plugins.is_held(&spec.backend.plugin)) => {
