@@ -277,7 +277,8 @@ mod tests {
         assert_eq!(settle(&store, &next, soon, true), ["heartbeat-back"]);
         assert_eq!(store.events(0, 10).expect("it works").events.len(), 2);
         let last = Heartbeats::recall(store).expect("what it wrote");
-        assert_eq!((last.book().beats[&name].record.late, last.book().beats[&name].record.missed), (false, 1));
+        let record = last.book().beats[&name].record.clone();
+        assert_eq!((record.late, record.missed), (false, 1));
     }
 
     #[test]

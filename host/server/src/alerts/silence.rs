@@ -10,7 +10,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
 use super::Alerting;
-use crate::change::store_failure;
+use crate::change::commit_failure;
 use crate::clock;
 use crate::ledger::{self, LedgerError};
 
@@ -164,7 +164,7 @@ impl Alerting {
         match outcome {
             Ok(Outcome::Committed { .. }) => Ok(()),
             Ok(Outcome::Conflict { .. } | Outcome::Fenced) => Err(Failure::new(Code::Conflict, "somebody else changed the silences just now")),
-            Err(error) => Err(store_failure(&error)),
+            Err(error) => Err(commit_failure(&error)),
         }
     }
 }

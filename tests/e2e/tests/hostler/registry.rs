@@ -109,7 +109,7 @@ fn nobody_is_missed_because_the_host_slept() {
     let host = yard.host_pid();
     // It looks every 1.5 s: this is far longer than db may be silent, and than a busy host is late.
     signal(host, Signal::STOP);
-    std::thread::sleep(Duration::from_secs(8));
+    stays(8_000, || true);
     signal(host, Signal::CONT);
     stays(1_000, || pulse(&yard, "db") != "missed" && times(&yard, "db", "heartbeat-missed") == 0);
     until("then its time counts", || times(&yard, "db", "heartbeat-missed") == 1);
