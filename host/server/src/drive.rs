@@ -209,7 +209,7 @@ impl Driver {
             self.desk.laps.woken(name, replica);
         }
         match run.and_then(|run| self.desk.handles.get(&run).map(|record| (run, record.handle.clone()))) {
-            Some((run, handle)) => self.actor.look_at(backend, run, handle),
+            Some((run, handle)) => self.actor.look_at(&self.desk, backend, run, handle),
             None => self.desk.core.handle(clock::now(), Event::Hint { backend }),
         }
     }
