@@ -92,6 +92,8 @@ pub const POINTS: &[&str] = &[
     "host.alert.committed",
     "host.alert.delivered",
     "host.alert.forgotten",
+    "host.heartbeat.decided",
+    "host.heartbeat.committed",
     "host.down.committed",
     "host.down.decided",
     // Operations.

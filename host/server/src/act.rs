@@ -64,7 +64,7 @@ impl Actor {
             Action::Destroy { run, backend, force } => {
                 // Of what was let go of nothing is ours to free.
                 let handle = handle_of(desk, run).filter(|_| !desk.released.contains(&run));
-                self.destroy(run, backend, handle, force);
+                self.destroy(run, backend, subject_of(desk, run), handle, force);
             }
             Action::Look { backend, runs } => {
                 self.engines.uses(&backend);
@@ -81,6 +81,7 @@ impl Actor {
                     plugin: self.plugins.get(&spec.backend.plugin),
                     handle: handle_of(desk, run),
                     subject: desk.task_id(&spec.name, replica, run),
+                    workspace: spec.name.workspace().to_owned(),
                 };
                 let Some(check) = spec.checks.get(check).cloned() else { return };
                 let published = Published::around(desk, &spec);
@@ -135,7 +136,8 @@ impl Actor {
         let handle = went.map_err(|error| fault(&error))?;
         failpoint!("host.start-task.started");
         // For people to see its pid at once; the loop looks again soon anyway.
-        let status = backend.inspect(Call::within(LOOK).about(id), std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
+        let call = Call::within(LOOK).about(id).of(spec.name.workspace());
+        let status = backend.inspect(call, std::slice::from_ref(&handle)).await.ok().and_then(|mut statuses| statuses.pop());
         failpoint!("host.start-task.inspected");
         Ok((handle, status))
     }
@@ -161,7 +163,7 @@ impl Actor {
         let Some(handle) = handle else { return Ok(None) };
         let plugin = self.backend(name)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name))?;
-        let call = Call::within(duration(grace) + STOP_BEYOND_GRACE);
+        let call = Call::within(duration(grace) + STOP_BEYOND_GRACE).of(workspace_of(subject));
         failpoint!("host.stop-task.before");
         let went = backend.stop(call, &handle, signal.as_deref(), grace.0).await;
         self.judge(name, subject, &went);
@@ -187,7 +189,7 @@ impl Actor {
         let Some(handle) = handle else { return Ok(()) };
         let plugin = self.backend(name)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name))?;
-        let went = backend.release(Call::within(DESTROY).about(subject), &handle).await;
+        let went = backend.release(Call::within(DESTROY).about(subject).of(workspace_of(subject)), &handle).await;
         self.judge(name, subject, &went);
         match went {
             Err(error) if error.next_move() != NextMove::Gone => Err(fault(&error)),
@@ -195,21 +197,21 @@ impl Actor {
         }
     }
 
-    fn destroy(&self, run: Run, backend: String, handle: Option<Handle>, force: bool) {
+    fn destroy(&self, run: Run, backend: String, subject: String, handle: Option<Handle>, force: bool) {
         let me = self.clone();
         telemetry::spawn(async move {
-            let fault = me.destroyed(&backend, handle, force).await.err();
+            let fault = me.destroyed(&backend, &subject, handle, force).await.err();
             failpoint!("host.destroy.destroyed");
             me.answer(News::Destroyed { run, fault });
         });
     }
 
-    async fn destroyed(&self, backend: &str, handle: Option<Handle>, force: bool) -> Result<(), Fault> {
+    async fn destroyed(&self, backend: &str, subject: &str, handle: Option<Handle>, force: bool) -> Result<(), Fault> {
         let Some(handle) = handle else { return Ok(()) };
         let plugin = self.backend(backend)?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(backend))?;
         failpoint!("host.destroy.before");
-        match backend.destroy(Call::within(DESTROY), &handle, force).await {
+        match backend.destroy(Call::within(DESTROY).of(workspace_of(subject)), &handle, force).await {
             Ok(()) => Ok(()),
             Err(error) if error.next_move() == NextMove::Gone => Ok(()),
             Err(error) => Err(fault(&error)),
@@ -233,10 +235,10 @@ impl Actor {
     }
 
     /// Looks at one task beside the batches, because something pointed at it.
-    pub(crate) fn look_at(&self, backend: String, run: Run, handle: Handle) {
-        let me = self.clone();
+    pub(crate) fn look_at(&self, desk: &Desk, backend: String, run: Run, handle: Handle) {
+        let (me, subject) = (self.clone(), subject_of(desk, run));
         telemetry::spawn(async move {
-            match me.inspected(&backend, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
+            match me.inspected(&backend, &subject, &[handle]).await.ok().and_then(|mut statuses| statuses.pop()) {
                 Some(status) => me.answer(News::Seen { backend, run, status }),
                 // A look at all of them makes up for it, and says what is wrong.
                 None => drop(me.outbox.send(Message::Wake { backend, id: None })),
@@ -244,10 +246,10 @@ impl Actor {
         });
     }
 
-    async fn inspected(&self, name: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
+    async fn inspected(&self, name: &str, subject: &str, handles: &[Handle]) -> Result<Vec<Status>, String> {
         let plugin = self.plugins.get(name).ok_or_else(|| self.plugins.why_not(name))?;
         let backend = plugin.backend().ok_or_else(|| not_a_backend(name).message().to_owned())?;
-        backend.inspect(Call::within(LOOK), handles).await.map_err(|error| error.brief())
+        backend.inspect(Call::within(LOOK).of(workspace_of(subject)), handles).await.map_err(|error| error.brief())
     }
 
     fn list(&self, backend: String) {
@@ -319,6 +321,7 @@ struct TaskDoor {
     plugin: Option<Arc<Plugin>>,
     handle: Option<Handle>,
     subject: String,
+    workspace: String,
 }
 
 impl TaskExec for TaskDoor {
@@ -332,7 +335,7 @@ impl TaskExec for TaskDoor {
             let (Some(plugin), Some(handle)) = (&self.plugin, &self.handle) else { return Err(gone()) };
             let backend = plugin.backend().ok_or_else(gone)?;
             let deadline = Duration::from_millis(command.deadline);
-            backend.exec(Call::within(deadline).about(&self.subject), handle, &command).await
+            backend.exec(Call::within(deadline).about(&self.subject).of(&self.workspace), handle, &command).await
         })
     }
 }
@@ -345,6 +348,11 @@ fn handle_of(desk: &Desk, run: Run) -> Option<Handle> {
 fn full_name(target: &Target) -> String {
     let Target { workspace, service, .. } = target;
     if workspace == WorkspaceName::DEFAULT { service.clone() } else { format!("{workspace}.{service}") }
+}
+
+/// The workspace of a service by its full name, whose rules say what a call about it may reach; `default` for what is nobody's.
+pub(crate) fn workspace_of(service: &str) -> &str {
+    service.split_once('.').map_or(WorkspaceName::DEFAULT, |(workspace, _)| workspace)
 }
 
 /// The service that a life is of.
@@ -424,5 +432,15 @@ pub(crate) fn fault(error: &CallError) -> Fault {
         }
         NextMove::Fail | NextMove::Gone => Fault::Failed(text),
         NextMove::Look => Fault::Interrupted(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_about_the_workspace_of_its_service() {
+        assert_eq!([workspace_of("acme.db"), workspace_of("db"), workspace_of("")], ["acme", "default", "default"]);
     }
 }

@@ -24,7 +24,7 @@ use hostler_core::{AlertKey, AlertStage, Subject, WorkspaceName, closest};
 use hostler_store::{Store, StoreError, Txn};
 use tokio::sync::{Notify, mpsc};
 
-use crate::ledger;
+use crate::ledger::{self, LedgerError};
 use crate::message::Message;
 use crate::metrics::{Page, number};
 use crate::{HostError, clock};
@@ -229,6 +229,11 @@ impl Alerting {
     fn config(&self) -> Config {
         self.wanted.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Nobody is told again of what happened before a backup was made.
+pub(crate) fn restored(txn: Txn, then: &dyn Store) -> Result<Txn, LedgerError> {
+    Ok(ledger::keys(then, book::OUTBOX)?.into_iter().fold(txn, Txn::delete))
 }
 
 fn chosen(asked: &AlertsQuery, alert: &Alert) -> bool {

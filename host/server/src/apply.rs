@@ -200,7 +200,7 @@ async fn doubt_backend(
     };
     let mut found = settle(&plugin, &mut spec.backend.settings, base_dir);
     if found.is_empty() {
-        let call = Call::within(VALIDATE).about(spec.name.as_str());
+        let call = Call::within(VALIDATE).about(spec.name.as_str()).of(spec.name.workspace());
         found = backend.validate(call, &imagined(&plugin, &spec.backend.settings)).await.map_or_else(|error| vec![trouble(&error)], problems_of);
     }
     problems.extend(found.into_iter().map(|problem| below(&at, problem)));
@@ -211,7 +211,7 @@ async fn doubt_backend(
 async fn doubt_signal(spec: &Spec, plugin: &Plugin, service: &str) -> Option<Problem> {
     let signal = spec.stop.signal.as_ref()?;
     let backend = plugin.backend().filter(|_| plugin.abilities().contains(&Ability::Signals))?;
-    let call = Call::within(VALIDATE).about(spec.name.as_str());
+    let call = Call::within(VALIDATE).about(spec.name.as_str()).of(spec.name.workspace());
     let supported = backend.supported_signals(call).await.ok().filter(|supported| !supported.contains(signal))?;
     let problem = Problem::new(format!("{service}/stop/signal"), format!("backend `{}` cannot send `{signal}`", plugin.name()));
     Some(problem.hint(format!("it can send {}", supported.join(", "))))
@@ -234,7 +234,7 @@ async fn doubt_checks(
         };
         let mut found = settle(&plugin, &mut check.settings, base_dir);
         if found.is_empty() {
-            let call = Call::within(VALIDATE).about(service.as_str());
+            let call = Call::within(VALIDATE).about(service.as_str()).of(service.workspace());
             found = health_check.validate(call, &imagined(&plugin, &check.settings)).await.map_or_else(|error| vec![trouble(&error)], problems_of);
         }
         problems.extend(found.into_iter().map(|problem| below(at, problem)));

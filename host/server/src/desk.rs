@@ -150,6 +150,7 @@ impl Desk {
         self.startup_ms.retain(|(service, _), _| service != name);
         self.details.retain(|(service, ..), _| service != name);
         self.latencies.retain(|(service, _), _| service != name);
+        self.heartbeats.forget(name);
     }
 
     /// Forgets the figures of checks that these services have no longer: names of checks are anybody's to choose, again and again.

@@ -156,7 +156,7 @@ async fn is_gone(door: &Door, backend: &str, name: &ServiceName) -> bool {
     }
     let Some(plugin) = door.plugins.get(backend) else { return false };
     let Some(role) = plugin.backend() else { return false };
-    let seen = role.inspect(Call::within(SURVEY).about(name.as_str()), &handles).await;
+    let seen = role.inspect(Call::within(SURVEY).about(name.as_str()).of(name.workspace()), &handles).await;
     seen.is_ok_and(|seen| seen.iter().all(|status| matches!(status.phase, Phase::Gone)))
 }
 

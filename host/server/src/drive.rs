@@ -21,7 +21,7 @@ use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
 use crate::message::{Accepted, Change, Mark, Message, News, Writing};
 use crate::operator::Operator;
-use crate::{telemetry, upgrade};
+use crate::{heartbeats, telemetry, upgrade};
 
 /// The loop and what it holds.
 pub(crate) struct Driver {
@@ -236,7 +236,7 @@ impl Driver {
             self.desk.laps.woken(name, replica);
         }
         match run.and_then(|run| self.desk.handles.get(&run).map(|record| (run, record.handle.clone()))) {
-            Some((run, handle)) => self.actor.look_at(backend, run, handle),
+            Some((run, handle)) => self.actor.look_at(&self.desk, backend, run, handle),
             None => self.desk.core.handle(clock::now(), Event::Hint { backend }),
         }
     }
@@ -397,6 +397,10 @@ impl Driver {
                 Action::Tell(notice) => {
                     touched.insert(notice.service.clone());
                     txn = self.kept(ledger::event(&notice)).into_iter().fold(txn, Txn::emit);
+                    if notice.kind == NoticeKind::Removed {
+                        // Whoever bears its name later begins anew.
+                        txn = txn.delete(heartbeats::key(&notice.service));
+                    }
                     told.push(notice);
                 }
                 Action::Start { run, ref spec, .. } if self.ahead.may_begin(run, self.desk.plugins.is_held(&spec.backend.plugin)) => {

@@ -58,6 +58,30 @@ struct Known {
     used_at: AtomicU64,
 }
 
+/// Tokens that were taken back since a backup was made are not good again once that is restored.
+pub(crate) fn restored(mut txn: Txn, now: &dyn Store, then: &dyn Store) -> Result<Txn, LedgerError> {
+    let mut taken_back = BTreeMap::new();
+    ledger::each(now, TOKENS, |id, record: Record| {
+        taken_back.extend(record.revoked_at.map(|at| (id.to_owned(), at)));
+        Ok(())
+    })?;
+    let mut good = Vec::new();
+    ledger::each(then, TOKENS, |id, record: Record| {
+        good.extend(record.revoked_at.is_none().then(|| (id.to_owned(), record)));
+        Ok(())
+    })?;
+    if now.get(SET_UP)?.is_none() {
+        // It has made the first token since.
+        txn = txn.delete(SET_UP);
+    }
+    for (id, record) in good {
+        if let Some(at) = taken_back.get(&id) {
+            txn = txn.put(format!("{TOKENS}{id}"), ledger::to_json(&Record { revoked_at: Some(*at), ..record }));
+        }
+    }
+    Ok(txn)
+}
+
 /// Whom a token has proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proven {

@@ -84,7 +84,7 @@ impl Reading {
     async fn page(&self, index: usize, tail: Option<u32>) -> Result<Option<Chunk>, Failure> {
         let Some(backend) = self.plugin.backend() else { return Ok(None) };
         let Place { source, cursor, .. } = &self.places[index];
-        let call = Call::within(READ).about(self.service.as_str());
+        let call = Call::within(READ).about(self.service.as_str()).of(self.service.workspace());
         let tail = tail.filter(|_| cursor.is_none());
         failpoint!("host.logs.before");
         match backend.read_logs(call, &source.handle, cursor.as_deref(), tail, PAGE_BYTES).await {
@@ -232,12 +232,12 @@ pub(crate) fn measurable(desk: &Desk, name: &str) -> Option<(String, Vec<(u32, H
 }
 
 /// Adds what each replica uses, where its backend can say.
-pub(crate) async fn add_usage(plugins: &Plugins, measured: Option<(String, Vec<(u32, Handle)>)>, detail: &mut ServiceDetail) {
+pub(crate) async fn add_usage(plugins: &Plugins, workspace: &str, measured: Option<(String, Vec<(u32, Handle)>)>, detail: &mut ServiceDetail) {
     let Some((backend, running)) = measured.filter(|(_, running)| !running.is_empty()) else { return };
     let Some(plugin) = plugins.get(&backend).filter(|plugin| plugin.abilities().contains(&Ability::Stats)) else { return };
     let Some(backend) = plugin.backend() else { return };
     let (replicas, handles): (Vec<u32>, Vec<Handle>) = running.into_iter().unzip();
-    let Ok(usages) = backend.measure(Call::within(MEASURE), &handles).await else { return };
+    let Ok(usages) = backend.measure(Call::within(MEASURE).of(workspace), &handles).await else { return };
     for (replica, usage) in replicas.into_iter().zip(usages) {
         if let (Some(part), Some(usage)) = (detail.replicas.iter_mut().find(|part| part.replica == replica), usage) {
             part.usage = Some(stats::usage(&usage));

@@ -7,6 +7,7 @@
 mod book;
 mod judge;
 mod record;
+mod restored;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,9 @@ use crate::ledger;
 use crate::{HostError, clock};
 use book::Book;
 pub(crate) use record::{Record, Task};
+pub(crate) use restored::restored;
+#[cfg(test)]
+pub(crate) use restored::{outcomes, waiting};
 pub(crate) use worker::specified;
 
 const PREFIX: &str = "operations/";

@@ -38,6 +38,13 @@ pub(crate) struct Life {
     pub(crate) memory_limit: Option<u64>,
 }
 
+impl Life {
+    /// The backend that is asked, and about whose tasks.
+    fn asked(&self) -> (&str, &str) {
+        (&self.backend, self.service.workspace())
+    }
+}
+
 /// The lives of these services that run.
 ///
 /// # Errors
@@ -100,8 +107,8 @@ pub(crate) struct Meter {
 /// What became of a round of measurements.
 pub(crate) struct Measured {
     pub(crate) figures: BTreeMap<Run, Figures>,
-    /// By backend: why it measures nothing.
-    trouble: BTreeMap<String, String>,
+    /// By backend and workspace: why it measures nothing.
+    trouble: BTreeMap<(String, String), String>,
 }
 
 impl Measured {
@@ -127,16 +134,17 @@ impl Meter {
         let mut series = self.series.lock().await;
         series.retain(|_, series| series.last.taken.elapsed() < STALE);
         self.latest().retain(|_, sample| sample.taken.elapsed() < STALE);
-        let mut batches: BTreeMap<&str, Vec<(Run, Handle)>> = BTreeMap::new();
+        // What a call may reach are the rules of a workspace.
+        let mut batches: BTreeMap<(&str, &str), Vec<(Run, Handle)>> = BTreeMap::new();
         for life in lives.iter().filter(|life| series.get(&life.run).is_none_or(|series| series.last.taken.elapsed() >= FRESH)) {
-            batches.entry(&life.backend).or_default().push((life.run, life.handle.clone()));
+            batches.entry(life.asked()).or_default().push((life.run, life.handle.clone()));
         }
         let mut rounds = JoinSet::new();
-        for (backend, batch) in batches {
-            let (plugins, backend) = (Arc::clone(plugins), backend.to_owned());
+        for ((backend, workspace), batch) in batches {
+            let (plugins, backend, workspace) = (Arc::clone(plugins), backend.to_owned(), workspace.to_owned());
             rounds.spawn(async move {
-                let measured = ask(&plugins, &backend, batch).await;
-                (backend, measured)
+                let measured = ask(&plugins, &backend, &workspace, batch).await;
+                ((backend, workspace), measured)
             });
         }
         let mut trouble = BTreeMap::new();
@@ -146,7 +154,7 @@ impl Meter {
                     self.latest().extend(samples.iter().cloned());
                     samples.into_iter().for_each(|(run, sample)| note(&mut series, run, sample));
                 }
-                Ok((backend, Err(why))) => drop(trouble.insert(backend, why)),
+                Ok((asked, Err(why))) => drop(trouble.insert(asked, why)),
                 Err(error) => tracing::error!(%error, "a measurement broke off"),
             }
         }
@@ -196,13 +204,13 @@ impl Drop for Glance {
     }
 }
 
-async fn ask(plugins: &Plugins, name: &str, batch: Vec<(Run, Handle)>) -> Result<Vec<(Run, Sample)>, String> {
+async fn ask(plugins: &Plugins, name: &str, workspace: &str, batch: Vec<(Run, Handle)>) -> Result<Vec<(Run, Sample)>, String> {
     let plugin = plugins.get(name).ok_or_else(|| plugins.why_not(name))?;
     let backend = plugin.backend().filter(|_| plugin.abilities().contains(&Ability::Stats));
     let backend = backend.ok_or_else(|| format!("backend `{name}` lacks the ability `{}`", Ability::Stats))?;
     plugins.permit(name, "").map_err(|resting| resting.why)?;
     let (runs, handles): (Vec<Run>, Vec<Handle>) = batch.into_iter().unzip();
-    let usages = backend.measure(Call::within(MEASURE), &handles).await.map_err(|error| error.brief())?;
+    let usages = backend.measure(Call::within(MEASURE).of(workspace), &handles).await.map_err(|error| error.brief())?;
     let taken = Instant::now();
     let samples = runs.into_iter().zip(usages).filter_map(|(run, usage)| Some((run, Sample { taken, usage: usage? })));
     Ok(samples.collect())
@@ -240,10 +248,10 @@ pub(crate) fn told(lives: &[Life], measured: &Measured) -> Stats {
     #[expect(clippy::cast_precision_loss, reason = "shares of machines are far below 2^52")]
     let percent = |permille: u64| permille as f64 / 10.0;
     let mut replicas = Vec::new();
-    let mut missing: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut missing: BTreeSet<(&str, (&str, &str))> = BTreeSet::new();
     for life in lives {
         let Some(figures) = measured.figures.get(&life.run) else {
-            missing.insert((life.service.local(), &life.backend));
+            missing.insert((life.service.local(), life.asked()));
             continue;
         };
         replicas.push(ReplicaStats {
@@ -255,12 +263,15 @@ pub(crate) fn told(lives: &[Life], measured: &Measured) -> Stats {
             usage: usage(&figures.usage),
         });
     }
-    let reason = |backend: &str| measured.trouble.get(backend).cloned().unwrap_or_else(|| format!("backend `{backend}` measured nothing of it"));
+    let reason = |(backend, workspace): (&str, &str)| {
+        let why = measured.trouble.get(&(backend.to_owned(), workspace.to_owned())).cloned();
+        why.unwrap_or_else(|| format!("backend `{backend}` measured nothing of it"))
+    };
     Stats {
         version: Shape,
         at: Timestamp(clock::wall_ms()),
         replicas,
-        unmeasured: missing.into_iter().map(|(service, backend)| Unmeasured { service: service.to_owned(), reason: reason(backend) }).collect(),
+        unmeasured: missing.into_iter().map(|(service, asked)| Unmeasured { service: service.to_owned(), reason: reason(asked) }).collect(),
     }
 }
 

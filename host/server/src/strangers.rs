@@ -10,7 +10,7 @@ use hostler_wasm::words::{Fault, Handle};
 use hostler_wasm::{Call, CallError};
 use serde_json::json;
 
-use crate::change::store_failure;
+use crate::change::{commit_failure, unreadable};
 use crate::discovery;
 use crate::http::Door;
 use crate::ledger;
@@ -162,14 +162,14 @@ fn key(backend: &str, key: &str) -> String {
 async fn ignored(door: &Door) -> Result<BTreeSet<String>, Failure> {
     let store = std::sync::Arc::clone(&door.store);
     let keys = tokio::task::spawn_blocking(move || ledger::keys(&*store, "ignored/")).await.unwrap_or(Err(StoreError::Closed));
-    let keys = keys.map_err(|error| store_failure(&error))?;
+    let keys = keys.map_err(|error| unreadable(&error))?;
     Ok(keys.into_iter().filter_map(|key| key.strip_prefix("ignored/").map(str::to_owned)).collect())
 }
 
 async fn write(door: &Door, txn: Txn) -> Result<(), Failure> {
     let store = std::sync::Arc::clone(&door.store);
     let went = tokio::task::spawn_blocking(move || store.txn(txn)).await.unwrap_or(Err(StoreError::Closed));
-    went.map(drop).map_err(|error| store_failure(&error))
+    went.map(drop).map_err(|error| commit_failure(&error))
 }
 
 fn record(door: &Door, kind: EventKind, data: &serde_json::Value) {

@@ -74,14 +74,15 @@ pub(crate) async fn signal(door: &Door, name: &ServiceName, asked: SignalRequest
     let running = Running::of(door, name, asked.replica, Ability::Signals).await?;
     let backend = running.backend()?;
     let signal = full_name(&asked.signal);
-    let supported = backend.supported_signals(Call::within(SIGNAL)).await.map_err(|error| failure(name, &error))?;
+    let supported = backend.supported_signals(Call::within(SIGNAL).of(name.workspace())).await.map_err(|error| failure(name, &error))?;
     if !supported.contains(&signal) {
         return Err(unsupported(running.plugin.name(), &asked.signal, &supported));
     }
     let mut replicas = Vec::new();
     let mut refused = None;
     for life in &running.lives {
-        if let Err(error) = backend.send_signal(Call::within(SIGNAL).about(&life.id), &life.handle, &signal).await {
+        let call = Call::within(SIGNAL).about(&life.id).of(name.workspace());
+        if let Err(error) = backend.send_signal(call, &life.handle, &signal).await {
             refused = Some((life.replica, failure(name, &error)));
             break;
         }
@@ -144,7 +145,7 @@ pub(crate) async fn exec(door: &Door, name: &ServiceName, asked: ExecRequest) ->
         stdin,
         deadline: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
     };
-    let call = Call::within(deadline).about(&life.id);
+    let call = Call::within(deadline).about(&life.id).of(name.workspace());
     let output = running.backend()?.exec(call, &life.handle, &command).await.map_err(|error| failure(name, &error))?;
     Ok(ExecResult {
         version: Shape,

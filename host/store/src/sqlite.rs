@@ -77,6 +77,13 @@ impl Sqlite {
         Ok(Self { readers: Readers::new(path.clone()), path, last_event, requests: Some(requests), writer: Some(thread) })
     }
 
+    /// Writes what a snapshot holds into another file, which appears complete or not at all: a store to be opened, and changed before it is
+    /// restored. The snapshot stays as it is; what [`Store::restore`] would refuse is refused.
+    pub fn copy(snapshot: &Path, to: &Path) -> Result<(), StoreError> {
+        open::check_snapshot(snapshot)?;
+        snapshot::write(&open::reader(snapshot)?, snapshot, to)
+    }
+
     fn send(&self, request: Request) -> Result<(), (Request, StoreError)> {
         let Some(requests) = &self.requests else {
             return Err((request, StoreError::Closed));

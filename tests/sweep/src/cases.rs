@@ -4,7 +4,8 @@ use std::fmt;
 
 use Scenario::{
     Acknowledged, Adopted, Again, AgainByFile, Alarmed, Apply, Broken, Close, Cold, Compaction, Down, Empty, First, Found, FullDiary, FullHealth,
-    HalfLine, KeeperKilled, Keyed, Leave, Litter, Logs, Lost, Pages, PutOff, Quiet, Restart, Start, Stop, Stubborn, Torn, Unwritten, Upgrade,
+    HalfLine, Heard, KeeperKilled, Keyed, Leave, Litter, Logs, Lost, Pages, PutOff, Quiet, Restart, Silent, Start, Stop, Stubborn, Torn, Unwritten,
+    Upgrade,
 };
 
 /// What is done to get to a point.
@@ -64,6 +65,10 @@ pub enum Scenario {
     Broken,
     /// A service fails for good, and somebody is told.
     Alarmed,
+    /// Heartbeats of a service stay away.
+    Silent,
+    /// Those that stayed away come again.
+    Heard,
     /// A task writes more than a log keeps.
     Pages,
     /// A task writes half a line, and waits.
@@ -292,6 +297,7 @@ const PLAYED: &[(&[&str], &[Scenario])] = &[
     (&["host.news.found-kept"], &[Found]),
     (&["keeper.spawn.failed", "keeper.spawn.failure-written"], &[Broken]),
     (&["host.alert.committed", "host.alert.delivered", "host.alert.forgotten"], &[Alarmed]),
+    (&["host.heartbeat.decided", "host.heartbeat.committed"], &[Silent, Heard]),
     (&["keeper.end.adopted-one"], &[Adopted]),
     (&["keeper.end.rest-found"], &[Litter]),
     (&["keeper.output.half-line-taken"], &[HalfLine]),

@@ -90,6 +90,10 @@ fn lead_up(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             site.run("stop toggle").ok();
             wants.toggle = Some(false);
         }
+        Scenario::Heard => {
+            beat(site, SOON);
+            until_told_of_silence(site, 0);
+        }
         Scenario::Again | Scenario::Lost | Scenario::AgainByFile => site.kill("serve"),
         Scenario::Adopted => {
             site.kill("keeper");
@@ -180,6 +184,8 @@ fn act(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             site.more = format!("{sink}{rule}{bad}");
             apply(site, 3, wants);
         }
+        Scenario::Silent => beat(site, SOON),
+        Scenario::Heard => beat(site, LATER),
         Scenario::Apply => apply(site, 2, wants),
         Scenario::Upgrade => drop(site.run(&upgrade())),
         Scenario::Stop | Scenario::Start | Scenario::Restart => ask(site, scenario, wants),
@@ -208,6 +214,12 @@ fn act_again(site: &mut Site, scenario: Scenario, wants: &mut Wants) {
             }
             assert!(wants.mark.is_some(), "`apply` is refused by a host that was brought back");
             until_told_of_one(site);
+        }
+        Scenario::Silent => until_told_of_silence(site, 0),
+        // Whoever is alive says so again.
+        Scenario::Heard => {
+            beat(site, LATER);
+            until_told_of_silence(site, 1);
         }
         Scenario::Upgrade => {
             // In force already, or not at all: one of both.
@@ -240,6 +252,31 @@ fn until_told_of_one(site: &Site) {
         let waits = list["sinks"].as_array().into_iter().flatten().any(|sink| sink["waiting"] != 0);
         let fired = events(site).iter().filter(|event| event["kind"] == "alert-fired").count();
         if ids.len() == 1 && !waits && fired == 1 { Ok(()) } else { Err(format!("{ids:?}, {fired} events: {list}")) }
+    });
+}
+
+/// When the next heartbeat is expected, in milliseconds: before long, or after everything.
+const SOON: u64 = 100;
+const LATER: u64 = 86_400_000;
+
+/// `steady` says that it is alive. Nobody may answer: somebody dies.
+fn beat(site: &Site, ttl_ms: u64) {
+    let body = json!({ "ttl_ms": ttl_ms }).to_string();
+    drop(request(&site.yard.socket(), "POST", "/api/v1/services/steady/heartbeat", body.as_bytes()));
+}
+
+/// That its heartbeats stay away is told once, and that they are back as often as this; what is told is what is known.
+fn until_told_of_silence(site: &Site, back: usize) {
+    site.until("what became of heartbeats is told", |site| {
+        let all = events(site);
+        let told = |kind: &str| all.iter().filter(|event| event["service"] == "steady" && event["kind"] == kind).count();
+        let (missed, returned) = (told("heartbeat-missed"), told("heartbeat-back"));
+        assert!(missed <= 1 && returned <= back, "told again: {missed} and {returned}");
+        let registry = site.yard.get("/registry").ok_or("the host does not answer")?;
+        let steady = registry["services"].as_array().into_iter().flatten().find(|entry| entry["name"] == "steady").cloned().unwrap_or_default();
+        let known = &steady["heartbeat"];
+        let is_right = known["pulse"] == if back == 0 { "missed" } else { "alive" } && known["missed"] == 1;
+        if missed == 1 && returned == back && is_right { Ok(()) } else { Err(format!("{missed} and {returned}: {known}")) }
     });
 }
 

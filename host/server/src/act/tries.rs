@@ -5,7 +5,7 @@ use std::time::Duration;
 use hostler_wasm::{Call, CallError};
 use tokio::sync::oneshot;
 
-use super::{Actor, LOOK};
+use super::{Actor, LOOK, workspace_of};
 use crate::clock;
 use crate::message::Message;
 use crate::upgrade::{Live, live};
@@ -47,7 +47,7 @@ impl Actor {
         }
         let first = round * FEW % live.len();
         for Live { id, handle, service } in live.into_iter().cycle().skip(first).take(FEW) {
-            let went = backend.inspect(Call::within(LOOK).about(&id), &[handle]).await;
+            let went = backend.inspect(Call::within(LOOK).about(&id).of(workspace_of(&service)), &[handle]).await;
             self.judge(name, &service, &went);
             if went.is_ok() {
                 return Some(());

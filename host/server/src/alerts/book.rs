@@ -194,6 +194,7 @@ impl Book {
             step.put(record.key(), ledger::to_json(&record));
             step.changed.push(record);
         }
+        self.trim(&mut step);
         if step.last != self.last {
             step.put(format!("meta/{LAST}"), ledger::to_json(&step.last));
         }
@@ -234,11 +235,14 @@ impl Book {
         }
         step.delete(record.key());
         step.put(history_key(&record), ledger::to_json(&record));
-        let over = (self.history.len() + step.ended.len() + 1).saturating_sub(KEPT);
-        if let Some(oldest) = over.checked_sub(1).and_then(|at| self.history.get(at)) {
-            step.delete(history_key(oldest));
-        }
         step.ended.push(record);
+    }
+
+    /// Forgets the oldest of those that are over, once all turns are in: what ended just now is among them, where that is much.
+    fn trim(&self, step: &mut Step) {
+        let over = (self.history.len() + step.ended.len()).saturating_sub(KEPT);
+        let oldest: Vec<String> = self.history.iter().chain(&step.ended).take(over).map(history_key).collect();
+        oldest.into_iter().for_each(|key| step.delete(key));
     }
 
     /// Knows what was committed.
@@ -386,5 +390,24 @@ mod tests {
         }
         assert_eq!(book.history.len(), KEPT);
         assert_eq!(open(&store).history.len(), KEPT);
+    }
+
+    #[test]
+    fn more_that_end_at_once_leave_no_more_behind() {
+        let store = Memory::new();
+        let mut book = open(&store);
+        let names: Vec<String> = (0..KEPT + 5).map(|number| format!("s{number}")).collect();
+        let each = |turn: fn(&str) -> AlertTurn| names.iter().map(|name| turn(name)).collect::<Vec<_>>();
+        for _ in 0..2 {
+            take(&store, &mut book, &each(fired));
+            take(&store, &mut book, &each(resolved));
+            assert_eq!((book.history.len(), open(&store).history.len()), (KEPT, KEPT));
+        }
+        // What an earlier host left is forgotten by the next step.
+        let oldest = Record { id: 0, resolved_at: Some(0), ..book.history[0].clone() };
+        store.txn(Txn::new().put(history_key(&oldest), ledger::to_json(&oldest))).expect("nobody else writes");
+        let mut book = open(&store);
+        take(&store, &mut book, &[]);
+        assert_eq!((book.history.len(), open(&store).history.len()), (KEPT, KEPT));
     }
 }

@@ -16,7 +16,10 @@ pub(super) fn everybody(desk: &Desk) -> Vec<Subject> {
 /// One of them; nothing when he is not there any more.
 pub(super) fn of(desk: &Desk, subject: &Subject) -> Option<Facts> {
     match subject {
-        Subject::Service(name) => desk.core.wanted(name.as_str()).and_then(|_| desk.core.service(name.as_str())).map(|view| service(&view)),
+        Subject::Service(name) => {
+            let view = desk.core.wanted(name.as_str()).and_then(|_| desk.core.service(name.as_str()))?;
+            Some(Facts { heartbeat_missed: desk.heartbeats.is_missed(desk, name), ..service(&view) })
+        }
         Subject::Plugin(name) => desk.plugins.slot(name).map(|_| plugin(desk, name)),
     }
 }

@@ -1,4 +1,4 @@
-//! What rules ask of the past: restarts, and heartbeats that did not come. It is read from the events, those of an earlier host among them.
+//! What rules ask of the past: restarts. It is read from the events, those of an earlier host among them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,17 +9,11 @@ use hostler_core::{Facts, Span, Time};
 const FURTHEST: Span = Span::secs(86_400);
 /// Restarts of one service that are remembered; a rule asks for no more.
 const MOST: usize = 1_000;
-/// What is told of a heartbeat that did not come.
-const MISSED: &str = "heartbeat-missed";
-/// How everything begins that is told of heartbeats.
-const HEARTBEAT: &str = "heartbeat-";
 
 /// What is remembered of the past.
 #[derive(Default)]
 pub(super) struct Past {
     restarts: BTreeMap<String, VecDeque<Time>>,
-    /// Whether the heartbeat of each is overdue, as far as anything was told.
-    heartbeats: BTreeMap<String, bool>,
 }
 
 /// Whom an event concerns.
@@ -43,7 +37,6 @@ impl Past {
         match EventKind::of(kind) {
             Some(EventKind::Restarting) => self.restarted(&service, at),
             Some(EventKind::Removed) => self.forget(&service),
-            _ if kind.starts_with(HEARTBEAT) => drop(self.heartbeats.insert(service.clone(), kind == MISSED)),
             _ => {}
         }
         Some(Concerns::Service(service))
@@ -52,7 +45,6 @@ impl Past {
     /// Adds what is known of a service to its facts.
     pub(super) fn add_to(&self, service: &str, facts: &mut Facts) {
         facts.restarts = self.restarts.get(service).map(|times| times.iter().copied().collect()).unwrap_or_default();
-        facts.heartbeat_missed = self.heartbeats.get(service).copied();
     }
 
     /// Forgets whoever is not there any more.
@@ -61,7 +53,6 @@ impl Past {
             times.retain(|at| now.since(*at) < FURTHEST);
             !times.is_empty() && there.contains(service)
         });
-        self.heartbeats.retain(|service, _| there.contains(service));
     }
 
     fn restarted(&mut self, service: &str, at: Time) {
@@ -74,7 +65,6 @@ impl Past {
 
     fn forget(&mut self, service: &str) {
         self.restarts.remove(service);
-        self.heartbeats.remove(service);
     }
 }
 
@@ -103,21 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn restarts_and_heartbeats_are_remembered_of_whoever_is_there() {
+    fn restarts_are_remembered_of_whoever_is_there() {
         let mut past = Past::default();
         for secs in [1, 2] {
             assert_eq!(past.hear(Time(secs), &event("restarting", Some("db"))), Some(Concerns::Service("db".to_owned())));
         }
-        past.hear(Time(3), &event("heartbeat-missed", Some("web")));
+        assert_eq!(past.hear(Time(3), &event("heartbeat-missed", Some("web"))), Some(Concerns::Service("web".to_owned())));
         let facts = |past: &Past, name: &str| {
             let mut facts = Facts::default();
             past.add_to(name, &mut facts);
             facts
         };
         assert_eq!(facts(&past, "db").restarts, [Time(1), Time(2)]);
-        assert_eq!((facts(&past, "web").heartbeat_missed, facts(&past, "db").heartbeat_missed), (Some(true), None));
-        past.hear(Time(4), &event("heartbeat-resumed", Some("web")));
-        assert_eq!(facts(&past, "web").heartbeat_missed, Some(false));
         past.keep(Time(FURTHEST.0 + 1), &["db".to_owned(), "web".to_owned()].into());
         assert_eq!(facts(&past, "db").restarts, [Time(2)]);
         past.keep(Time(5), &BTreeSet::new());

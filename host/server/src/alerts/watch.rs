@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::EventRecord;
-use hostler_core::{AlertTurn, Facts, ServiceName, Span, Subject, Trigger};
+use hostler_core::{AlertRule, AlertTurn, Facts, ServiceName, Span, Subject, Time, Trigger};
 use hostler_failpoint::failpoint;
-use hostler_store::{EventPage, StoreError};
+use hostler_store::{Event, StoreError};
 use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -38,6 +38,10 @@ struct Watch {
     alerting: Arc<Alerting>,
     door: Door,
     past: Past,
+    /// The newest event that was heard.
+    last: u64,
+    /// Events came faster than they were heard: the rest stands in the store.
+    behind: bool,
     /// To be looked at.
     dirty: BTreeSet<Subject>,
     /// Everybody is.
@@ -47,12 +51,18 @@ struct Watch {
     turns: Vec<AlertTurn>,
 }
 
+/// What services use, by their names.
+type Measured = BTreeMap<String, Facts>;
+
 impl Alerting {
     /// Watches and tells, for as long as the host is there.
     pub(crate) async fn watch(self: Arc<Self>, door: Door) {
         let mut telling = JoinSet::new();
         let mut watch: Option<Watch> = None;
         let mut reader: Option<broadcast::Receiver<Arc<Batch>>> = None;
+        // Apart: an engine that hangs is waited for by nobody.
+        let mut measuring: JoinSet<Option<Measured>> = JoinSet::new();
+        let mut measured = Measured::new();
         let mut new = true;
         loop {
             if new {
@@ -66,7 +76,7 @@ impl Alerting {
                     let mut now = match watch.take() {
                         Some(watch) => watch,
                         None => {
-                            // Followed first, and then the past: what comes between is heard twice, and not lost.
+                            // Followed first, and then the past: what comes between is in both, and heard once.
                             reader = door.readers.follow();
                             Watch::new(&self, &door).await
                         }
@@ -81,10 +91,14 @@ impl Alerting {
                 new = true;
                 continue;
             };
-            let Some(wake) = now.round().await else { return };
+            let Some(wake) = now.round(std::mem::take(&mut measured), &mut measuring).await else { return };
             new = tokio::select! {
                 () = self.changed.notified() => true,
                 () = now.heard(&mut reader) => false,
+                Some(done) = measuring.join_next() => {
+                    measured = done.ok().flatten().unwrap_or_default();
+                    false
+                }
                 () = self.asked.notified() => {
                     now.dirty.extend(self.book().subjects());
                     false
@@ -111,6 +125,8 @@ impl Watch {
             alerting: Arc::clone(alerting),
             door: door.clone(),
             past: Past::default(),
+            last: 0,
+            behind: false,
             dirty: BTreeSet::new(),
             all: true,
             next_all: Instant::now(),
@@ -124,39 +140,70 @@ impl Watch {
 
     async fn read_the_past(&mut self) -> Result<(), StoreError> {
         let store = Arc::clone(&self.door.store);
-        let pages = tokio::task::spawn_blocking(move || -> Result<Vec<EventPage>, StoreError> {
-            let last = store.events(u64::MAX, 1)?.last;
-            let (mut pages, mut after) = (Vec::new(), last.saturating_sub(PAST));
-            while after < last {
+        let newest = tokio::task::spawn_blocking(move || store.events(u64::MAX, 1).map(|page| page.last));
+        self.last = newest.await.unwrap_or(Err(StoreError::Closed))?.saturating_sub(PAST);
+        self.catch_up().await
+    }
+
+    /// Hears from the store what was told since the last event that was heard.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let (store, after) = (Arc::clone(&self.door.store), self.last);
+        let read = tokio::task::spawn_blocking(move || -> Result<Vec<Event>, StoreError> {
+            let (mut events, mut after) = (Vec::new(), after);
+            loop {
                 let page = store.events(after, 1_000)?;
-                after = page.next.max(after + 1);
-                pages.push(page);
+                let (next, last) = (page.next.max(after + 1), page.last);
+                events.extend(page.events);
+                if next >= last {
+                    return Ok(events);
+                }
+                after = next;
             }
-            Ok(pages)
         });
         let (now, wall) = (clock::now(), clock::wall_ms());
-        for event in pages.await.unwrap_or(Err(StoreError::Closed))?.iter().flat_map(|page| &page.events) {
+        for event in read.await.unwrap_or(Err(StoreError::Closed))? {
             let ago = Span(wall.saturating_sub(event.at_unix_ms));
-            self.past.hear(now - ago, &ledger::told(event));
+            self.hear(now - ago, &ledger::told(&event));
         }
+        self.behind = false;
         Ok(())
     }
 
+    /// Notes whom an event concerns, unless it was heard; and whether it concerns anybody.
+    fn hear(&mut self, at: Time, event: &EventRecord) -> bool {
+        if event.seq <= self.last {
+            return false;
+        }
+        self.last = event.seq;
+        let concerned = self.past.hear(at, event).and_then(subject);
+        let any = concerned.is_some();
+        self.dirty.extend(concerned);
+        any
+    }
+
     /// Looks at whom there is to look at, and commits what comes of it; when to look again, or nothing when the host has ended.
-    async fn round(&mut self) -> Option<Instant> {
-        self.look().await?;
+    async fn round(&mut self, measured: Measured, measuring: &mut JoinSet<Option<Measured>>) -> Option<Instant> {
+        if self.behind
+            && let Err(error) = self.catch_up().await
+        {
+            // The next round tries again; whoever is looked at meanwhile is looked at as he is.
+            tracing::warn!(%error, "events that came too fast cannot be read yet: rules about restarts may count too few");
+        }
+        if self.look(&measured).await? {
+            self.begin_to_measure(measuring).await?;
+        }
         let due = self.alerting.book().alerts.tick(clock::now());
         self.turns.extend(due);
-        let committed = self.settle().await;
+        let committed = self.settle().await && !self.behind;
         let next = if committed { self.next_all } else { Instant::now() + AGAIN };
         let book_next = self.alerting.book().alerts.poll_timeout().map(|at| from_now(at.since(clock::now())));
         let silence_next = self.alerting.next_silence_turn().map(|at| from_now(Span(at.saturating_sub(clock::wall_ms()))));
         [book_next, silence_next].into_iter().flatten().chain([next]).min()
     }
 
-    async fn look(&mut self) -> Option<()> {
+    /// Looks at whoever may have changed, and at those who were measured; and whether that was everybody.
+    async fn look(&mut self, measured: &Measured) -> Option<bool> {
         let full = std::mem::take(&mut self.all) || Instant::now() >= self.next_all;
-        let mut measured = BTreeMap::new();
         if full {
             self.dirty = self.door.look(facts::everybody).await.ok()?.into_iter().collect();
             self.next_all = Instant::now() + if self.looks_often() { OFTEN } else { SELDOM };
@@ -164,23 +211,23 @@ impl Watch {
             self.past.keep(clock::now(), &there.collect());
             // Whoever is gone, and an alert is about him.
             self.dirty.extend(self.alerting.book().subjects());
-            measured = self.measure().await?;
         }
+        self.dirty.extend(measured.keys().filter_map(|name| ServiceName::read(name).ok().map(Subject::Service)));
         let subjects: Vec<Subject> = std::mem::take(&mut self.dirty).into_iter().filter(|subject| self.is_asked_for(subject)).collect();
         for some in subjects.chunks(AT_ONCE) {
             let asked = some.to_vec();
             let found = self.door.look(move |desk| asked.iter().map(|subject| facts::of(desk, subject)).collect::<Vec<_>>()).await.ok()?;
             let now = clock::now();
             for (subject, facts) in some.iter().zip(found) {
-                let facts = facts.map(|facts| self.with_more(subject, facts, &measured));
+                let facts = facts.map(|facts| self.with_more(subject, facts, measured));
                 let turns = self.alerting.book().alerts.observe(now, subject, facts.as_ref());
                 self.turns.extend(turns);
             }
         }
-        Some(())
+        Some(full)
     }
 
-    fn with_more(&self, subject: &Subject, mut facts: Facts, measured: &BTreeMap<String, Facts>) -> Facts {
+    fn with_more(&self, subject: &Subject, mut facts: Facts, measured: &Measured) -> Facts {
         if let Subject::Service(name) = subject {
             self.past.add_to(name.as_str(), &mut facts);
             if let Some(more) = measured.get(name.as_str()) {
@@ -198,36 +245,30 @@ impl Watch {
 
     fn looks_often(&self) -> bool {
         let by_time = |trigger: &Trigger| match trigger {
-            Trigger::Restarts { .. } | Trigger::Uptime { .. } | Trigger::Metric { .. } => true,
-            Trigger::Unhealthy | Trigger::Degraded | Trigger::Failed | Trigger::HeartbeatMissed | Trigger::PluginQuarantined => false,
+            // What was missed is told once: of a new life that is silent too no event tells.
+            Trigger::Restarts { .. } | Trigger::Uptime { .. } | Trigger::Metric { .. } | Trigger::HeartbeatMissed => true,
+            Trigger::Unhealthy | Trigger::Degraded | Trigger::Failed | Trigger::PluginQuarantined => false,
         };
         self.alerting.book().alerts.rules().values().any(|rule| by_time(&rule.trigger))
     }
 
-    /// What the services use that a rule asks it of.
-    async fn measure(&self) -> Option<BTreeMap<String, Facts>> {
-        let asked: Vec<ServiceName> = {
+    /// Asks what the services use that a rule asks it of, unless that is under way.
+    async fn begin_to_measure(&self, measuring: &mut JoinSet<Option<Measured>>) -> Option<()> {
+        let rules: Vec<AlertRule> = {
             let book = self.alerting.book();
-            let rules: Vec<_> =
-                book.alerts.rules().values().filter(|rule| matches!(rule.trigger, Trigger::Metric { figure, .. } if figure.is_measured())).collect();
-            let is_asked = |subject: &&Subject| rules.iter().any(|rule| rule.is_about(subject));
-            let named = |subject: &Subject| if let Subject::Service(name) = subject { Some(name.clone()) } else { None };
-            self.dirty.iter().filter(is_asked).filter_map(named).collect::<Vec<_>>()
+            let is_measured = |rule: &&AlertRule| matches!(rule.trigger, Trigger::Metric { figure, .. } if figure.is_measured());
+            book.alerts.rules().values().filter(is_measured).cloned().collect()
         };
-        if asked.is_empty() {
-            return Some(BTreeMap::new());
+        if rules.is_empty() || !measuring.is_empty() {
+            return Some(());
         }
-        // Services that went meanwhile are named by nobody.
-        let lives = self.door.look(move |desk| asked.iter().filter_map(|name| stats::lives(desk, [name]).ok()).flatten().collect());
-        let lives: Vec<Life> = lives.await.ok()?;
-        let measured = self.door.meter.measure(&self.door.plugins, &lives).await;
-        let mut by_service: BTreeMap<String, Vec<Life>> = BTreeMap::new();
-        lives.into_iter().for_each(|life| by_service.entry(life.service.to_string()).or_default().push(life));
-        let figures = by_service.into_iter().map(|(name, lives)| {
-            let figures = facts::measured(&lives, |life| measured.of(life));
-            (name, Facts { figures, ..Facts::default() })
-        });
-        Some(figures.collect())
+        let everybody = self.door.look(facts::everybody).await.ok()?;
+        let asked = everybody.into_iter().filter(|subject| rules.iter().any(|rule| rule.is_about(subject)));
+        let asked: Vec<ServiceName> = asked.filter_map(|subject| if let Subject::Service(name) = subject { Some(name) } else { None }).collect();
+        if !asked.is_empty() {
+            measuring.spawn(measure(self.door.clone(), asked));
+        }
+        Some(())
     }
 
     /// Commits what was decided, and hands it over; false when that cannot be done now.
@@ -272,7 +313,7 @@ impl Watch {
             found = match reader.recv().await {
                 Ok(batch) => self.note(&batch),
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.all = true;
+                    self.behind = true;
                     true
                 }
                 // Whoever looks next learns that the host has ended.
@@ -286,21 +327,35 @@ impl Watch {
         loop {
             match reader.try_recv() {
                 Ok(batch) => drop(self.note(&batch)),
-                Err(broadcast::error::TryRecvError::Lagged(_)) => self.all = true,
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.behind = true,
                 Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => return,
             }
         }
     }
 
-    /// Notes whom these events concern.
+    /// Notes whom these events concern; all in their order, so that none is heard before those that were missed.
     fn note(&mut self, batch: &Batch) -> bool {
+        if self.behind {
+            return true;
+        }
         let now = clock::now();
-        let concerned = batch.events().iter().filter_map(|event: &EventRecord| self.past.hear(now, event));
-        let subjects: Vec<Subject> = concerned.filter_map(subject).collect();
-        let any = !subjects.is_empty();
-        self.dirty.extend(subjects);
-        any
+        batch.events().iter().filter(|event| self.hear(now, event)).count() > 0
     }
+}
+
+/// What these services use; nothing when the host has ended.
+async fn measure(door: Door, asked: Vec<ServiceName>) -> Option<Measured> {
+    // Services that went meanwhile are named by nobody.
+    let lives = door.look(move |desk| asked.iter().filter_map(|name| stats::lives(desk, [name]).ok()).flatten().collect());
+    let lives: Vec<Life> = lives.await.ok()?;
+    let measured = door.meter.measure(&door.plugins, &lives).await;
+    let mut by_service: BTreeMap<String, Vec<Life>> = BTreeMap::new();
+    lives.into_iter().for_each(|life| by_service.entry(life.service.to_string()).or_default().push(life));
+    let figures = by_service.into_iter().map(|(name, lives)| {
+        let figures = facts::measured(&lives, |life| measured.of(life));
+        (name, Facts { figures, ..Facts::default() })
+    });
+    Some(figures.collect())
 }
 
 fn subject(concerns: Concerns) -> Option<Subject> {

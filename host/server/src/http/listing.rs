@@ -62,6 +62,7 @@ async fn service(State(door): State<Door>, scope: Scope, Name(name): Name, uri: 
             None => Ok(document(door.look(move |desk| desk.detail(name.as_str())).await??)),
         };
     }
+    let workspace = name.workspace().to_owned();
     let found = door.look(move |desk| {
         let name = name.as_str();
         let detail = speak::detail(desk, name, Past::Told).ok_or_else(|| speak::not_found(desk, name));
@@ -69,7 +70,7 @@ async fn service(State(door): State<Door>, scope: Scope, Name(name): Name, uri: 
     });
     let (detail, measured) = found.await?;
     let mut detail = detail?;
-    logs::add_usage(&door.plugins, measured, &mut detail).await;
+    logs::add_usage(&door.plugins, &workspace, measured, &mut detail).await;
     json(&detail)
 }
 

@@ -10,7 +10,7 @@ use super::answer::{Answer, Name, body, json, query};
 use super::scope::{Scope, Wide};
 use super::table::Table;
 use crate::registry::{self, Wish};
-use crate::{heartbeats, speak};
+use crate::speak;
 
 pub(super) fn routes(table: Table) -> Table {
     table.get(routes::REGISTRY, list).get(routes::REGISTRY_STATISTICS, statistics).post(routes::HEARTBEAT, heartbeat)
@@ -31,11 +31,10 @@ async fn heartbeat(State(door): State<Door>, scope: Scope, Name(name): Name, req
         return Err(Failure::new(Code::Invalid, why).into());
     }
     let name = scope.name(&name)?;
-    let service = name.clone();
-    door.look(move |desk| desk.core.wanted(service.as_str()).map(drop).ok_or_else(|| speak::not_found(desk, service.local()))).await??;
-    let (told, was_late) = door.heartbeats.hear(&name, asked);
-    if was_late {
-        heartbeats::tell_back(&door, &name);
-    }
-    json(&told)
+    let heard = door.look(move |desk| match desk.core.wanted(name.as_str()) {
+        // Heard by the loop: nobody is who was removed a moment ago.
+        Some(_) => Ok(desk.heartbeats.hear(&name, asked)),
+        None => Err(speak::not_found(desk, name.local())),
+    });
+    json(&heard.await??)
 }

@@ -36,6 +36,22 @@ async fn a_token_proves_its_name_and_role_until_it_is_taken_back() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_taken_back_is_not_good_again_once_a_backup_is_restored() {
+    let (dir, store, identities) = book();
+    let gone = identities.create(asked("gone", Role::Admin), "local:0", false).await.expect("a good request");
+    let kept = identities.create(asked("kept", Role::Admin), "local:0", false).await.expect("a good request");
+    let then: Arc<dyn Store> = Arc::new(Memory::new());
+    let backup = store.range("", None, 100).expect("it answers").into_iter().fold(Txn::new(), |txn, (key, entry)| txn.put(key, entry.value));
+    then.txn(backup.put(SET_UP, "\"00\"")).expect("nobody else writes");
+    identities.revoke(&gone.token.id).await.expect("the store works").expect("it is there");
+    then.txn(restored(Txn::new(), &*store, &*then).expect("both are sound")).expect("nobody else writes");
+    assert!(then.get(SET_UP).expect("it answers").is_none(), "what made the first token makes no other");
+    let restored = Identities::recall(then, dir.path()).expect("it is sound");
+    assert_eq!(restored.prove(gone.secret.reveal()), None);
+    assert!(restored.prove(kept.secret.reveal()).is_some());
+}
+
+#[tokio::test]
 async fn a_token_expires_by_itself() {
     let (_dir, _store, identities) = book();
     let request = TokenRequest { expires_in_ms: Some(500), ..asked("short", Role::Viewer) };

@@ -10,6 +10,7 @@ use hostler_wasm::{Ability, Backend, Call, Plugin};
 use serde_json::Value;
 
 use super::{refused, shadow};
+use crate::act::workspace_of;
 use crate::apply::imagined;
 use crate::desk::Desk;
 use crate::http::Door;
@@ -98,7 +99,7 @@ async fn doubted(new: &Plugin, service: &str, at: &str, settings: &str) -> Vec<P
     let value: Value = serde_json::from_str(settings).unwrap_or_default();
     let mut found = Ok(new.validate_settings(&value));
     if found.as_ref().is_ok_and(Vec::is_empty) {
-        let call = Call::within(PURE).about(service);
+        let call = Call::within(PURE).about(service).of(workspace_of(service));
         found = match (new.backend(), new.health_check()) {
             (Some(backend), _) => backend.validate(call, settings).await,
             (None, Some(check)) => check.validate(call, settings).await,
@@ -125,7 +126,7 @@ async fn handles(name: &str, backend: Backend<'_>, tasks: &[Live]) -> Result<(),
         return Ok(());
     }
     for task in tasks {
-        let migrate = || backend.migrate(Call::within(PURE).about(&task.id), &task.handle);
+        let migrate = || backend.migrate(Call::within(PURE).about(&task.id).of(workspace_of(&task.service)), &task.handle);
         let (once, again) = (migrate().await, migrate().await);
         let trouble = match (once, again) {
             (Ok(once), Ok(again)) if !same(&once, &again) => Some("answers differently when it is asked twice".to_owned()),

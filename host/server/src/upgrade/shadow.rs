@@ -1,12 +1,13 @@
 //! Two revisions look at the same live tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hostler_wasm::words::{Handle, Phase, Status};
 use hostler_wasm::{Call, CallError, Plugin};
 
 use super::doubt::Live;
+use crate::act::workspace_of;
 
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -58,8 +59,16 @@ pub(super) async fn differences(old: &Plugin, new: &Plugin, tasks: &[Live]) -> R
 
 pub(super) async fn inspect(plugin: &Plugin, tasks: &[Live]) -> Result<Vec<Status>, CallError> {
     let Some(backend) = plugin.backend() else { return Ok(Vec::new()) };
-    let handles: Vec<Handle> = tasks.iter().map(|task| task.handle.clone()).collect();
-    backend.inspect(Call::within(LOOK), &handles).await
+    let mut seen: Vec<Option<Status>> = vec![None; tasks.len()];
+    // What a call may reach are the rules of a workspace.
+    let workspaces: BTreeSet<&str> = tasks.iter().map(|task| workspace_of(&task.service)).collect();
+    for workspace in workspaces {
+        let own = tasks.iter().enumerate().filter(|(_, task)| workspace_of(&task.service) == workspace);
+        let (places, handles): (Vec<usize>, Vec<Handle>) = own.map(|(at, task)| (at, task.handle.clone())).unzip();
+        let statuses = backend.inspect(Call::within(LOOK).of(workspace), &handles).await?;
+        places.into_iter().zip(statuses).for_each(|(at, status)| seen[at] = Some(status));
+    }
+    Ok(seen.into_iter().flatten().collect())
 }
 
 fn difference((before, after): (&Option<Status>, &Status)) -> Option<String> {

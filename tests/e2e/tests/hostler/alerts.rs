@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Hook, Page, Takes, Value, Yard, json, request, until, until_some};
+use hostler_e2e::{Hook, Page, Takes, Value, Yard, fixture, json, request, until, until_some};
 
 use crate::sleeper;
 
@@ -272,6 +272,46 @@ fn restarts_and_figures_fire_and_are_over() {
     let over = hook.taken().into_iter().find(|body| body["rule"] == "fat" && body["state"] == "resolved").expect("it was told");
     let message = over["alerts"][0]["message"].as_str().unwrap_or_default();
     assert!(["is stopping now", "is stopped now"].contains(&message), "{message}");
+}
+
+/// Sends one heartbeat.
+fn beats(yard: &Yard, name: &str, ttl_ms: u64) {
+    let body = json!({ "ttl_ms": ttl_ms }).to_string();
+    let answer = request(&yard.socket(), "POST", &format!("/api/v1/services/{name}/heartbeat"), body.as_bytes());
+    assert!(answer.as_ref().is_some_and(|answer| answer.status == 200), "{answer:?}");
+}
+
+#[test]
+fn a_new_life_is_not_told_to_be_silent_before_its_time() {
+    let (yard, hook) = (Yard::new(), Hook::new());
+    yard.up(&(webhook("ops", &hook, "") + "[alerts.silent]\non = \"heartbeat-missed\"\n" + &sleeper("db", "")));
+    let states = || hook.taken().iter().filter_map(|body| body["state"].as_str().map(str::to_owned)).collect::<Vec<_>>();
+    beats(&yard, "db", 1_000);
+    until("it is told", || states() == ["firing"]);
+    yard.run("stop db").ok();
+    until("whoever is stopped owes none", || states() == ["firing", "resolved"]);
+    let begun = Instant::now();
+    yard.run("start db").ok();
+    until("its new life is silent, too", || states() == ["firing", "resolved", "firing"]);
+    assert!(begun.elapsed() > Duration::from_millis(2_500), "{:?}", begun.elapsed());
+    beats(&yard, "db", 60_000);
+    until("it is over", || states() == ["firing", "resolved", "firing", "resolved"]);
+}
+
+#[test]
+fn an_engine_that_hangs_while_it_measures_keeps_no_alert_back() {
+    let (yard, hook) = (Yard::new(), Hook::new());
+    let rules = "[alerts.gone]\non = \"failed\"\n[alerts.fat]\non = \"metric\"\nmetric = \"memory\"\nabove = \"1Gi\"\n";
+    let plugin = format!("[plugins.naughty]\nsource = \"{}\"\n", fixture("naughty").display());
+    let hung = "[services.hung]\nbackend = { type = \"naughty\", at = \"measure\", do = \"hang\" }\n";
+    let config = webhook("ops", &hook, "") + rules + &plugin + hung + &sleeper("db", "");
+    yard.up(&config);
+    yard.config(&(config + &failing(["one".to_owned()])));
+    let begun = Instant::now();
+    yard.run("apply --no-wait").ok();
+    assert_eq!(hook.until_taken(1)[0]["alerts"][0]["service"], "one");
+    // A backend has 10 s to measure.
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
 }
 
 #[test]

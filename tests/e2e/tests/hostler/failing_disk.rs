@@ -157,6 +157,20 @@ fn when_a_sync_fails_nobody_knows_until_the_next_start_which_does() {
 }
 
 #[test]
+fn whether_a_silence_was_made_is_not_known_either() {
+    if !can_fail() {
+        return;
+    }
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    let silence = json!({ "rule": "*", "for_ms": 60_000 });
+    let failing = Failing::of(&yard);
+    is_unknown(&send(&yard, &[], "/silences", &silence));
+    assert_eq!(send(&yard, &[], "/silences", &silence).status, 503, "from then on nothing is written, and that is known");
+    drop(failing);
+}
+
+#[test]
 fn a_key_says_what_became_of_it_once_the_host_is_back() {
     if !can_fail() {
         return;

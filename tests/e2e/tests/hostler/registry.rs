@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Value, Yard, ask, free_port, json, request, until};
+use hostler_e2e::{Signal, Value, Yard, ask, free_port, json, request, signal, until};
 
 use crate::{listening, sleeper, token};
 
@@ -99,6 +99,36 @@ fn nobody_is_missed_because_the_host_was_away() {
     // Then the time counts.
     until("db is missed", || times(&yard, "db", "heartbeat-missed") == 1);
     assert_eq!(entry(&yard, "db")["heartbeat"]["ttl_ms"], 2_000);
+}
+
+#[test]
+fn nobody_is_missed_because_the_host_slept() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    beats(&yard, "db", &json!({ "ttl_ms": 1_500 }));
+    let host = yard.host_pid();
+    // It looks every 1.5 s: this is far longer than db may be silent, and than a busy host is late.
+    signal(host, Signal::STOP);
+    stays(8_000, || true);
+    signal(host, Signal::CONT);
+    stays(1_000, || pulse(&yard, "db") != "missed" && times(&yard, "db", "heartbeat-missed") == 0);
+    until("then its time counts", || times(&yard, "db", "heartbeat-missed") == 1);
+}
+
+#[test]
+fn whoever_bears_the_name_of_one_who_is_gone_begins_anew() {
+    let yard = Yard::new();
+    let both = sleeper("db", "") + &sleeper("web", "");
+    yard.up(&both);
+    beats(&yard, "db", &json!({ "ttl_ms": 60_000, "metadata": { "region": "eu" } }));
+    yard.config(&sleeper("web", ""));
+    yard.run("apply").ok();
+    until("db is gone", || yard.get("/services/db").is_none());
+    yard.up(&both);
+    assert_eq!(pulse(&yard, "db"), "none");
+    yard.kill_host();
+    yard.serve();
+    assert_eq!(pulse(&yard, "db"), "none", "it is not written down either");
 }
 
 #[test]
