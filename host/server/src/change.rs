@@ -13,7 +13,7 @@ use crate::beside::{self, OnlyIf};
 use crate::clock;
 use crate::drive::Driver;
 use crate::ledger::{self, WantedRecord, Written};
-use crate::message::{Accepted, Change, Mark};
+use crate::message::{Accepted, Change, Mark, Writing};
 use crate::{alerts, upgrade};
 
 /// Services as they were written.
@@ -99,6 +99,15 @@ impl Driver {
             }
         }
         Ok(names)
+    }
+
+    /// Writes what changes nothing that is wanted, unless its workspace is gone; what is known from then on is known at once.
+    pub(crate) async fn write(&mut self, Writing { workspace, txn, then }: Writing) -> Result<(), Failure> {
+        self.refuse_gone(workspace.as_str())?;
+        let txn = self.within_rates(txn);
+        self.commit(txn).await.map_err(|error| commit_failure(&error))?;
+        then();
+        Ok(())
     }
 
     pub(crate) fn refuse_when_closing(&self) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ use crate::desk::{Desk, Stranger};
 use crate::feed::Feed;
 use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
-use crate::message::{Accepted, Change, Mark, Message, News, Writing};
+use crate::message::{Accepted, Change, Mark, Message, News};
 use crate::operator::Operator;
 use crate::{heartbeats, telemetry, upgrade};
 
@@ -180,14 +180,6 @@ impl Driver {
             }
             Message::Leave => self.leaving = true,
         }
-    }
-
-    async fn write(&mut self, Writing { workspace, txn, then }: Writing) -> Result<(), Failure> {
-        self.refuse_gone(workspace.as_str())?;
-        let txn = self.within_rates(txn);
-        self.commit(txn).await.map_err(|error| crate::change::commit_failure(&error))?;
-        then();
-        Ok(())
     }
 
     async fn hear_request(&mut self, change: Change, marks: Vec<Mark>, answer: oneshot::Sender<Result<Accepted, Failure>>) {

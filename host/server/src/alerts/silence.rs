@@ -207,7 +207,7 @@ mod tests {
         let silence = record(web(), "acme").expect("a good one");
         assert!(silence.is_about(&about("acme.web-1"), Severity::Critical));
         for other in ["web-1", "other.web-1", "acme.db"] {
-            assert!(!silence.is_about(&key(other), Severity::Critical), "{other}");
+            assert!(!silence.is_about(&about(other), Severity::Critical), "{other}");
         }
         let mild = record(SilenceRequest { severity: Some(Severity::Warning), ..web() }, "default").expect("a good one");
         assert!(mild.is_about(&about("web-1"), Severity::Warning) && !mild.is_about(&about("web-1"), Severity::Critical));

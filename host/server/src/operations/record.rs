@@ -313,7 +313,7 @@ mod tests {
             let task = Task::Start(StartRequest { services, ..StartRequest::default() });
             Record::new("1".to_owned(), WorkspaceName::default(), "me", &task, String::new(), &OperationOptions::default())
         };
-        let same = of(vec!["b".to_owned(), "a".to_owned(), "b".to_owned()].repeat(100_000)).expect("it makes sense");
+        let same = of(["b", "a", "b"].repeat(100_000).into_iter().map(str::to_owned).collect()).expect("it makes sense");
         assert_eq!(same.services, ["b", "a"]);
         assert!(of((0..=MOST_NAMES).map(|number| format!("s{number}")).collect()).is_err());
     }
