@@ -1,11 +1,10 @@
 //! What happens, as types.
 
-use hostler_api::EventRecord;
-use hostler_api::Failure;
+use hostler_api::{EventRecord, EventsQuery, Failure};
 use serde_json::Value;
 
 use crate::Error;
-use crate::link::Lines;
+use crate::link::{Lines, Link};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,9 +126,9 @@ impl OrchestratorEvent {
             "restarting" => OrchestratorEvent::ServiceRestarting { name, replica, why: message },
             "completed" => OrchestratorEvent::ServiceCompleted { name },
             "failed" | "start-failed" => OrchestratorEvent::ServiceFailed { name, error: message },
-            // "healthy -> degraded: no answer"
+            // "healthy -> degraded: no answer"; the first result of a life comes after "unknown".
             "health-changed" => match message.split_once(" -> ") {
-                Some((_, now)) if now.starts_with("healthy") => OrchestratorEvent::HealthRecovered { name },
+                Some(("degraded" | "unhealthy", now)) if now.starts_with("healthy") => OrchestratorEvent::HealthRecovered { name },
                 Some((_, now)) if now.starts_with("degraded") || now.starts_with("unhealthy") => {
                     OrchestratorEvent::HealthCheckFailed { name, error: message }
                 }
@@ -147,31 +146,79 @@ impl OrchestratorEvent {
 
 /// Follows what happens. Dropping it ends that.
 pub struct EventSubscriber {
-    pub(crate) lines: Lines,
-    pub(crate) last: u64,
+    link: Link,
+    /// None between two connections.
+    lines: Option<Lines>,
+    last: u64,
 }
 
 impl EventSubscriber {
-    /// The next event; waits for it. Cancelled, it loses none.
+    pub(crate) async fn after(link: Link, seq: u64) -> Result<EventSubscriber, Error> {
+        let lines = link.follow(&path(seq)).await?;
+        Ok(EventSubscriber { link, lines: Some(lines), last: seq })
+    }
+
+    /// The next event; waits for it. Cancelled, it loses none. Whoever was too slow for the host is cut off by it: then this asks it
+    /// again, and goes on where it was.
     ///
     /// # Errors
-    /// The host went away, or cannot read its events.
+    /// The host went away, or cannot read its events. The next call goes on behind the last event, where that is possible again.
     pub async fn recv(&mut self) -> Result<OrchestratorEvent, Error> {
-        let Some(item) = self.lines.next().await? else { return Err(Error::Ended) };
-        match item["type"].as_str() {
-            Some("event") => {
-                let record: EventRecord = serde_json::from_value(item).map_err(|error| odd(&error))?;
-                self.last = record.seq;
-                Ok(OrchestratorEvent::of(record))
+        loop {
+            let Some(item) = self.item().await? else { continue };
+            let number = |key: &str| item[key].as_u64().unwrap_or_default();
+            match item["type"].as_str() {
+                Some("event") => {
+                    let record: EventRecord = serde_json::from_value(item).map_err(|error| odd(&error))?;
+                    self.last = record.seq;
+                    return Ok(OrchestratorEvent::of(record));
+                }
+                Some("gap") => {
+                    let next = number("next");
+                    self.last = self.last.max(next.saturating_sub(1));
+                    return Ok(OrchestratorEvent::Missed { next });
+                }
+                Some("cut") => {
+                    self.last = self.last.max(number("after"));
+                    self.lines = None;
+                }
+                _ => {
+                    self.lines = None;
+                    return Err(Failure::new(hostler_api::Code::Failed, message(&item)).into());
+                }
             }
-            Some("gap") => Ok(OrchestratorEvent::Missed { next: item["next"].as_u64().unwrap_or_default() }),
-            _ => Err(Failure::new(hostler_api::Code::Failed, message(&item)).into()),
         }
     }
 
-    /// The number of the last event that was received: [`Orchestrator::subscribe_after`](crate::Orchestrator::subscribe_after) goes on there.
+    /// What comes next on this connection, or on a new one where there is none; nothing when it has ended.
+    async fn item(&mut self) -> Result<Option<Value>, Error> {
+        let lines = match &mut self.lines {
+            Some(lines) => lines,
+            None => self.lines.insert(self.link.follow(&path(self.last)).await.map_err(ended)?),
+        };
+        let item = lines.next().await?;
+        if item.is_none() {
+            self.lines = None;
+        }
+        Ok(item)
+    }
+
+    /// The number of the last event that was received or is missed: [`Orchestrator::subscribe_after`](crate::Orchestrator::subscribe_after)
+    /// goes on there.
     pub fn last(&self) -> u64 {
         self.last
+    }
+}
+
+fn path(after: u64) -> String {
+    EventsQuery { after: Some(after), follow: true, ..EventsQuery::default() }.path()
+}
+
+/// Nobody is there any more, or not for long.
+fn ended(failure: Failure) -> Error {
+    match failure.code {
+        hostler_api::Code::Unreachable | hostler_api::Code::Unavailable => Error::Ended,
+        _ => failure.into(),
     }
 }
 
@@ -190,11 +237,28 @@ mod tests {
     use super::*;
 
     fn event(kind: &str, service: Option<&str>, data: Value) -> OrchestratorEvent {
+        said(kind, service, "is unhealthy", data)
+    }
+
+    fn said(kind: &str, service: Option<&str>, message: &str, data: Value) -> OrchestratorEvent {
         let record = json!({
             "version": 1, "seq": 7, "at": "2026-01-01T00:00:00Z", "kind": kind, "service": service, "replica": null, "run": null,
-            "message": "is unhealthy", "data": data,
+            "message": message, "data": data,
         });
         OrchestratorEvent::of(serde_json::from_value(record).expect("it is a record"))
+    }
+
+    #[test]
+    fn only_who_was_ill_recovers() {
+        let turned = |message: &str| said("health-changed", Some("db"), message, Value::Null);
+        for ill in ["degraded -> healthy: pass", "unhealthy -> healthy: pass"] {
+            assert_eq!(turned(ill), OrchestratorEvent::HealthRecovered { name: "db".to_owned() });
+        }
+        for worse in ["healthy -> degraded: no", "degraded -> unhealthy: no", "unknown -> degraded: no"] {
+            assert!(matches!(turned(worse), OrchestratorEvent::HealthCheckFailed { .. }), "{worse}");
+        }
+        assert!(matches!(turned("unknown -> healthy: pass"), OrchestratorEvent::Other(_)), "the first result of a life");
+        assert!(matches!(turned("degraded -> unknown: it ended"), OrchestratorEvent::Other(_)));
     }
 
     #[test]

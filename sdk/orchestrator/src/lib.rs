@@ -29,7 +29,7 @@ mod event;
 mod link;
 mod orchestrator;
 
-pub use config::{ExecutionBackend, HealthCheck, ServiceConfig};
+pub use config::{ExecutionBackend, HealthCheck, ServiceConfig, ServiceDefinition};
 pub use event::{EventSubscriber, OrchestratorEvent};
 pub use hostler_api::{
     EventRecord, Health, Heartbeat, Operation, OperationStatus, Pulse, RegistryEndpoint, RegistryEntry, RegistryQuery, Service, ServiceDetail,
@@ -51,7 +51,7 @@ pub enum Error {
         /// What it or the system said.
         why: String,
     },
-    /// Events ended: the host went away. [`Orchestrator::subscribe_after`] goes on behind the last one.
+    /// Events ended: the host went away. Asked again, an [`EventSubscriber`] goes on behind the last one as soon as a host is there.
     #[error("the events ended: the host went away")]
     Ended,
 }

@@ -12,7 +12,7 @@ use hostler_api::{Code, Failure, routes};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use smol_hyper::rt::FuturesIo;
 
@@ -38,28 +38,31 @@ impl Link {
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>, longer: Duration) -> Result<Value, Failure> {
         let whole = async {
             let (response, mut connection) = self.send(method, path, body).await?;
-            let (good, status) = (response.status().is_success(), response.status().as_u16());
-            let bytes = together(&mut connection, response.into_body().collect()).await?.map_err(|error| self.gone(&error))?.to_bytes();
-            if good {
-                return serde_json::from_slice(&bytes).map_err(|error| odd(&error));
-            }
-            let failure = serde_json::from_slice(&bytes);
-            Err(failure.unwrap_or_else(|_| Failure::new(Code::from_http_status(status), format!("the host answered {status}"))))
+            let status = response.status();
+            let bytes = self.rest(response, &mut connection).await?;
+            if status.is_success() { serde_json::from_slice(&bytes).map_err(|error| odd(&error)) } else { Err(refusal(status, &bytes)) }
         };
-        let patience = PATIENCE.saturating_add(longer);
-        match select(pin!(whole), pin!(Timer::after(patience))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err(Failure::new(Code::Timeout, format!("the host did not answer within {} s", patience.as_secs()))),
-        }
+        within(PATIENCE.saturating_add(longer), whole).await
     }
 
     /// Begins to read a stream of documents.
     pub(crate) async fn follow(&self, path: &str) -> Result<Lines, Failure> {
-        let (response, connection) = self.send(Method::GET, path, None).await?;
-        if !response.status().is_success() {
-            return Err(Failure::new(Code::from_http_status(response.status().as_u16()), format!("the host answered {}", response.status())));
-        }
-        Ok(Lines { body: response.into_body(), connection: Some(connection), read: Vec::new() })
+        let begun = async {
+            let (response, mut connection) = self.send(Method::GET, path, None).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(Lines { body: response.into_body(), connection: Some(connection), read: Vec::new() });
+            }
+            let bytes = self.rest(response, &mut connection).await?;
+            Err(refusal(status, &bytes))
+        };
+        within(PATIENCE, begun).await
+    }
+
+    /// The whole body of an answer.
+    async fn rest(&self, response: Response<Incoming>, connection: &mut Pin<Box<Connection>>) -> Result<Bytes, Failure> {
+        let body = together(connection, response.into_body().collect()).await?;
+        Ok(body.map_err(|error| self.gone(&error))?.to_bytes())
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(Response<Incoming>, Pin<Box<Connection>>), Failure> {
@@ -79,6 +82,20 @@ impl Link {
 
     fn gone(&self, error: &hyper::Error) -> Failure {
         Failure::new(Code::Unreachable, format!("the host on {} went away before it answered: {error}", self.socket.display()))
+    }
+}
+
+/// What an answer that says no says.
+fn refusal(status: StatusCode, bytes: &[u8]) -> Failure {
+    let status = status.as_u16();
+    let failure = serde_json::from_slice(bytes);
+    failure.unwrap_or_else(|_| Failure::new(Code::from_http_status(status), format!("the host answered {status}")))
+}
+
+async fn within<T>(patience: Duration, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match select(pin!(answer), pin!(Timer::after(patience))).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(Failure::new(Code::Timeout, format!("the host did not answer within {} s", patience.as_secs()))),
     }
 }
 
@@ -105,7 +122,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// The next one; none at the end. Cancelled, it loses nothing.
+    /// The next one; none at the end, also where it breaks off. Cancelled, it loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Option<Value>, Failure> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {

@@ -3,20 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use async_io::Timer;
 use hostler_api::{
-    Code, EventsQuery, Failure, HealthReport, Heartbeat, HeartbeatRequest, Operation, OperationStatus, Registry, RegistryEntry, RegistryQuery,
-    Service, ServiceDetail, ServiceHealth, ServiceList, routes,
+    Code, Failure, HealthReport, Heartbeat, HeartbeatRequest, Operation, OperationStatus, Registry, RegistryEntry, RegistryQuery, Service,
+    ServiceDetail, ServiceHealth, ServiceList, routes,
 };
 use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::link::Link;
-use crate::{Error, EventSubscriber, ServiceConfig};
+use crate::{Error, EventSubscriber, ServiceDefinition};
 
 /// How long an action waits until services are settled.
 const SETTLED: Duration = Duration::from_secs(300);
+
+/// How long another program's host may take to answer: it may be compiling every plugin for the first time, on a small machine.
+const STARTING: Duration = Duration::from_secs(300);
+/// From one look at that to the next.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Which host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,18 +32,12 @@ pub struct OrchestratorConfig {
     pub state_dir: PathBuf,
     /// Starts and stops under way at a time, of a host that has no state yet; one that has keeps its own.
     pub max_parallel_operations: u32,
-    /// The program that is started as a host where none runs: `$HOSTLER_BIN` or `hostler` when absent.
-    pub program: Option<PathBuf>,
 }
 
 impl OrchestratorConfig {
     /// The host of this directory, with the defaults.
     pub fn new(state_dir: impl Into<PathBuf>) -> OrchestratorConfig {
-        OrchestratorConfig { state_dir: state_dir.into(), max_parallel_operations: 4, program: None }
-    }
-
-    fn program(&self) -> PathBuf {
-        self.program.clone().or_else(|| std::env::var_os("HOSTLER_BIN").map(PathBuf::from)).unwrap_or_else(|| "hostler".into())
+        OrchestratorConfig { state_dir: state_dir.into(), max_parallel_operations: 4 }
     }
 }
 
@@ -47,26 +48,50 @@ pub struct Orchestrator {
 }
 
 impl Orchestrator {
-    /// The host of this state directory; started where none runs.
+    /// The host of this state directory; where none runs, `$HOSTLER_BIN` or `hostler` is started as one. Of several programs that do so at
+    /// once, one starts it, and all have it.
     ///
     /// # Errors
     /// [`Error::NotStarted`], with what the program said.
     pub async fn new(config: OrchestratorConfig) -> Result<Orchestrator, Error> {
-        let link = Link::new(&config.state_dir);
-        match link.ask(Method::GET, routes::HOST, None, Duration::ZERO).await {
-            Ok(_) => {}
-            Err(failure) if failure.code == Code::Unreachable => blocking::unblock(move || start(&config)).await?,
-            Err(failure) => return Err(failure.into()),
+        let program = std::env::var_os("HOSTLER_BIN").unwrap_or_else(|| "hostler".into());
+        Orchestrator::with_program(config, program).await
+    }
+
+    /// The same, with another program to start as a host.
+    ///
+    /// # Errors
+    /// As [`Orchestrator::new`].
+    pub async fn with_program(config: OrchestratorConfig, program: impl Into<PathBuf>) -> Result<Orchestrator, Error> {
+        let program = program.into();
+        let state_dir = std::path::absolute(&config.state_dir);
+        let state_dir = state_dir.map_err(|error| not_started(&program, &Failure::new(Code::Invalid, format!("its state directory: {error}"))))?;
+        let link = Link::new(&state_dir);
+        let config = OrchestratorConfig { state_dir, ..config };
+        let end = Instant::now() + STARTING;
+        loop {
+            match link.ask(Method::GET, routes::HOST, None, Duration::ZERO).await {
+                Ok(_) => return Ok(Orchestrator { link }),
+                Err(failure) if failure.code == Code::Unreachable => {}
+                Err(failure) => return Err(failure.into()),
+            }
+            let (config, started) = (config.clone(), program.clone());
+            match blocking::unblock(move || start(&started, &config)).await {
+                // Somebody else's host has the directory, and does not answer yet.
+                Err(failure) if failure.code == Code::Conflict && Instant::now() < end => drop(Timer::after(PAUSE).await),
+                Err(failure) => return Err(not_started(&program, &failure)),
+                Ok(()) => return Ok(Orchestrator { link }),
+            }
         }
-        Ok(Orchestrator { link })
     }
 
     /// Wants a service; it is not started. A second call with the same changes nothing, with another one it changes the service to that.
     ///
     /// # Errors
     /// [`Code::Config`] with every mistake; [`Code::Conflict`] where somebody else asked for a service of that name.
-    pub async fn register_service(&self, service: ServiceConfig) -> Result<(), Error> {
-        let body = json!({ "service": service.written(), "start": false });
+    pub async fn register_service(&self, service: impl Into<ServiceDefinition>) -> Result<(), Error> {
+        let service = self.placed(service.into()).await?;
+        let body = json!({ "service": service.written, "start": false });
         self.ask(Method::PUT, &routes::of(routes::SERVICE, &service.name), Some(&body)).await.map(drop)
     }
 
@@ -109,8 +134,9 @@ impl Orchestrator {
     ///
     /// # Errors
     /// As [`Orchestrator::register_service`]; [`Code::Conflict`] while another deployment of that service is unfinished.
-    pub async fn deploy(&self, service: ServiceConfig) -> Result<Operation, Error> {
-        let body = json!({ "service": service.written() });
+    pub async fn deploy(&self, service: impl Into<ServiceDefinition>) -> Result<Operation, Error> {
+        let service = self.placed(service.into()).await?;
+        let body = json!({ "service": service.written });
         Ok(read(self.ask(Method::POST, &routes::of(routes::DEPLOY, &service.name), Some(&body)).await?)?)
     }
 
@@ -202,8 +228,7 @@ impl Orchestrator {
     /// # Errors
     /// The host does not answer.
     pub async fn subscribe_after(&self, seq: u64) -> Result<EventSubscriber, Error> {
-        let query = EventsQuery { after: Some(seq), follow: true, ..EventsQuery::default() };
-        Ok(EventSubscriber { lines: self.link.follow(&query.path()).await?, last: seq })
+        EventSubscriber::after(self.link.clone(), seq).await
     }
 
     /// Stops every service in reverse order and ends the host; what was registered is started again by the next one.
@@ -212,6 +237,24 @@ impl Orchestrator {
     /// The host does not answer.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.ask(Method::POST, routes::SHUTDOWN, Some(&json!({ "stop_services": true }))).await.map(drop)
+    }
+
+    /// The same with its paths absolute: the host works in a directory of its own. Which settings are paths, the plugins' schemas say; a plugin
+    /// that is not there is refused when the service is asked for.
+    async fn placed(&self, mut service: ServiceDefinition) -> Result<ServiceDefinition, Error> {
+        let here = std::env::current_dir().map_err(|error| {
+            let failure = Failure::new(Code::Invalid, format!("the directory that this program works in cannot be found: {error}"));
+            failure.hint("relative paths of a service mean places in it")
+        })?;
+        for settings in service.settings() {
+            let Some(plugin) = settings["type"].as_str() else { continue };
+            let found = match self.link.ask(Method::GET, &routes::of(routes::PLUGIN, plugin), None, Duration::ZERO).await {
+                Err(failure) if failure.code == Code::NotFound => continue,
+                found => found?,
+            };
+            hostler_api::config::resolve_paths(settings, &found["settings_schema"], &here);
+        }
+        Ok(service)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
@@ -250,30 +293,37 @@ fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Failure> {
     })
 }
 
+fn not_started(program: &Path, why: &Failure) -> Error {
+    let hint = why.hint.as_ref().map(|hint| format!("; {hint}"));
+    Error::NotStarted { program: program.display().to_string(), why: format!("{}{}", why.message, hint.unwrap_or_default()) }
+}
+
 /// Starts a host in the background, and returns once it answers.
-fn start(config: &OrchestratorConfig) -> Result<(), Error> {
-    let program = config.program();
-    let not_started = |why: String| Error::NotStarted { program: program.display().to_string(), why };
-    let mut command = Command::new(&program);
-    command.arg("--state-dir").arg(&config.state_dir).arg("serve").arg("--detach").stdin(Stdio::null());
+fn start(program: &Path, config: &OrchestratorConfig) -> Result<(), Failure> {
+    let mut command = Command::new(program);
+    command.arg("--json").arg("--state-dir").arg(&config.state_dir).arg("serve").arg("--detach").stdin(Stdio::null());
     if !config.state_dir.join("store.db").exists() {
-        let file = first_configuration(config).map_err(|error| not_started(format!("{}: {error}", config.state_dir.display())))?;
+        let file = first_configuration(config)
+            .map_err(|error| Failure::new(Code::Failed, format!("cannot write into {}: {error}", config.state_dir.display())))?;
         command.arg(file);
     }
-    let output = command.output().map_err(|error| not_started(error.to_string()))?;
+    let output = command.output().map_err(|error| Failure::new(Code::Failed, error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(not_started(format!("{}: {}", output.status, said.trim())))
+    let told = said.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    Err(told.unwrap_or_else(|| Failure::new(Code::Failed, format!("{}: {}", output.status, said.trim()))))
 }
 
-/// What a host begins with that has no state yet.
+/// What a host begins with that has no state yet. Others may be about to begin with it, too: it is there as a whole, or not.
 fn first_configuration(config: &OrchestratorConfig) -> std::io::Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.state_dir)?;
-    let path: &Path = &config.state_dir;
-    let file = path.join("orchestrator.toml");
-    std::fs::write(&file, format!("[settings]\nmax_parallel = {}\n", config.max_parallel_operations))?;
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let own = format!("orchestrator.toml.{}.{}", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed));
+    let (file, written) = (config.state_dir.join("orchestrator.toml"), config.state_dir.join(own));
+    std::fs::write(&written, format!("[settings]\nmax_parallel = {}\n", config.max_parallel_operations))?;
+    std::fs::rename(&written, &file)?;
     Ok(file)
 }

@@ -1,9 +1,9 @@
-//! The three examples, each with a host of its own.
+//! The examples, each with a host of its own.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-use hostler_e2e::{Ran, Yard, program, until};
+use hostler_e2e::{Ran, Yard, free_port, program, until};
 
 /// Cargo builds examples beside the tests.
 fn example(name: &str) -> PathBuf {
@@ -38,4 +38,19 @@ fn it_works_under_smol() {
 #[test]
 fn it_works_under_no_executor() {
     plays("block_on");
+}
+
+/// Its service is named by a relative path, has an environment, and is asked over HTTP.
+#[test]
+fn the_code_of_the_description_works_as_it_stands_there() {
+    let yard = Yard::bare();
+    std::fs::create_dir_all(yard.file("target/release")).expect("the yard is ours");
+    yard.script("target/release/api-server", "echo \"$DATABASE_URL\" >seen\nexec /usr/bin/python3 -m http.server --bind 127.0.0.1 \"$2\"");
+    yard.write("health", "well");
+    let mut command = Command::new(example("api_server"));
+    command.arg("state").arg(free_port().to_string()).env("HOSTLER_BIN", program()).current_dir(yard.path());
+    let ran = Ran::of(&mut command);
+    assert_eq!(ran.ok().lines().collect::<Vec<_>>(), ["api-server is healthy", "Service postgres started", "Service api-server started"]);
+    assert_eq!(yard.read("seen"), "postgres://localhost/api\n", "it works in the directory of who asked for it");
+    until("the host it started has ended, with everything of it", || yard.processes().is_empty());
 }
