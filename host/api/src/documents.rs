@@ -12,6 +12,7 @@ pub mod images;
 pub mod kyozo;
 
 use hostler_core::Status;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::stamp::Timestamp;
@@ -37,6 +38,20 @@ impl Serialize for Seconds {
         let text = self.0.to_string();
         let whole = text.split('.').next().unwrap_or(&text);
         serializer.collect_str(&format_args!("{whole}Z"))
+    }
+}
+
+impl JsonSchema for Seconds {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Seconds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
     }
 }
 

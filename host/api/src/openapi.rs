@@ -1,159 +1,27 @@
-//! The native API as an OpenAPI 3.1 document, made from the routes and the words on the wire; `openapi.json` beside this crate's manifest is
-//! it, and a test holds it to that.
+//! The API as an OpenAPI 3.1 document, made from the routes and the words on the wire, ours and those of the other documents, each tagged
+//! with its own; `openapi.json` beside this crate's manifest is it, and a test holds it to that.
 
 use std::collections::BTreeMap;
 
 use schemars::generate::{Contract, SchemaGenerator, SchemaSettings};
-use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 use crate::access::Access;
+use crate::documents::{fastapi, fog};
 use crate::failure::{Code, Failure};
 use crate::routes::{self, Method, Route};
-use crate::wire::{self, OperationOptions};
+use crate::wire;
 
+mod documents;
+mod operation;
 mod operations;
+mod shapes;
 
+use operation::{Gives, Later, Make, Operation, Words, make};
 use operations::OPERATIONS;
 
 /// The document as it is checked in.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
-
-type Make = fn(&mut SchemaGenerator) -> Schema;
-
-/// What is said of a route beside who may ask it.
-struct Operation {
-    method: Method,
-    path: &'static str,
-    /// `operationId`, for generated clients.
-    id: &'static str,
-    summary: &'static str,
-    query: Option<Make>,
-    takes: Option<Make>,
-    gives: Gives,
-    /// May it be put off?
-    later: Later,
-    /// How it may fail, beside what every route may.
-    fails: &'static [Code],
-}
-
-/// Is the answer an operation, 202, that is looked at later?
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Later {
-    /// Never.
-    Never,
-    /// When it is asked for.
-    Asked,
-    /// Always.
-    Always,
-}
-
-/// What an answer that says yes is.
-enum Gives {
-    /// One document.
-    Document(Make),
-    /// One document per line, as they come.
-    Lines(Make),
-    /// The same, or server-sent events.
-    Events(Make),
-    /// Text of a media type.
-    Text(&'static str),
-    /// Bytes of a media type.
-    Bytes(&'static str),
-    /// Messages of a WebSocket.
-    Socket(Make),
-    /// A document of another making.
-    Json,
-}
-
-fn make<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<T>()
-}
-
-impl Operation {
-    const fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation { method, path, id, summary, query: None, takes: None, gives: Gives::Json, later: Later::Never, fails: &[] }
-    }
-
-    const fn get(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation::new(Method::Get, path, id, summary)
-    }
-
-    const fn post(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation::new(Method::Post, path, id, summary)
-    }
-
-    const fn delete(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation::new(Method::Delete, path, id, summary)
-    }
-
-    const fn put(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation::new(Method::Put, path, id, summary)
-    }
-
-    const fn patch(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-        Operation::new(Method::Patch, path, id, summary)
-    }
-
-    const fn asks<T: JsonSchema>(mut self) -> Operation {
-        self.query = Some(make::<T>);
-        self
-    }
-
-    const fn takes<T: JsonSchema>(mut self) -> Operation {
-        self.takes = Some(make::<T>);
-        self
-    }
-
-    const fn gives<T: JsonSchema>(mut self) -> Operation {
-        self.gives = Gives::Document(make::<T>);
-        self
-    }
-
-    const fn lines<T: JsonSchema>(mut self) -> Operation {
-        self.gives = Gives::Lines(make::<T>);
-        self
-    }
-
-    const fn events<T: JsonSchema>(mut self) -> Operation {
-        self.gives = Gives::Events(make::<T>);
-        self
-    }
-
-    const fn text(mut self, media: &'static str) -> Operation {
-        self.gives = Gives::Text(media);
-        self
-    }
-
-    const fn bytes(mut self, media: &'static str) -> Operation {
-        self.gives = Gives::Bytes(media);
-        self
-    }
-
-    const fn socket<T: JsonSchema>(mut self) -> Operation {
-        self.gives = Gives::Socket(make::<T>);
-        self
-    }
-
-    /// It may be put off.
-    const fn or_later(mut self) -> Operation {
-        self.later = Later::Asked;
-        self.query = Some(make::<OperationOptions>);
-        self
-    }
-
-    /// It always is an operation.
-    const fn always_later(mut self) -> Operation {
-        self.later = Later::Always;
-        self.query = Some(make::<OperationOptions>);
-        self
-    }
-
-    const fn fails(mut self, codes: &'static [Code]) -> Operation {
-        self.fails = codes;
-        self
-    }
-}
 
 /// Makes the document.
 ///
@@ -163,37 +31,44 @@ impl Operation {
 /// assert_eq!(document["paths"]["/api/v1/host"]["get"]["operationId"], "host");
 /// ```
 pub fn document() -> Value {
-    let mut words = Words::default();
+    let mut schemas = Schemas::default();
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for operation in OPERATIONS {
-        let route = routes::find(operation.method, operation.path);
-        let described = words.describe(operation, route);
+    for operation in OPERATIONS.iter().chain(documents::OPERATIONS) {
+        let route = routes::find(operation.method, operation.route);
+        let described = schemas.describe(operation, route);
         paths.entry(operation.path).or_default().insert(method(operation.method).to_owned(), described);
     }
-    let failure = make::<Failure>(&mut words.said);
-    let problem = json!({ "description": "What went wrong, where and why, and what to do about it", "content": { routes::PROBLEM_JSON: { "schema": failure } } });
+    let refusals: Map<String, Value> = Words::ALL.into_iter().map(|words| (refusal(words).to_owned(), schemas.refusal(words, None))).collect();
+    let tags = Words::ALL.map(|words| json!({ "name": words.tag().0, "description": words.tag().1 }));
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Hostler",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "The native API of a Hostler host: HTTP/1.1 over the unix socket `api.sock` of its state directory, and with a token over TCP.",
+            "description": "The API of a Hostler host: HTTP/1.1 over the unix socket `api.sock` of its state directory, and with a token over TCP.",
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
+        "tags": tags,
+        // On the socket it is the user that counts.
+        "security": [{ "token": [] }, {}],
         "paths": paths,
-        "components": { "schemas": words.said.take_definitions(true), "responses": { "Problem": problem } },
+        "components": {
+            "schemas": schemas.said.take_definitions(true),
+            "responses": refusals,
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer", "description": "A token of `hostler token create`, over TCP." } },
+        },
     })
 }
 
 /// What stands under `components`, and what only requests have.
-struct Words {
+struct Schemas {
     said: SchemaGenerator,
     heard: SchemaGenerator,
 }
 
-impl Default for Words {
-    fn default() -> Words {
+impl Default for Schemas {
+    fn default() -> Schemas {
         let settings = |contract: Contract| {
             let mut settings = SchemaSettings::draft2020_12();
             (settings.meta_schema, settings.definitions_path, settings.contract) = (None, "/components/schemas".into(), contract);
@@ -202,33 +77,75 @@ impl Default for Words {
         // What is heard may leave out what is always said: a schema of each, and only one has the name.
         let mut heard = settings(Contract::Deserialize);
         heard.inline_subschemas = true;
-        Words { said: settings(Contract::Serialize).into_generator(), heard: heard.into_generator() }
+        Schemas { said: settings(Contract::Serialize).into_generator(), heard: heard.into_generator() }
     }
 }
 
-impl Words {
+impl Schemas {
     fn describe(&mut self, operation: &Operation, route: Option<&Route>) -> Value {
+        let parameters = self.every_parameter(operation, route);
+        let mut described = json!({
+            "operationId": operation.id, "summary": operation.summary, "tags": [operation.words.tag().0],
+            "responses": self.answers(operation, route),
+        });
+        if !parameters.is_empty() {
+            described["parameters"] = parameters.into();
+        }
+        if let Some(takes) = operation.takes {
+            let schema = takes(&mut self.heard);
+            let content: Map<String, Value> =
+                operation.words.media().iter().map(|media| ((*media).to_owned(), json!({ "schema": schema }))).collect();
+            described["requestBody"] = json!({ "content": content });
+        }
+        if let Some(route) = route {
+            described["x-access"] = access(route.access).into();
+            if route.access == Access::Anybody {
+                described["security"] = json!([]);
+            }
+        }
+        described
+    }
+
+    /// Every answer that there may be, by its status.
+    fn answers(&mut self, operation: &Operation, route: Option<&Route>) -> Map<String, Value> {
         let mut answers = Map::new();
         if operation.later != Later::Always {
-            let (status, answer) = self.answer(&operation.gives);
-            answers.insert(status.to_owned(), answer);
+            answers.insert(operation.status.to_owned(), self.answer(operation));
         }
         if operation.later != Later::Never {
             answers.insert("202".to_owned(), self.put_off());
         }
-        for code in failures(operation, route) {
-            answers.insert(code.http_status().to_string(), json!({ "$ref": "#/components/responses/Problem" }));
-        }
+        let no = match operation.refuses {
+            Some(_) => self.refusal(operation.words, operation.refuses),
+            None => json!({ "$ref": format!("#/components/responses/{}", refusal(operation.words)) }),
+        };
+        let mut failed: Vec<u16> = failures(operation, route).into_iter().map(Code::http_status).collect();
         if operation.takes.is_some() {
             // A body that is too long; its code is `invalid`.
-            answers.insert("413".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
+            failed.push(413);
         }
+        if operation.takes.is_some() && operation.words == Words::Instances {
+            // One in another form.
+            failed.push(415);
+        }
+        if operation.method != Method::Get {
+            // The idempotency key came with another request before, or the first with it is under way.
+            failed.extend([422, 409]);
+        }
+        for status in failed {
+            answers.insert(status.to_string(), no.clone());
+        }
+        answers
+    }
+
+    /// What stands in the path, the query and the headers.
+    fn every_parameter(&mut self, operation: &Operation, route: Option<&Route>) -> Vec<Value> {
         let mut parameters = Vec::new();
         if operation.path.contains("{name}") {
             parameters.push(json!({ "name": "name", "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }));
         }
         if let Some(query) = operation.query {
-            parameters.extend(self.parameters(query));
+            parameters.extend(self.parameters(query, operation.without));
         }
         if route.is_some_and(takes_workspace) {
             parameters.push(json!({
@@ -237,65 +154,88 @@ impl Words {
             }));
         }
         if operation.later == Later::Asked {
-            parameters.push(header("Prefer", "string", "`respond-async`: answer 202 with an operation at once (RFC 7240)."));
+            parameters.push(header("Prefer", "`respond-async`: answer 202 with an operation at once (RFC 7240)."));
+        }
+        if operation.conditional {
+            parameters.push(header(
+                "If-Match",
+                "Only if it is still what it was when its `ETag` was this, in quotes; several with commas; `*`: only if it is there.",
+            ));
+            parameters.push(header("If-None-Match", "`*`: only if it is not there yet."));
         }
         if operation.method != Method::Get {
-            parameters.push(header(
-                "Idempotency-Key",
-                "string",
-                "A name for this request: sent again with it within 24 hours, it is not done again.",
-            ));
-            // The key came with another request before.
-            answers.insert("422".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
-            // The first with this key is under way.
-            answers.insert("409".to_owned(), json!({ "$ref": "#/components/responses/Problem" }));
+            let mut key = header("Idempotency-Key", "A name for this request: sent again with it within 24 hours, it is not done again.");
+            key["schema"] = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
+            parameters.push(key);
         }
-        if matches!(operation.gives, Gives::Events(_)) {
+        if matches!(operation.gives, Gives::Events(_) | Gives::Socket(_)) {
             parameters.push(json!({
                 "name": "Last-Event-ID", "in": "header", "required": false, "schema": { "type": "integer", "format": "uint64", "minimum": 0 },
                 "description": "Only what came after this sequence number; it counts more than `after`.",
             }));
         }
-        let mut described = json!({ "operationId": operation.id, "summary": operation.summary, "responses": answers });
-        if !parameters.is_empty() {
-            described["parameters"] = parameters.into();
-        }
-        if let Some(takes) = operation.takes {
-            described["requestBody"] = json!({ "content": { routes::JSON: { "schema": takes(&mut self.heard) } } });
-        }
-        if let Some(route) = route {
-            described["x-access"] = access(route.access).into();
-        }
-        described
+        parameters
     }
 
-    /// What an answer that says yes is, and its status.
-    fn answer(&mut self, gives: &Gives) -> (&'static str, Value) {
+    /// What an answer that says yes is.
+    fn answer(&mut self, operation: &Operation) -> Value {
         let mut said = |make: &Make| make(&mut self.said).to_value();
-        let content = match gives {
-            Gives::Document(make) => json!({ routes::JSON: { "schema": said(make) } }),
+        let content = match &operation.gives {
+            Gives::Document(make) => in_each(operation.words.media(), &said(make)),
+            Gives::Followed(make) => {
+                let schema = said(make);
+                let mut content = in_each(operation.words.media(), &schema);
+                content[routes::NDJSON] = json!({ "schema": schema });
+                content
+            }
             Gives::Lines(make) => json!({ routes::NDJSON: { "schema": said(make) } }),
             Gives::Events(make) => json!({ routes::NDJSON: { "schema": said(make) }, routes::EVENT_STREAM: { "schema": { "type": "string" } } }),
             Gives::Socket(make) => {
                 let schema = said(make);
-                return ("101", json!({ "description": "Messages of a WebSocket, each a document", "x-message": schema }));
+                return json!({ "description": "Messages of a WebSocket, each a document", "x-message": schema });
             }
             Gives::Text(media) => json!({ *media: { "schema": { "type": "string" } } }),
             Gives::Bytes(media) => json!({ *media: { "schema": { "type": "string", "format": "binary" } } }),
             Gives::Json => json!({ routes::JSON: { "schema": { "type": "object" } } }),
+            Gives::Nothing => return json!({ "description": "Done" }),
+            Gives::NotBuilt => return json!({ "$ref": format!("#/components/responses/{}", refusal(operation.words)) }),
         };
-        ("200", json!({ "description": "Done", "content": content }))
+        let mut answer = json!({ "description": "Done", "content": content });
+        if operation.tagged {
+            answer["headers"] = json!({ "ETag": told("What it is now, in quotes: for `If-Match`") });
+        }
+        if operation.status == "201" {
+            answer["headers"] = json!({ "Location": told("Where it is") });
+        }
+        answer
+    }
+
+    /// What an answer that says no is. What is wrong with a request before anybody looks at its path is said in our words where a document has
+    /// none of its own.
+    fn refusal(&mut self, words: Words, other: Option<Make>) -> Value {
+        let problem = make::<Failure>(&mut self.said).to_value();
+        let content = match words {
+            Words::Native => json!({ routes::PROBLEM_JSON: { "schema": problem } }),
+            Words::Instances => in_each(words.media(), &make::<shapes::Faults>(&mut self.said).to_value()),
+            Words::Orchestration | Words::Images => {
+                let own = if words == Words::Images { make::<fastapi::Refused<fastapi::Detail>> } else { make::<fog::Refused> };
+                let each: Vec<Value> = [Some(own as Make), other].into_iter().flatten().map(|make| make(&mut self.said).to_value()).collect();
+                let schema = if let [one] = &each[..] { one.clone() } else { json!({ "anyOf": each }) };
+                json!({ routes::JSON: { "schema": schema }, routes::PROBLEM_JSON: { "schema": problem } })
+            }
+        };
+        json!({ "description": "What went wrong, where and why, and what to do about it", "content": content })
     }
 
     /// What an answer is that puts off.
     fn put_off(&mut self) -> Value {
         let schema = make::<wire::Operation>(&mut self.said).to_value();
-        let location = json!({ "description": "Where the operation is to be looked at", "schema": { "type": "string" } });
+        let location = told("Where the operation is to be looked at");
         json!({ "description": "Put off: an operation", "headers": { "Location": location }, "content": { routes::JSON: { "schema": schema } } })
     }
 
     /// Each member of a query's type.
-    fn parameters(&mut self, query: Make) -> Vec<Value> {
+    fn parameters(&mut self, query: Make, without: &[&str]) -> Vec<Value> {
         let schema = query(&mut self.heard).to_value();
         let required: Vec<&Value> = schema["required"].as_array().map(|names| names.iter().collect()).unwrap_or_default();
         let members = schema["properties"].as_object().cloned().unwrap_or_default();
@@ -311,7 +251,7 @@ impl Words {
             }
             json!({ "name": name, "in": "query", "required": required, "description": description, "schema": schema })
         };
-        members.into_iter().map(one).collect()
+        members.into_iter().filter(|(name, _)| !without.contains(&name.as_str())).map(one).collect()
     }
 }
 
@@ -332,7 +272,8 @@ fn failures(operation: &Operation, route: Option<&Route>) -> Vec<Code> {
         codes.push(Code::Timeout);
     }
     if route.is_some_and(|route| route.access != Access::Anybody) {
-        codes.extend([Code::Unauthenticated, Code::Denied, Code::NotFound]);
+        // A workspace that is named twice, or `*` where one is to be named.
+        codes.extend([Code::Invalid, Code::Unauthenticated, Code::Denied, Code::NotFound]);
     }
     codes.extend(operation.fails);
     codes.sort_by_key(|code| code.http_status());
@@ -340,8 +281,28 @@ fn failures(operation: &Operation, route: Option<&Route>) -> Vec<Code> {
     codes
 }
 
-fn header(name: &str, kind: &str, description: &str) -> Value {
-    json!({ "name": name, "in": "header", "required": false, "schema": { "type": kind }, "description": description })
+/// The name of what says no in these words.
+fn refusal(words: Words) -> &'static str {
+    match words {
+        Words::Native => "Problem",
+        Words::Orchestration => "OrchestrationRefused",
+        Words::Images => "ImagesRefused",
+        Words::Instances => "Faults",
+    }
+}
+
+fn in_each(media: &[&str], schema: &Value) -> Value {
+    media.iter().map(|media| ((*media).to_owned(), json!({ "schema": schema }))).collect::<Map<_, _>>().into()
+}
+
+/// A header of a request.
+fn header(name: &str, description: &str) -> Value {
+    json!({ "name": name, "in": "header", "required": false, "schema": { "type": "string" }, "description": description })
+}
+
+/// A header of an answer.
+fn told(description: &str) -> Value {
+    json!({ "description": description, "schema": { "type": "string" } })
 }
 
 fn method(method: Method) -> &'static str {

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use hostler_core::Problem;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// One mistake in a request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Mistake {
     /// What kind, in one word.
     #[serde(rename = "type")]
@@ -27,10 +28,21 @@ pub struct Mistake {
 }
 
 /// The answer to a request with mistakes, or to one that could not be carried out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Refused{D}")]
 pub struct Refused<D> {
     /// A sentence, or every mistake.
     pub detail: D,
+}
+
+/// Whichever of the two it is, for whoever reads both.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Detail {
+    /// Why, for people.
+    Sentence(String),
+    /// Every mistake.
+    Mistakes(Vec<Mistake>),
 }
 
 /// A body, or a table in it, while it is read.

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 
 use hostler_core::Health;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fastapi::{Fields, Mistake};
+use super::fastapi::{Detail as Refusal, Fields, Mistake};
 use super::{Seconds, word};
-use crate::wire::{CheckNow, CheckResult, CheckState, Graph, HealthReport, Service, ServiceDetail, ServiceList};
+use crate::wire::{CheckNow, CheckResult, CheckState, Graph, HealthReport, Service, ServiceDetail, ServiceList, schema};
 
 mod registry;
 
 pub use registry::{Heartbeats, Metadata, Port, Registry};
 
 /// A service in a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationLine")]
 pub struct Line {
     /// In a [`word`].
     pub status: &'static str,
@@ -42,7 +44,8 @@ impl From<&Service> for Line {
 }
 
 /// `GET /api/orchestration/services`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationServices")]
 pub struct Services {
     /// Always.
     pub success: bool,
@@ -65,11 +68,13 @@ impl Services {
 }
 
 /// One result of a service's checks.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationCheck")]
 pub struct Check {
     /// Of which service.
     pub service_name: String,
     /// How well it was.
+    #[schemars(with = "schema::Health")]
     pub status: Health,
     /// When it was asked.
     pub timestamp: Seconds,
@@ -97,9 +102,11 @@ impl Check {
 }
 
 /// How well one service is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationHealthOf")]
 pub struct HealthOf {
     /// By its checks.
+    #[schemars(with = "schema::Health")]
     pub status: Health,
     /// The latest result; absent of one that no check judges.
     pub last_check: Option<Check>,
@@ -110,11 +117,13 @@ pub struct HealthOf {
 }
 
 /// `GET /api/orchestration/health`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationHealthOfAll")]
 pub struct HealthOfAll {
     /// Always `ok`: that the question was answered.
     pub status: &'static str,
     /// The worst of all.
+    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// By name.
     pub services: BTreeMap<String, HealthOf>,
@@ -146,7 +155,8 @@ impl From<&HealthReport> for HealthOfAll {
 }
 
 /// `POST /api/orchestration/restart/{service_name}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationRestarted")]
 pub struct Restarted {
     /// Is it up again?
     pub success: bool,
@@ -173,18 +183,21 @@ impl Restarted {
 }
 
 /// A request that was refused, for whoever looks at `success`, and for whoever looks at `detail`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationRefused")]
 pub struct Refused {
     /// Never.
     pub success: bool,
     /// For people.
     pub message: String,
     /// The same, or every mistake in the request.
+    #[schemars(with = "Refusal")]
     pub detail: Value,
 }
 
 /// A service's place in the graph.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationNode")]
 pub struct Node {
     /// Each service is a type of its own.
     #[serde(rename = "type")]
@@ -200,7 +213,8 @@ pub struct Node {
 }
 
 /// `GET /api/orchestration/dependencies`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationDependencies")]
 pub struct Dependencies {
     /// Always.
     pub success: bool,
@@ -241,7 +255,8 @@ fn edges(edges: &[crate::wire::Edge], optional: bool) -> Vec<String> {
 }
 
 /// How many services there are, by what they are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationCounts")]
 pub struct Counts {
     /// All.
     pub total_services: usize,
@@ -282,7 +297,8 @@ impl Counts {
 }
 
 /// `GET /api/orchestration/metrics`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationMetrics")]
 pub struct Metrics {
     /// Always.
     pub success: bool,
@@ -295,12 +311,14 @@ pub struct Metrics {
 }
 
 /// The figures of one service.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationFigures")]
 pub struct Figures {
     /// Its line.
     #[serde(flatten)]
     pub line: Line,
     /// By its checks.
+    #[schemars(with = "schema::Health")]
     pub health: Health,
     /// Ends and failed starts that nobody asked for.
     pub failure_count: u64,
@@ -336,7 +354,8 @@ impl Figures {
 }
 
 /// A service's neighbours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationNeighbours")]
 pub struct Neighbours {
     /// Those it needs.
     pub required: Vec<String>,
@@ -349,7 +368,8 @@ pub struct Neighbours {
 }
 
 /// `GET /api/orchestration/service/{service_name}`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationDetail")]
 pub struct Detail {
     /// Always.
     pub success: bool,
@@ -400,13 +420,15 @@ fn history(checks: &[CheckState]) -> Vec<Check> {
 }
 
 /// `POST /api/orchestration/health/check-now`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationCheckedNow")]
 pub struct CheckedNow {
     /// Always.
     pub success: bool,
     /// When it was answered.
     pub timestamp: Seconds,
     /// The worst of all.
+    #[schemars(with = "schema::Health")]
     pub composite_health: Health,
     /// By name: the worst result of each service; of one that was not checked, that it was not.
     pub results: BTreeMap<String, Check>,

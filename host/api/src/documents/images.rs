@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use hostler_core::MAX_REPLICAS;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::fastapi::{Fields, Mistake};
@@ -10,7 +11,8 @@ use super::word;
 use crate::wire::{Container, ContainerHealth, Image, ImageRequest, ImageResources, ImageScale, ImageStatus};
 
 /// Where a container's port is published.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesPublished")]
 #[serde(rename_all = "PascalCase")]
 pub struct Published {
     /// As text, as engines tell it.
@@ -18,7 +20,8 @@ pub struct Published {
 }
 
 /// A container in a few words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesSummary")]
 pub struct Summary {
     /// The engine's id of it; absent of one that was never made.
     pub container_id: Option<String>,
@@ -51,7 +54,8 @@ impl From<&Container> for Summary {
 }
 
 /// `POST /start/container`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesStarted")]
 pub struct Started {
     /// Always.
     pub ok: bool,
@@ -63,7 +67,8 @@ pub struct Started {
 }
 
 /// `POST /images/{image}/scale` and `/images/{image}/reconcile`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesKept")]
 pub struct Kept {
     /// Always.
     pub ok: bool,
@@ -82,7 +87,8 @@ pub struct Kept {
 }
 
 /// `GET /images/{image}/containers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesOfImage")]
 pub struct OfImage {
     /// Of which image.
     pub image: String,
@@ -91,14 +97,16 @@ pub struct OfImage {
 }
 
 /// `GET /containers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesAll")]
 pub struct All {
     /// Of every image.
     pub containers: Vec<Summary>,
 }
 
 /// How one container is; absent is not measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesHealth")]
 pub struct Health {
     /// Whose.
     #[serde(flatten)]
@@ -126,7 +134,8 @@ impl From<&ContainerHealth> for Health {
 }
 
 /// `GET /images/{image}/health`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesHealthOfImage")]
 pub struct HealthOfImage {
     /// Of which image.
     pub image: String,
@@ -135,7 +144,8 @@ pub struct HealthOfImage {
 }
 
 /// What each container may use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesResources")]
 pub struct Resources {
     /// Cores; absent of an image that another API asked for without.
     pub cpu: Option<String>,
@@ -146,7 +156,8 @@ pub struct Resources {
 }
 
 /// What is wanted of one image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesDesired")]
 pub struct Desired {
     /// Its reference.
     pub image: String,
@@ -177,14 +188,16 @@ impl From<Image> for Desired {
 }
 
 /// `GET /images`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesImages")]
 pub struct Images {
     /// By reference.
     pub images: Vec<Desired>,
 }
 
 /// `PATCH /containers/{name_or_id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesPatched")]
 pub struct Patched {
     /// Always.
     pub ok: bool,
@@ -194,7 +207,8 @@ pub struct Patched {
 }
 
 /// `DELETE /containers/{name_or_id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ImagesDeleted")]
 pub struct Deleted {
     /// Always.
     pub deleted: bool,

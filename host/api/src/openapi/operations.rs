@@ -1,6 +1,6 @@
 //! What is said of each route.
 
-use super::Operation;
+use super::operation::Operation;
 use crate::failure::Code;
 use crate::routes::{self, Method};
 use crate::wire::{self, DeployRequest, OperationList, OperationQuery, OperationsQuery};
@@ -32,12 +32,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(Method::Put, routes::SERVICE, "putService", "Wants a service beside the configuration, as it is written here")
         .takes::<SpecRequest>()
         .gives::<ActionResult>()
+        .tagged()
+        .conditional()
         .fails(&[Code::Config, Code::Conflict, Code::Changed, Code::Failed]),
     Operation::delete(routes::SERVICE, "deleteService", "Stops a service that stands in no configuration, and forgets it")
         .asks::<Removal>()
         .gives::<ActionResult>()
+        .conditional()
         .fails(&[Code::Conflict, Code::Changed]),
-    Operation::get(routes::SPEC, "spec", "One service as it was written").gives::<ServiceSpec>(),
+    Operation::get(routes::SPEC, "spec", "One service as it was written").gives::<ServiceSpec>().tagged(),
     Operation::get(routes::EXPLAIN, "explain", "Why a service is as it is, and what happens next").gives::<Explanation>(),
     Operation::get(routes::HISTORY, "history", "What a service's checks have said").asks::<HistoryQuery>().gives::<History>().fails(BY_NAME),
     Operation::get(routes::LOGS, "logs", "What a service has written").asks::<LogsQuery>().lines::<LogItem>().fails(ASKED),
@@ -70,10 +73,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::get(routes::EVENTS, "events", "What happened").asks::<EventsQuery>().events::<EventItem>().fails(&[Code::Failed]),
     Operation::get(routes::EVENTS_SOCKET, "eventsSocket", "What happens, over a WebSocket")
         .asks::<EventsQuery>()
+        .without(&["limit", "wait_ms", "follow"])
         .socket::<EventItem>()
         .fails(&[Code::Failed]),
     Operation::get(routes::SERVICE_EVENTS, "serviceEvents", "What happened to one service")
         .asks::<EventsQuery>()
+        .without(&["services"])
         .events::<EventItem>()
         .fails(&[Code::Failed]),
     Operation::get(routes::HEALTH, "health", "How well everything is").gives::<HealthReport>(),

@@ -1,4 +1,5 @@
-//! The routes of [`documents`](crate::documents), which other systems' clients know. They are no part of the native API and its description.
+//! The routes of [`documents`](crate::documents), which other systems' clients know. They are no part of the native API; its description
+//! has them, too, each tagged with its document.
 
 use super::{CONFIGURE, LOOK, Method, OPERATE, Route, changes, does, reads, removes};
 use crate::access::Access;

@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 
 use hostler_core::{Category, Kind};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::{Seconds, word};
 use crate::stamp::Timestamp;
-use crate::wire::{Endpoint, PulseCounts, Replica, ServiceDetail, ServiceList};
+use crate::wire::{Endpoint, PulseCounts, Replica, ServiceDetail, ServiceList, schema};
 
 /// What else is known of a service.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationMetadata")]
 pub struct Metadata {
     /// Which.
     pub service_name: String,
     /// For people; its name where nothing else was said.
     pub display_name: String,
     /// What it is for.
+    #[schemars(with = "schema::Category")]
     pub category: Category,
     /// For ever, or to its end?
+    #[schemars(with = "schema::Kind")]
     pub kind: Kind,
     /// Name of the backend plugin.
     pub backend: String,
@@ -57,7 +61,8 @@ pub struct Metadata {
 }
 
 /// Where a replica listens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationPort")]
 pub struct Port {
     /// Of which replica.
     pub replica: u32,
@@ -108,7 +113,8 @@ fn unix(at: Timestamp) -> f64 {
 }
 
 /// How many services there are, as a registry counts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationRegistry")]
 pub struct Registry {
     /// All.
     pub total_services: usize,
@@ -125,7 +131,8 @@ pub struct Registry {
 }
 
 /// Who sends heartbeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
+#[schemars(rename = "OrchestrationHeartbeats")]
 pub struct Heartbeats {
     /// Who has sent one.
     pub services: usize,
