@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hostler_api::EventKind;
 use hostler_api::config::Common;
-use hostler_core::{Run, ServiceName, Time, Wanted};
+use hostler_core::{Exit, Phase, Run, ServiceName, Time, Wanted};
 use hostler_wasm::KeeperLink;
 use hostler_wasm::words::{Handle, Status};
 
@@ -174,6 +174,21 @@ impl Desk {
 pub(crate) fn task_id(owner: &str, service: &ServiceName, replica: u32, run: Run) -> String {
     let slug: String = service.as_str().chars().take(24).map(|c| if matches!(c, '_' | '.') { '-' } else { c }).collect();
     format!("{owner}-{slug}-{replica}-{run}")
+}
+
+/// A plugin's word for where a task is, as the core's.
+pub(crate) fn phase(status: &Status) -> Phase {
+    use hostler_wasm::words::Phase as Said;
+    match &status.phase {
+        Said::Pending => Phase::Pending,
+        Said::Running => Phase::Running,
+        Said::Stopping => Phase::Stopping,
+        Said::Exited(exit) => {
+            Phase::Exited(Exit { code: exit.code, signal: exit.signal.clone(), out_of_memory: exit.out_of_memory, reason: exit.reason.clone() })
+        }
+        Said::Gone => Phase::Gone,
+        Said::Unknown(reason) => Phase::Unknown(reason.clone()),
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use hostler_wasm::words::Status;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::{Host, HostOptions, act, drive};
+use crate::{Host, HostOptions, act, desk};
 
 /// Where a plugin says that a task is, as the core hears it.
 pub fn phase(status: &Status) -> Phase {
-    drive::phase(status)
+    desk::phase(status)
 }
 
 /// Why a call failed, as the core hears it.

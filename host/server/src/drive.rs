@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hostler_api::{Code, EventKind, Failure};
-use hostler_core::{Action, CheckResult, Event, Exit, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
+use hostler_core::{Action, CheckResult, Event, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
 use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
 use hostler_wasm::words::{Found, Status};
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::act::Actor;
 use crate::clock;
-use crate::desk::{Desk, Stranger};
+use crate::desk::{Desk, Stranger, phase};
 use crate::feed::Feed;
 use crate::ledger::{self, Ahead, HandleRecord};
 use crate::memory;
@@ -588,20 +588,5 @@ async fn sleep_until(wake: Option<hostler_core::Time>) {
     match wake {
         Some(at) => tokio::time::sleep(Duration::from_millis(at.since(clock::now()).0)).await,
         None => std::future::pending().await,
-    }
-}
-
-/// A plugin's word for where a task is, as the core's.
-pub(crate) fn phase(status: &Status) -> Phase {
-    use hostler_wasm::words::Phase as Said;
-    match &status.phase {
-        Said::Pending => Phase::Pending,
-        Said::Running => Phase::Running,
-        Said::Stopping => Phase::Stopping,
-        Said::Exited(exit) => {
-            Phase::Exited(Exit { code: exit.code, signal: exit.signal.clone(), out_of_memory: exit.out_of_memory, reason: exit.reason.clone() })
-        }
-        Said::Gone => Phase::Gone,
-        Said::Unknown(reason) => Phase::Unknown(reason.clone()),
     }
 }

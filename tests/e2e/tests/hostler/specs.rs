@@ -105,7 +105,7 @@ fn what_cannot_be_is_refused_and_nothing_is_changed() {
 #[test]
 fn services_beside_the_configuration_have_its_networks_and_timeouts_and_go_together() {
     let yard = Yard::new();
-    let settings = "[settings]\ndefault_timeout = \"7s\"\n[networks.lan]\ntype = \"bridge\"\n";
+    let settings = "[settings]\ndefault_timeout = \"7s\"\n[networks.lan]\ntype = \"lan\"\nsubnet = \"192.168.1.0/24\"\n";
     yard.up(&(settings.to_owned() + &sleeper("db", "") + &sleeper("web", "network = \"lan\"")));
     let with = |more: Value| {
         let mut service = waits(1000);
