@@ -10,6 +10,7 @@ use service_orchestration::{EventSubscriber, OrchestratorEvent};
 use service_orchestration::{Orchestrator, OrchestratorConfig};
 
 #[rustfmt::skip]
+#[expect(clippy::let_and_return, reason = "it stands as it is described")]
 fn api_config() -> ServiceConfig {
     let config = ServiceConfig {
         name: "api-server".to_string(),
