@@ -121,7 +121,8 @@ fn the_end_of_the_machine_stops_services_in_reverse_and_its_start_starts_them() 
         }
         hostler(host, "down").ok();
         systemctl(host, &["disable", "--now", UNIT]);
-        hostler(host, "down").ok();
+        // The state belongs to whoever the host was.
+        host.run(&["runuser", "-u", user, "--", "hostler", "--state-dir", "/var/lib/hostler", "down"]).ok();
         host.run(&["rm", "-r", "/var/lib/hostler"]).ok();
     }
 }
