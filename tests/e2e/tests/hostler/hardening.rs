@@ -301,6 +301,8 @@ fn the_audit_log_says_who_did_what_and_what_became_of_it() {
         body.len()
     );
     stream.write_all(&[head.as_bytes(), body].concat()).expect("it hears");
+    // Heard, and not answered as long as he waits.
+    yard.until_status("db", "running");
     drop(stream);
     until("it is written down", || audit(&yard).iter().any(|entry| entry["route"] == "/api/v1/services/restart" || entry["code"] == "cut-off"));
     let text = yard.run("audit --after 2 --limit 2").ok();
