@@ -37,17 +37,26 @@ impl Core {
         }
     }
 
+    /// Which check of which replica waits for this answer, by its place in the spec. What none waits for, since its task has ended or the
+    /// check is another one by now, changes nothing.
+    pub fn asked_by(&self, result: &CheckResult) -> Option<(&ServiceName, u32, usize)> {
+        let (name, replica) = self.owner_of(result.run)?;
+        let slot = self.services.get(name)?.slots.get(&replica)?;
+        let State::Running(life) = &slot.state else { return None };
+        let index = slot.checks.iter().position(|check| check.ticket == Some(result.ticket))?;
+        (life.run == result.run).then_some((name, replica, index))
+    }
+
     /// Hears an answer; the ticket finds its check, even when a new spec has moved it to another place.
     pub(crate) fn hear_checked(&mut self, result: CheckResult) {
         let now = self.now;
         let roll = self.chance.next();
-        let Some((name, replica, _)) = self.live_slot(result.run) else { return };
-        let service = self.services.get_mut(&name).expect("its slot was just found");
+        let Some((name, replica, index)) = self.asked_by(&result).map(|(name, replica, index)| (name.clone(), replica, index)) else { return };
+        let Some(service) = self.services.get_mut(&name) else { return };
         let spec = Arc::clone(&service.spec);
-        let slot = service.slots.get_mut(&replica).expect("it was just found");
+        let Some(slot) = service.slots.get_mut(&replica) else { return };
         let State::Running(life) = &slot.state else { return };
         let since = life.since;
-        let Some(index) = slot.checks.iter().position(|check| check.ticket == Some(result.ticket)) else { return };
         let (Some(check), Some(check_spec)) = (slot.checks.get_mut(index), spec.checks.get(index)) else { return };
         let message: Arc<str> = result.message.as_str().into();
         check.hear(check_spec, since, Sample::new(now, result.verdict, result.took, message));

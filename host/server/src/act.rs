@@ -278,8 +278,8 @@ impl Actor {
             let (verdict, message, details) = me.checked(&asked, &target, exec).await;
             failpoint!("host.check.checked");
             let took = Span(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
-            let Asked { run, check, ticket, .. } = asked;
-            me.answer(News::Checked { result: CheckResult { run, ticket, verdict, message, took }, check: check.name, details });
+            let Asked { run, ticket, .. } = asked;
+            me.answer(News::Checked { result: CheckResult { run, ticket, verdict, message, took }, details });
         });
     }
 

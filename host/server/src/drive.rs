@@ -277,8 +277,8 @@ impl Driver {
                 let found = found.map(|found| self.note_found(&backend, found));
                 Event::Listed { backend, found }
             }
-            News::Checked { result, check, details } => {
-                self.note_result(&result, check, details);
+            News::Checked { result, details } => {
+                self.note_result(&result, details);
                 Event::Checked(result)
             }
         };
@@ -353,10 +353,10 @@ impl Driver {
     }
 
     /// Keeps the figures of a check under its name, unless the spec has it no longer.
-    fn note_result(&mut self, result: &CheckResult, check: String, details: BTreeMap<String, String>) {
-        let Some((name, replica)) = self.desk.core.owner_of(result.run) else { return };
-        let wanted = self.desk.core.wanted(name.as_str());
-        if wanted.is_some_and(|wanted| wanted.spec.checks.iter().any(|spec| spec.name == check)) {
+    fn note_result(&mut self, result: &CheckResult, details: BTreeMap<String, String>) {
+        let Some((name, replica, index)) = self.desk.core.asked_by(result) else { return };
+        let check = self.desk.core.wanted(name.as_str()).and_then(|wanted| wanted.spec.checks.get(index)).map(|spec| spec.name.clone());
+        if let Some(check) = check {
             let latency = self.desk.latencies.entry((name.clone(), check.clone())).or_default();
             latency.hear(result.verdict, result.took);
             let key = (name.clone(), replica, check);

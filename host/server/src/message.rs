@@ -100,7 +100,7 @@ pub(crate) enum News {
     Looked { backend: String, seen: Result<Vec<(Run, Status)>, String> },
     Seen { backend: String, run: Run, status: Status },
     Listed { backend: String, found: Result<Vec<Found>, String> },
-    Checked { result: CheckResult, check: String, details: BTreeMap<String, String> },
+    Checked { result: CheckResult, details: BTreeMap<String, String> },
 }
 
 /// What is asked of the host.

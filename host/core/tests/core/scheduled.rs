@@ -197,6 +197,7 @@ proptest! {
         for (ticket, other) in tickets {
             // every real question was answered at once: none is open
             let result = CheckResult { run: run + other, ticket, verdict, message: "late".to_owned(), took: Span(1) };
+            assert_eq!(world.core.asked_by(&result), None);
             world.hear(Event::Checked(result));
             assert_eq!((world.status("db").to_owned(), world.health("db"), world.decided), before);
         }
