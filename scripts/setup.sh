@@ -180,6 +180,7 @@ wire() {
     local missing=()
     have strace || missing+=(strace)
     have curl || missing+=(curl)
+    have ip || missing+=(iproute2)
     [ ${#missing[@]} = 0 ] || installed_or_die "${missing[@]}"
     compgen -G "$tools/schemathesis/lib/python3*/site-packages/schemathesis-$schemathesis.dist-info" >/dev/null && return
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || installed_or_die python3-venv

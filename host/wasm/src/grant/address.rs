@@ -1,13 +1,13 @@
 //! Which IP addresses may be reached, decided after names are resolved.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// What kind of place an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The internet.
     Public,
-    /// This machine or this network: loopback, private and shared ranges.
+    /// This machine or this network: loopback, private and shared ranges, and with [`place_from_here`] every address of this machine.
     Private,
     /// Where nobody has business by accident: link-local (cloud metadata), multicast, reserved.
     Forbidden,
@@ -22,6 +22,25 @@ pub(crate) fn place(address: IpAddr) -> Place {
             None => place_v6(v6),
         },
     }
+}
+
+/// As [`place`], but an address that this machine has itself leads to this machine, however public it is.
+pub(crate) fn place_from_here(address: IpAddr) -> Place {
+    match place(address) {
+        Place::Public if is_own(plain(address)) => Place::Private,
+        place => place,
+    }
+}
+
+/// Has this machine this address itself? The kernel chooses it as the sender's then. Nothing is sent: connecting a datagram socket
+/// only looks up the route. An address that a router in between leads here is not known.
+fn is_own(address: IpAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let sender = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    sender.is_ok_and(|sender| sender.ip() == address)
 }
 
 fn place_v4(address: Ipv4Addr) -> Place {
@@ -143,6 +162,15 @@ mod tests {
         for text in ["10.0.0.0/33", "10.0.0", "10.0.0.0/x", "example.com", "::/129", "::ffff:10.0.0.0/104", ""] {
             assert!(Range::parse(text).is_err_and(|why| why.contains("range")), "{text}");
         }
+    }
+
+    #[test]
+    fn this_machine_knows_its_own_addresses() {
+        for (text, own) in [("127.0.0.1", true), ("192.0.2.1", false), ("2001:db8::1", false)] {
+            assert_eq!(is_own(text.parse().expect("an address")), own, "{text}");
+        }
+        assert_eq!(place_from_here("93.184.215.14".parse().expect("an address")), Place::Public);
+        assert_eq!(place_from_here("169.254.169.254".parse().expect("an address")), Place::Forbidden);
     }
 
     #[test]

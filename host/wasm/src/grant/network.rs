@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::address::{Place, Range, place, plain};
+use super::address::{Place, Range, place_from_here, plain};
 
 /// A workspace's rules, read once. They are asked for the address that is connected to, after names are resolved.
 ///
@@ -37,12 +37,14 @@ impl NetworkRules {
         NetworkRules { allow: Vec::new(), deny: Vec::new(), ports: Vec::new(), open: false }
     }
 
-    /// May this address be connected to at this port? However an address is written, it is the one that it leads to.
+    /// May this address be connected to at this port? However an address is written, it is the one that it leads to; one that this
+    /// machine has itself is as private as its loopback.
     pub fn admits(&self, address: IpAddr, port: u16) -> bool {
         let address = plain(address);
         let at_port = self.ports.is_empty() || self.ports.iter().any(|(first, last)| (*first..=*last).contains(&port));
         let denied = self.deny.iter().any(|range| range.covers(address));
-        at_port && !denied && (self.open || place(address) == Place::Public || self.allow.iter().any(|range| range.contains(address)))
+        let allowed = || self.allow.iter().any(|range| range.contains(address)) || place_from_here(address) == Place::Public;
+        at_port && !denied && (self.open || allowed())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::address::{Place, Range, place};
+use super::address::{Place, Range, place_from_here};
 use super::host::{Host, HostPattern, PortPattern, split};
 use super::{HttpGrant, Private};
 
@@ -78,7 +78,7 @@ impl Admission<'_> {
         if !self.ranges.is_empty() {
             return self.ranges.iter().any(|range| range.contains(address));
         }
-        match place(address) {
+        match place_from_here(address) {
             Place::Public => true,
             Place::Private => self.private == Private::Allow || self.is_named(address),
             Place::Forbidden => self.is_named(address),

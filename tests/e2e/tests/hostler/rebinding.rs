@@ -5,20 +5,21 @@ use std::process::{Child, Command, Stdio};
 
 use hostler_e2e::{Yard, can, json, program, request, until};
 
-/// Plays the network in a place of its own, where the address of a stranger, that of a cloud's metadata and the machine's own all lead to one
-/// listener. It writes down by which of them somebody came, and says of every name what the file `leads` says at that moment.
+/// Plays the network in a place of its own, where the addresses of strangers, that of a cloud's metadata and the machine's own, a public one
+/// among them, all lead to one listener. It writes down by which of them somebody came, and says of every name what the file `leads` says at
+/// that moment.
 const NETWORK: &str = r#"
-import fcntl, itertools, socket, struct, subprocess, sys, threading
+import itertools, socket, struct, subprocess, sys, threading
 hostler, port = sys.argv[1], int(sys.argv[2])
 
-def interface(request, name, rest):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, request, struct.pack("16s", name.encode()) + rest)
+def ip(words):
+    subprocess.run(["ip", *words.split()], check=True)
 
-SET_FLAGS, SET_ADDRESS, UP = 0x8914, 0x8916, 0x41
-interface(SET_FLAGS, "lo", struct.pack("H22x", UP))
-for name, address in [("lo:1", "93.184.215.14"), ("lo:2", "169.254.169.254")]:
-    interface(SET_ADDRESS, name, struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address)))
+ip("link set lo up")
+ip("addr add 198.51.99.7/32 dev lo")
+# packets to strangers end up here too, but as somebody else's
+for address in ["93.184.215.0/24", "169.254.169.254"]:
+    ip(f"route add local {address} dev lo src 127.0.0.1")
 with open("resolv.conf", "w") as file:
     file.write("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
 subprocess.run(["mount", "--bind", "resolv.conf", "/etc/resolv.conf"], check=True)
@@ -58,6 +59,8 @@ while True:
 "#;
 
 const STRANGER: &str = "93.184.215.14";
+/// An address that anybody in the world could reach this machine by.
+const OWN: &str = "198.51.99.7";
 const PORT: u16 = 8099;
 
 /// Its process, as long as it is needed.
@@ -129,8 +132,10 @@ fn a_name_that_leads_elsewhere_the_next_time_reaches_nothing_private() {
         ("127.0.0.1", true),
         ("169.254.169.254", true),
         ("10.0.0.1 127.0.0.1", true),
+        (OWN, true),
         ("by-turns 93.184.215.14 127.0.0.1 169.254.169.254", false),
         ("127.0.0.1 93.184.215.14", false),
+        (&format!("{STRANGER} {OWN}"), false),
     ] {
         lead(&yard, leads);
         if fails {
@@ -141,7 +146,9 @@ fn a_name_that_leads_elsewhere_the_next_time_reaches_nothing_private() {
         let came = lines(&yard, "came");
         assert!(!came.is_empty() && came.iter().all(|address| address == STRANGER), "{leads}: {came:?}");
     }
-    yard.run("workspace set acme --allow 127.0.0.0/8").ok();
-    lead(&yard, "127.0.0.1");
-    until("what is allowed is reached", || verdicts() == ["pass", "pass"] && lines(&yard, "came").contains(&"127.0.0.1".to_owned()));
+    yard.run("workspace set acme --allow 127.0.0.0/8 --allow 198.51.99.7").ok();
+    for own in ["127.0.0.1", OWN] {
+        lead(&yard, own);
+        until("what is allowed is reached", || verdicts() == ["pass", "pass"] && lines(&yard, "came").contains(&own.to_owned()));
+    }
 }
