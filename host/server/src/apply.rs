@@ -1,13 +1,13 @@
 //! From a document to specs that can be wanted: read, plugins asked, paths made absolute, every doubt raised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hostler_api::config::{Alerting, Discovery, Listen, Telemetry, Way};
 use hostler_api::{ApplyRequest, Change, Code, Failure, MissingPlugin, Plan, PlannedChange, Shape, config};
-use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, WorkspaceName, pointer_key};
+use hostler_core::{ChangeKind, Problem, ServiceName, Spec, Starting, Wanted, WorkspaceName, pointer_key};
 use hostler_failpoint::failpoint;
 use hostler_wasm::{Ability, Call, Plugin};
 use serde_json::Value;
@@ -327,6 +327,50 @@ fn concealed(spec: &Spec, plugins: &PluginTable) -> Spec {
     spec
 }
 
+/// What making it the wanted configuration changes of the services of its workspace.
+pub(crate) fn changes(desk: &Desk, prepared: &Prepared) -> Vec<(ServiceName, Option<Wanted>)> {
+    let Prepared { workspace, specs, starting, only, .. } = prepared;
+    let chosen = only.as_ref().map(|names| with_required(names, specs));
+    let of_document = specs.iter().filter_map(|(name, spec)| {
+        let before = desk.core.wanted(name.as_str());
+        let starting = if chosen.as_ref().is_none_or(|chosen| chosen.contains(name)) { *starting } else { Starting::Nothing };
+        let after = Wanted::applied(before, Arc::new(spec.clone()), desk.core.status(name.as_str()), starting);
+        (before != Some(&after)).then(|| (name.clone(), Some(after)))
+    });
+    let is_left_out = |name: &&ServiceName| name.workspace() == workspace.as_str() && !desk.origins.contains_key(*name) && !specs.contains_key(*name);
+    of_document.chain(desk.core.names().filter(is_left_out).map(|name| (name.clone(), None))).collect()
+}
+
+fn with_required(names: &[ServiceName], specs: &BTreeMap<ServiceName, Spec>) -> BTreeSet<ServiceName> {
+    let graph = hostler_core::Graph::new(specs.values());
+    graph.with_dependencies(names.to_vec(), |from, to| {
+        specs.get(from).is_some_and(|spec| spec.dependencies.iter().any(|edge| edge.service == *to && !edge.optional))
+    })
+}
+
+/// May it change this, beside what others have asked for, and within what its workspace may have?
+///
+/// # Errors
+/// The first reason why not.
+pub(crate) fn refuse(desk: &Desk, prepared: &Prepared, changes: &[(ServiceName, Option<Wanted>)]) -> Result<(), Failure> {
+    desk.refuse_others(prepared.specs.keys())?;
+    desk.refuse_needed(&changes.iter().filter(|(_, wanted)| wanted.is_none()).map(|(name, _)| name).collect())?;
+    desk.doubt_quotas(changes)
+}
+
+/// Why an apply of this would be refused: the mistakes in it, or what stands against it when it is asked.
+fn refusals(desk: &Desk, prepared: &Prepared) -> Vec<Problem> {
+    if !prepared.problems.is_empty() {
+        return prepared.problems.clone();
+    }
+    let refused = refuse(desk, prepared, &changes(desk, prepared)).err();
+    let told = |Failure { message, hint, problems, .. }: Failure| {
+        let at = problems.into_iter().next().map(|problem| problem.at).unwrap_or_default();
+        Problem { at, message, hint }
+    };
+    refused.map(told).into_iter().collect()
+}
+
 /// What applying would do.
 pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     let core = &desk.core;
@@ -354,6 +398,6 @@ pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
         last_event: desk.last_event,
         changes: changes.collect(),
         missing_plugins: prepared.missing.clone(),
-        problems: prepared.problems.clone(),
+        problems: if applied { prepared.problems.clone() } else { refusals(desk, prepared) },
     }
 }

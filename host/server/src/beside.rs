@@ -146,14 +146,34 @@ pub(crate) async fn prepare_at(
     Ok(Added { services, written, placed, plugins: table, starting, only_if: OnlyIf::default() })
 }
 
-impl Driver {
+impl Desk {
     /// Refuses what would take the name of a service that somebody else asked for.
     pub(crate) fn refuse_others<'a>(&self, names: impl IntoIterator<Item = &'a ServiceName>) -> Result<(), Failure> {
-        let Some((name, origin)) = names.into_iter().find_map(|name| Some((name.local(), self.desk.origins.get(name)?))) else { return Ok(()) };
+        let Some((name, origin)) = names.into_iter().find_map(|name| Some((name.local(), self.origins.get(name)?))) else { return Ok(()) };
         let failure = Failure::new(Code::Conflict, format!("service `{name}` is there already, and not of a configuration: {}", told(origin)));
         Err(failure.hint("give this one another name, or let go of that one first"))
     }
 
+    /// Refuses to let go of what others need that stand in no configuration: they would wait for ever. Of those of a configuration, that says
+    /// what becomes of them.
+    pub(crate) fn refuse_needed(&self, gone: &BTreeSet<&ServiceName>) -> Result<(), Failure> {
+        let core = &self.core;
+        let needs = |other: &ServiceName, name: &ServiceName| {
+            let edges = core.wanted(other.as_str()).into_iter().flat_map(|wanted| &wanted.spec.dependencies);
+            edges.into_iter().any(|edge| edge.service == *name && !edge.optional)
+        };
+        for name in gone {
+            let mut beside = core.graph().dependents(name.as_str()).filter(|other| !gone.contains(other) && self.origins.contains_key(*other));
+            if let Some(other) = beside.find(|other| needs(other, name)) {
+                let message = format!("service `{}` depends on `{}`, and stands in no configuration", other.local(), name.local());
+                return Err(Failure::new(Code::Conflict, message).hint("remove that one first, or take the dependency out of it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Driver {
     /// Wants these, as far as nobody else has their names.
     pub(crate) async fn add(&mut self, added: Added) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_when_closing()?;
@@ -168,7 +188,7 @@ impl Driver {
         for (name, (_, origin)) in &services {
             match self.desk.origins.get(name) {
                 Some(before) if is_same(before, origin) => {}
-                Some(_) => self.refuse_others([name])?,
+                Some(_) => self.desk.refuse_others([name])?,
                 None => refuse_configured(&self.desk, name)?,
             }
         }
@@ -197,7 +217,7 @@ impl Driver {
             }
         }
         self.choose(&names);
-        let done = match self.doubt_quotas(&changes) {
+        let done = match self.desk.doubt_quotas(&changes) {
             Ok(()) => self.commit_request(txn).await,
             Err(failure) => Err(failure),
         };
@@ -211,24 +231,6 @@ impl Driver {
         self.desk.keep_checks(&changes);
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
         Ok(names)
-    }
-
-    /// Refuses to let go of what others need that stand in no configuration: they would wait for ever. Of those of a configuration, that says
-    /// what becomes of them.
-    pub(crate) fn refuse_needed(&self, gone: &BTreeSet<&ServiceName>) -> Result<(), Failure> {
-        let core = &self.desk.core;
-        let needs = |other: &ServiceName, name: &ServiceName| {
-            let edges = core.wanted(other.as_str()).into_iter().flat_map(|wanted| &wanted.spec.dependencies);
-            edges.into_iter().any(|edge| edge.service == *name && !edge.optional)
-        };
-        for name in gone {
-            let mut beside = core.graph().dependents(name.as_str()).filter(|other| !gone.contains(other) && self.desk.origins.contains_key(*other));
-            if let Some(other) = beside.find(|other| needs(other, name)) {
-                let message = format!("service `{}` depends on `{}`, and stands in no configuration", other.local(), name.local());
-                return Err(Failure::new(Code::Conflict, message).hint("remove that one first, or take the dependency out of it"));
-            }
-        }
-        Ok(())
     }
 
     /// What these were taken over from is not there any more; who was stopped by hand stays so.
@@ -254,7 +256,7 @@ impl Driver {
                 return Err(failure.hint("remove it, which ends them"));
             }
         }
-        self.refuse_needed(&names.iter().collect())?;
+        self.desk.refuse_needed(&names.iter().collect())?;
         let mut txn = names.iter().fold(self.new_generation(), |txn, name| txn.delete(ledger::wanted_key(name)));
         let mut released = Vec::new();
         if release {

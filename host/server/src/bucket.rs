@@ -24,13 +24,18 @@ impl Bucket {
 
     /// Takes one out, or says when there will be one.
     pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), Duration> {
+        self.take_some(1.0, rate, now)
+    }
+
+    /// Takes so many out at once, at most what goes in, or none and says when there will be so many.
+    pub(crate) fn take_some(&mut self, number: f64, rate: Rate, now: Instant) -> Result<(), Duration> {
         self.left = (self.left + now.saturating_duration_since(self.since).as_secs_f64() * rate.per_second).min(rate.at_once);
         self.since = now;
-        if self.left >= 1.0 {
-            self.left -= 1.0;
+        if self.left >= number {
+            self.left -= number;
             return Ok(());
         }
-        Err(Duration::from_secs_f64((1.0 - self.left) / rate.per_second))
+        Err(Duration::from_secs_f64((number - self.left) / rate.per_second))
     }
 
     /// Would it be full now? Then it need not be kept.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hostler_api::{Code, EventKind, Failure};
-use hostler_core::{Desired, Event, ServiceName, Spec, Starting, Status, Wanted, WorkspaceName};
+use hostler_core::{Desired, Event, ServiceName, Status, Wanted, WorkspaceName};
 use hostler_failpoint::failpoint;
 use hostler_store::{Store, StoreError, Txn};
 
-use crate::apply::Prepared;
+use crate::apply::{self, Prepared};
 use crate::beside::{self, OnlyIf};
 use crate::clock;
 use crate::drive::Driver;
@@ -46,6 +46,7 @@ impl Driver {
             Change::Down { keep, force } => self.request_down(whose, keep, force).await?,
             Change::CheckNow(names) => {
                 let names = self.known(whose, names)?;
+                self.take_checks(&names)?;
                 self.desk.core.handle(clock::now(), Event::CheckNow(names.clone()));
                 names
             }
@@ -274,7 +275,7 @@ impl Driver {
         if changes.is_empty() {
             return Ok(());
         }
-        self.doubt_quotas(&changes)?;
+        self.desk.doubt_quotas(&changes)?;
         self.choose(names);
         self.commit_request(txn).await?;
         self.desk.core.handle(clock::now(), Event::Wanted(changes));
@@ -314,19 +315,11 @@ impl Driver {
         if !prepared.workspace.is_default() {
             return self.apply_within(prepared).await;
         }
-        let Prepared { specs, written, mut plugins, secrets, max_parallel, common, discovery, listen, telemetry, alerting, starting, only, .. } =
-            prepared;
-        let chosen = match only {
-            Some(names) => self.with_required(&names, &specs),
-            None => specs.keys().cloned().collect(),
-        };
-        self.refuse_others(specs.keys())?;
+        let changes = apply::changes(&self.desk, &prepared);
+        apply::refuse(&self.desk, &prepared, &changes)?;
+        let Prepared { written, mut plugins, secrets, max_parallel, common, discovery, listen, telemetry, alerting, .. } = prepared;
         let before_written = self.write_document(&WorkspaceName::default(), written);
-        let (mut txn, changes) = self.document_changes(&WorkspaceName::default(), specs, &before_written, &chosen, starting);
-        if let Err(failure) = self.doubt_changes(&changes) {
-            self.desk.written = before_written;
-            return Err(failure);
-        }
+        let mut txn = self.put_changes(&WorkspaceName::default(), &changes, &before_written);
         for name in self.desk.plugins.removed_by(&plugins) {
             match self.desk.plugins.slot(&name).filter(|_| self.desk.has_lives_at(&name)) {
                 // Somebody has to end them.
@@ -394,64 +387,30 @@ impl Driver {
         std::mem::replace(&mut self.desk.written, after)
     }
 
-    /// May a document change this?
-    fn doubt_changes(&self, changes: &[(ServiceName, Option<Wanted>)]) -> Result<(), Failure> {
-        self.refuse_needed(&changes.iter().filter(|(_, wanted)| wanted.is_none()).map(|(name, _)| name).collect())?;
-        self.doubt_quotas(changes)
-    }
-
-    /// What a document that was just written changes of its workspace.
-    fn document_changes(
-        &self,
-        workspace: &WorkspaceName,
-        specs: BTreeMap<ServiceName, Spec>,
-        before_written: &Document,
-        chosen: &BTreeSet<ServiceName>,
-        starting: Starting,
-    ) -> (Txn, Vec<(ServiceName, Option<Wanted>)>) {
-        let mut txn = self.new_generation();
-        let mut changes = Vec::new();
-        for (name, spec) in specs {
-            let before = self.desk.core.wanted(name.as_str());
-            let rewritten = before_written.get(&name) != self.desk.written.get(&name);
-            let status = self.desk.core.status(name.as_str());
-            let starting = if chosen.contains(&name) { starting } else { Starting::Nothing };
-            let after = Wanted::applied(before, Arc::new(spec), status, starting);
-            if before != Some(&after) || rewritten {
-                txn = self.put_wanted(txn, &name, &after);
-            }
-            if before != Some(&after) {
-                changes.push((name, Some(after)));
-            }
-        }
-        let known = self.desk.core.names().filter(|name| name.workspace() == workspace.as_str() && !self.desk.written.contains_key(*name));
-        for name in known {
-            txn = txn.delete(ledger::wanted_key(name));
-            changes.push((name.clone(), None));
-        }
-        (txn, changes)
+    /// Puts what a document changes of its workspace, and what it only writes differently.
+    fn put_changes(&self, workspace: &WorkspaceName, changes: &[(ServiceName, Option<Wanted>)], before_written: &Document) -> Txn {
+        let changed: BTreeSet<&ServiceName> = changes.iter().map(|(name, _)| name).collect();
+        let txn = changes.iter().fold(self.new_generation(), |txn, (name, wanted)| match wanted {
+            Some(wanted) => self.put_wanted(txn, name, wanted),
+            None => txn.delete(ledger::wanted_key(name)),
+        });
+        let theirs = self.desk.written.iter().filter(|(name, _)| name.workspace() == workspace.as_str() && !changed.contains(name));
+        let rewritten = theirs.filter(|(name, written)| before_written.get(*name) != Some(*written));
+        let wanted = rewritten.filter_map(|(name, _)| Some((name, self.desk.core.wanted(name.as_str())?)));
+        wanted.fold(txn, |txn, (name, wanted)| self.put_wanted(txn, name, wanted))
     }
 
     /// The same of another workspace than `default`: its services change, and nothing of the host.
     async fn apply_within(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
-        let Prepared { workspace, specs, written, starting, only, .. } = prepared;
-        if self.desk.workspaces.get(workspace.as_str()).is_none() {
-            return Err(Failure::new(Code::NotFound, format!("there is no workspace `{workspace}` any more")));
-        }
-        let chosen = match only {
-            Some(names) => self.with_required(&names, &specs),
-            None => specs.keys().cloned().collect(),
-        };
-        self.refuse_others(specs.keys())?;
+        self.refuse_gone(prepared.workspace.as_str())?;
+        let changes = apply::changes(&self.desk, &prepared);
+        apply::refuse(&self.desk, &prepared, &changes)?;
+        let Prepared { workspace, written, .. } = prepared;
         let before_written = self.write_document(&workspace, written);
-        let (txn, changes) = self.document_changes(&workspace, specs, &before_written, &chosen, starting);
+        let txn = self.put_changes(&workspace, &changes, &before_written);
         let names: Vec<ServiceName> = changes.iter().map(|(name, _)| name.clone()).collect();
         self.choose(&names);
-        let done = match self.doubt_changes(&changes) {
-            Ok(()) => self.commit_request(txn).await,
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = done {
+        if let Err(failure) = self.commit_request(txn).await {
             self.desk.written = before_written;
             return Err(failure);
         }
@@ -484,13 +443,6 @@ impl Driver {
             }
         }
         any
-    }
-
-    fn with_required(&self, names: &[ServiceName], specs: &std::collections::BTreeMap<ServiceName, hostler_core::Spec>) -> BTreeSet<ServiceName> {
-        let graph = hostler_core::Graph::new(specs.values());
-        graph.with_dependencies(names.to_vec(), |from, to| {
-            specs.get(from).is_some_and(|spec| spec.dependencies.iter().any(|edge| edge.service == *to && !edge.optional))
-        })
     }
 }
 

@@ -24,7 +24,7 @@ use crate::plugins::Plugins;
 use crate::secrets::Secrets;
 use crate::stats::Meter;
 use crate::telemetry::Telemetry;
-use crate::workspaces::{EventRates, Workspaces};
+use crate::workspaces::{CheckRates, EventRates, Workspaces};
 
 /// Something with our tag that nobody knows.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub(crate) struct Desk {
     pub(crate) workspaces: Arc<Workspaces>,
     /// How fast each workspace's events come.
     pub(crate) event_rates: EventRates,
+    /// How many checks beside their intervals each workspace may still ask for.
+    pub(crate) check_rates: CheckRates,
     pub(crate) heartbeats: Arc<Heartbeats>,
     pub(crate) alerting: Arc<Alerting>,
     pub(crate) operations: Arc<Operations>,

@@ -41,7 +41,7 @@ use crate::sink::{PluginState, Sink};
 use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
 use crate::stats::Meter;
 use crate::telemetry::Telemetry;
-use crate::workspaces::{EventRates, Workspaces};
+use crate::workspaces::{CheckRates, EventRates, Workspaces};
 use crate::{autoscale, feed, upgrade};
 
 /// How long the keeper may take to answer for the first time.
@@ -288,6 +288,7 @@ impl Host {
             front: Arc::clone(&front),
             workspaces: Arc::clone(&workspaces),
             event_rates: EventRates::default(),
+            check_rates: CheckRates::default(),
             heartbeats: Arc::clone(&heartbeats),
             alerting: Arc::clone(&alerting),
             operations: Arc::clone(&operations),

@@ -23,7 +23,7 @@ use crate::ledger::{self, LedgerError};
 
 pub(crate) use change::{Estate, no_team};
 pub(crate) use doubt::doubt_document;
-pub(crate) use quota::EventRates;
+pub(crate) use quota::{CheckRates, EventRates};
 pub(crate) use record::{Record, TeamRecord};
 pub(crate) use told::{list, one, team, teams};
 

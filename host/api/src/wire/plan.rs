@@ -100,7 +100,7 @@ pub struct Plan {
     /// Plugins that services name and that cannot be used; each is among the problems too, once per use. Empty when applied.
     #[serde(default)]
     pub missing_plugins: Vec<MissingPlugin>,
-    /// What makes `/apply` refuse (422); empty when applied.
+    /// What makes `/apply` refuse: mistakes (422), else what stands against it now (409), as a quota; empty when applied.
     #[serde(default)]
     #[schemars(with = "Vec<schema::Problem>")]
     pub problems: Vec<Problem>,

@@ -145,3 +145,34 @@ fn too_long(route: &Route) -> Response {
     let failure = Failure::new(Code::Invalid, format!("the body is longer than the {} bytes that this route takes", most(route)));
     document(StatusCode::PAYLOAD_TOO_LARGE, routes::PROBLEM_JSON, &failure)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        Table::new(Arc::new(Workspaces::recall(&hostler_store::Memory::new()).expect("an empty store is good")))
+    }
+
+    async fn anything() -> &'static str {
+        "everybody is told this"
+    }
+
+    #[test]
+    #[should_panic(expected = "Get /api/v1/new has no policy")]
+    fn a_route_that_nobody_has_judged_does_not_start() {
+        drop(table().get("/api/v1/new", anything));
+    }
+
+    #[test]
+    #[should_panic(expected = "Delete /api/v1/events has no policy")]
+    fn nor_does_another_method_of_one_that_somebody_has() {
+        drop(table().get(routes::EVENTS, anything).delete(routes::EVENTS, anything));
+    }
+
+    #[test]
+    #[should_panic(expected = "nobody answers [Route")]
+    fn nor_does_a_host_that_does_not_answer_what_is_promised() {
+        drop(table().get(routes::EVENTS, anything).whole());
+    }
+}

@@ -357,7 +357,7 @@ fn wanted(mut record: Record, made: &Accepted) -> Record {
 
 /// Is another attempt worth it, and is there time for it?
 fn may_again(record: &Record, failure: &Failure) -> bool {
-    let passes = matches!(failure.code, Code::Failed | Code::Unavailable | Code::Timeout);
+    let passes = matches!(failure.code, Code::Failed | Code::Unavailable | Code::Timeout | Code::TooMany);
     let in_time = clock::now().0.saturating_add(record.rest()) < record.deadline;
     passes && record.attempts < record.max_attempts && in_time && record.cancelled_by.is_none()
 }

@@ -134,6 +134,7 @@ impl Driver {
         self.commit_request(txn.delete(format!("{WORKSPACES}{name}"))).await?;
         self.forget_what_is_of(&name);
         self.desk.event_rates.forget(name.as_str());
+        self.desk.check_rates.forget(name.as_str());
         self.desk.workspaces.put(name, None);
         let gone = order.iter().map(|service| (service.clone(), None)).collect();
         self.desk.core.handle(clock::now(), Event::Wanted(gone));

@@ -1,7 +1,7 @@
 //! How much there is in a workspace, beside how much there may be. The loop asks before it commits, so that no two requests share a rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hostler_api::{Code, EventKind, Failure, QuotaUse, Quotas};
 use hostler_core::{Problem, ServiceName, Spec, Wanted};
@@ -85,18 +85,18 @@ fn doubt_unknown(workspace: &str, quotas: &Quotas, before: Option<&Wanted>, afte
     Err(failure.hint(format!("write resources = {{ {key} = … }} under [services.{name}]")))
 }
 
-impl Driver {
+impl Desk {
     /// Refuses what would be more than a workspace may have, all of these changes together.
     pub(crate) fn doubt_quotas(&self, changes: &[(ServiceName, Option<Wanted>)]) -> Result<(), Failure> {
         let workspaces: BTreeSet<&str> = changes.iter().map(|(name, _)| name.workspace()).collect();
         for workspace in workspaces {
-            let Some(record) = self.desk.workspaces.get(workspace) else { continue };
+            let Some(record) = self.workspaces.get(workspace) else { continue };
             let quotas = record.quotas;
             if quotas == Quotas::default() {
                 continue;
             }
-            let names = self.desk.core.names().filter(|name| name.workspace() == workspace);
-            let before: BTreeMap<&ServiceName, &Wanted> = names.filter_map(|name| Some((name, self.desk.core.wanted(name.as_str())?))).collect();
+            let names = self.core.names().filter(|name| name.workspace() == workspace);
+            let before: BTreeMap<&ServiceName, &Wanted> = names.filter_map(|name| Some((name, self.core.wanted(name.as_str())?))).collect();
             let mut after = before.clone();
             for (name, wanted) in changes.iter().filter(|(name, _)| name.workspace() == workspace) {
                 match wanted {
@@ -108,6 +108,35 @@ impl Driver {
                 }
             }
             doubt(workspace, &quotas, &sum(before.values().copied()), &sum(after.values().copied()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Driver {
+    /// Refuses checks at once for which what their intervals leave of a workspace's limit is not enough, now or ever.
+    pub(crate) fn take_checks(&mut self, names: &[ServiceName]) -> Result<(), Failure> {
+        let workspaces: BTreeSet<&str> = names.iter().map(ServiceName::workspace).collect();
+        for workspace in workspaces {
+            let limit = self.desk.workspaces.get(workspace).and_then(|record| record.quotas.checks_per_minute);
+            let Some(limit) = limit else { continue };
+            let wanted = names.iter().filter(|name| name.workspace() == workspace).filter_map(|name| self.desk.core.wanted(name.as_str()));
+            let asked: u64 = wanted.map(|wanted| u64::from(wanted.number()) * wanted.spec.checks.len() as u64).sum();
+            let used = used(&self.desk, workspace).checks_per_minute;
+            self.desk.check_rates.take(workspace, asked, limit.saturating_sub(used), Instant::now()).map_err(|refused| {
+                let message = format!("workspace `{workspace}` may have {limit} checks per minute, {used} of which come at their intervals; {asked} at once are too many");
+                match refused {
+                    Refused::For(wait) => {
+                        let hint = format!("there is room for them in {} s; checks at their intervals go on", wait.as_secs() + 1);
+                        Failure::new(Code::TooMany, message).hint(hint)
+                    }
+                    Refused::Always => {
+                        let problem = Problem::new("/quotas/checks_per_minute".to_owned(), format!("limit {limit}, used {used}, asked {asked}"));
+                        let failure = Failure { problems: vec![problem], ..Failure::new(Code::Quota, message) };
+                        failure.hint("ask for fewer services at once, or give their checks longer intervals")
+                    }
+                }
+            })?;
         }
         Ok(())
     }
@@ -188,11 +217,57 @@ impl EventRates {
     }
 }
 
+/// Checks that were asked for beside their intervals, of each workspace that has a limit.
+#[derive(Debug, Default)]
+pub(crate) struct CheckRates(BTreeMap<String, Bucket>);
+
+/// Why checks are not asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    /// There is room for them after this time.
+    For(Duration),
+    /// There is never room for so many.
+    Always,
+}
+
+impl CheckRates {
+    /// Takes so many of what is left for a minute, or none.
+    fn take(&mut self, workspace: &str, number: u64, left: u64, now: Instant) -> Result<(), Refused> {
+        if number == 0 {
+            return Ok(());
+        }
+        if number > left {
+            return Err(Refused::Always);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 checks in a minute")]
+        let (number, at_once) = (number as f64, left as f64);
+        let rate = Rate { per_second: at_once / 60.0, at_once };
+        let bucket = self.0.entry(workspace.to_owned()).or_insert_with(|| Bucket::full(rate, now));
+        bucket.take_some(number, rate, now).map_err(Refused::For)
+    }
+
+    /// The workspace is gone.
+    pub(crate) fn forget(&mut self, workspace: &str) {
+        self.0.remove(workspace);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn checks_at_once_have_what_the_intervals_leave() {
+        let (mut rates, start) = (CheckRates::default(), Instant::now());
+        assert_eq!(rates.take("acme", 7, 6, start), Err(Refused::Always));
+        assert_eq!(rates.take("acme", 1, 0, start), Err(Refused::Always));
+        assert_eq!(rates.take("acme", 0, 0, start), Ok(()), "nothing is never too much");
+        assert_eq!(rates.take("acme", 4, 6, start), Ok(()));
+        let Err(Refused::For(wait)) = rates.take("acme", 4, 6, start) else { panic!("two are left") };
+        assert!(wait > Duration::from_secs(19) && wait < Duration::from_secs(21), "{wait:?}");
+        assert_eq!(rates.take("other", 4, 6, start), Ok(()), "each has its own");
+        assert_eq!(rates.take("acme", 4, 6, start + Duration::from_secs(21)), Ok(()));
+    }
 
     #[test]
     fn who_is_beyond_a_limit_may_have_less_but_not_more() {

@@ -176,9 +176,34 @@ fn a_quota_holds_however_many_ask_at_once() {
     yard.run("workspace set vague --quota cpu-millis=100").ok();
     let scaled = |count: u64| own(&yard, "POST", "/api/v1/services/scale?workspace=vague", &json!({ "services": { "s": count } })).status;
     assert_eq!((scaled(3), scaled(1), scaled(2)), (409, 200, 409));
+    // A plan says what an apply would be told.
+    yard.write("vague.toml", sleeper("t", ""));
+    let planned = yard.run("plan --workspace vague vague.toml").fails(3);
+    let applied = yard.run("apply --workspace vague vague.toml").fails(1);
+    assert!([&planned, &applied].iter().all(|said| said.contains("service `t` does not say how much cpu")), "{planned}\n{applied}");
     // The host's own is not among them.
     yard.config(&format!("{}{}{}{}", sleeper("db", ""), sleeper("b", ""), sleeper("c", ""), sleeper("d", "")));
     yard.run("apply").ok();
+}
+
+#[test]
+fn checks_at_once_have_what_the_intervals_leave_of_a_quota() {
+    let yard = Yard::new();
+    yard.up(&sleeper("db", ""));
+    yard.run("workspace create acme --plugin process --plugin tcp --quota checks-per-minute=3").ok();
+    let each_minute = json!({ "health_check": { "type": "tcp", "host": "127.0.0.1", "port": 1, "interval": "60s" } });
+    assert_eq!(put(&yard, "acme", "a", &each_minute).status, 200);
+    let check = |services: &[&str]| own(&yard, "POST", "/api/v1/health/check-now?workspace=acme", &json!({ "services": services }));
+    assert_eq!((check(&["a"]).status, check(&[]).status), (200, 200));
+    let refused = check(&["a"]);
+    assert_eq!((refused.status, &refused.json()["code"]), (429, &json!("too-many")), "{}", refused.json());
+    let scaled = json!({ "services": { "a": 2 } });
+    assert_eq!(put(&yard, "acme", "a", &json!({ "health_check": each_minute["health_check"], "replicas": { "count": 2, "max": 2 } })).status, 200);
+    assert_eq!(own(&yard, "POST", "/api/v1/services/scale?workspace=acme", &scaled).status, 200);
+    let never = check(&["a"]);
+    assert_eq!((never.status, &never.json()["problems"][0]["at"]), (409, &json!("/quotas/checks_per_minute")), "{}", never.json());
+    assert_eq!(own(&yard, "POST", "/api/orchestration/health/check-now?workspace=acme", &json!({})).status, 409);
+    assert_eq!(own(&yard, "POST", "/api/v1/health/check-now", &json!({})).status, 200, "the host has no limit");
 }
 
 #[test]
