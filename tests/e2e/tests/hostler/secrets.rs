@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hostler_e2e::{Yard, fixture};
+use hostler_e2e::{Hook, Ran, Takes, Yard, fixture, free_port, raw_tcp};
 
-use crate::sleeper;
+use crate::tls::{Authority, has_openssl};
+use crate::{sleeper, token};
 
 /// What nobody may find anywhere.
 const CANARY: &str = "canary-41d0c7e2";
@@ -116,6 +117,65 @@ fn a_setting_that_its_schema_marks_is_shown_nowhere() {
     // the books have what was applied: a host that starts again needs it
     for (path, bytes) in files(yard.state()).into_iter().filter(|(path, _)| !path.to_string_lossy().contains("store.db")) {
         assert!(!has(&bytes, "canary"), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_doors_key_and_what_sinks_are_told_with_stand_nowhere() {
+    if !has_openssl() {
+        return;
+    }
+    let (yard, hook, port) = (Yard::new(), Hook::new(), free_port());
+    Authority::new(&yard, "one").vouches("host", "/CN=hostler");
+    yard.write("hook.key", format!("{CANARY}\n"));
+    // Many a hook knows who may tell it something by its address alone.
+    let url = hook.url().replace("/hook", "/canary-path?key=canary-query");
+    let gone = "[services.gone]\nbackend = { type = \"process\", binary = \"false\" }\nrestart = { policy = \"never\" }\n";
+    let config = |more: &str, gone: &str| {
+        let sink = format!(
+            "[sinks.ops]\ntype = \"webhook\"\nurl = \"{url}{more}\"\nsecret_file = \"hook.key\"\ngroup_wait = \"50ms\"\n[alerts.gone]\non = \"failed\"\n"
+        );
+        let listen = format!("[settings]\nlisten = {port}\ntls = {{ certificate = \"host.pem\", key = \"host.key\" }}\n");
+        listen + &sink + gone + &sleeper("db", "")
+    };
+    hook.takes_next(&[Takes::Answering(500)]);
+    yard.config(&config("", ""));
+    Ran::of(yard.command("up --detach").env("HOSTLER_LOG", "debug")).ok();
+    yard.config(&config("", gone));
+    yard.run("apply --no-wait").ok();
+    let token = token(&yard, "viewer", "viewer");
+    hook.until_taken(1);
+    assert!(
+        hook.told().iter().all(|told| told.head.contains("canary-query") && told.head.contains("hostler-signature: ") && !told.head.contains(CANARY))
+    );
+    // In the clear at a door that has a key, and the key itself where a request might be quoted.
+    raw_tcp(port, format!("GET /api/v1/host HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n").as_bytes());
+    let key = yard.read("host.key");
+    let key = key.lines().nth(1).expect("a key of more than one line");
+    yard.config(&config("&more=canary-changed", gone));
+    let plan = yard.run("plan --json").ok();
+    yard.run("apply --no-wait").ok();
+    // A key that cannot be read is told without what stands there.
+    yard.write("host.key", format!("-----BEGIN PRIVATE KEY-----\n{key}\n"));
+    hostler_e2e::until("it is told", || yard.run("status").ok().contains("the certificate before stays"));
+    let is_quiet = |what: &str, text: &[u8]| {
+        assert!(!has(text, key) && !has(text, "canary"), "{what}: {}", String::from_utf8_lossy(text));
+    };
+    is_quiet("plan", plan.as_bytes());
+    for line in ["status --json", "events --json", "alerts --json", "explain gone --json", "audit --json", "doctor --json", "status"] {
+        is_quiet(line, &Ran::of(&mut yard.command(line)).out.into_bytes());
+    }
+    is_quiet("metrics", &hostler_e2e::request(&yard.socket(), "GET", "/metrics", b"").expect("the host answers").body);
+    for pid in yard.processes() {
+        for file in ["cmdline", "environ"] {
+            is_quiet(file, &fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default());
+        }
+    }
+    yard.run("down").ok();
+    for (path, bytes) in files(yard.state()) {
+        assert!(!has(&bytes, key) && !has(&bytes, CANARY), "{}", path.display());
+        // The books have what was applied: a host that starts again tells the same sink.
+        assert!(path.to_string_lossy().contains("store.db") || !has(&bytes, "canary"), "{}", path.display());
     }
 }
 

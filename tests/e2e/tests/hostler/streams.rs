@@ -5,10 +5,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Frame, Message, Socket, Stream, Value, Yard, fixture, json, request, until};
+use hostler_e2e::{Frame, Live, Message, Socket, Stream, Value, Yard, fixture, json, request, until};
 use hostler_store::{Retention, Sqlite, Store};
 
-use crate::sleeper;
+use crate::{listening, sleeper, token};
 
 const SSE: &str = "accept: text/event-stream";
 /// More events, each a commit of its own, than all buffers between host and reader and the ring behind them hold.
@@ -179,6 +179,53 @@ fn who_waits_is_answered_by_the_next_event_or_by_where_to_go_on() {
         after = cursor["after"].as_u64().expect("it is a number");
     }
     assert_eq!(heard, numbers(&yard));
+}
+
+#[test]
+fn whoever_listens_hears_of_his_own_workspace_alone() {
+    let (yard, port) = listening("");
+    yard.run("workspace create acme --plugin process").ok();
+    let follow = |workspace: &str| {
+        let token = token(&yard, workspace, &format!("viewer --workspace {workspace}"));
+        let mut command = yard.command(&format!("events -f --json --workspace {workspace}"));
+        Live::piped(command.env("HOSTLER_HOST", format!("http://127.0.0.1:{port}")).env("HOSTLER_TOKEN", token))
+    };
+    let after = last(&yard);
+    let followers = [(follow("default"), "ours", "theirs"), (follow("acme"), "theirs", "ours")];
+    let path = |what: &str, workspace: &str| format!("/api/v1/events{what}?workspace={workspace}&after={after}");
+    let streams = ["default", "acme"].map(|workspace| Stream::open(&yard.socket(), &path("", workspace), &[SSE]));
+    let sockets = ["default", "acme"].map(|workspace| Socket::open(&yard.socket(), &path("/socket", workspace)));
+    let put = |workspace: &str, name: &str| {
+        let service = json!({ "service": { "backend": { "type": "process", "binary": "sleep", "args": ["1000"] } } });
+        let path = format!("/api/v1/services/{name}?workspace={workspace}");
+        let answer = request(&yard.socket(), "PUT", &path, service.to_string().as_bytes()).expect("the host answers");
+        assert_eq!(answer.status, 200, "{}", answer.json());
+    };
+    // Each has somebody else's before his own, and after.
+    for (workspace, name) in [("acme", "theirs"), ("default", "ours"), ("acme", "theirs-too"), ("default", "ours-too")] {
+        put(workspace, name);
+    }
+    for (live, own, others) in followers {
+        live.says(&format!("{own}-too"));
+        assert!(live.said().contains(own) && !live.said().contains(others), "{}", live.said());
+    }
+    let is_last = |data: &str, own: &str| data.contains(&format!("{own}-too")) && data.contains("\"started\"");
+    for ((mut stream, mut socket), (own, others)) in streams.into_iter().zip(sockets).zip([("ours", "theirs"), ("theirs", "ours")]) {
+        loop {
+            let frame = stream.frame().expect("it goes on");
+            assert!(!frame.data.contains(others), "{own}: {frame:?}");
+            if is_last(&frame.data, own) {
+                break;
+            }
+        }
+        loop {
+            let item = socket.item().to_string();
+            assert!(!item.contains(others), "{own}: {item}");
+            if is_last(&item, own) {
+                break;
+            }
+        }
+    }
 }
 
 #[test]

@@ -9,13 +9,13 @@ use hostler_e2e::{Live, Ran, Signal, Yard, can, free_port, raw_tcp, signal, unti
 use crate::{sleeper, token};
 
 /// An authority of the test's own, and what it vouches for.
-struct Authority<'a> {
+pub(crate) struct Authority<'a> {
     yard: &'a Yard,
     name: &'static str,
 }
 
 impl Authority<'_> {
-    fn new<'a>(yard: &'a Yard, name: &'static str) -> Authority<'a> {
+    pub(crate) fn new<'a>(yard: &'a Yard, name: &'static str) -> Authority<'a> {
         openssl(
             yard.path(),
             &format!("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"),
@@ -29,7 +29,7 @@ impl Authority<'_> {
     }
 
     /// A certificate `FILE.pem` with its key `FILE.key`, which replace those that are there at once.
-    fn vouches(&self, file: &str, subject: &str) {
+    pub(crate) fn vouches(&self, file: &str, subject: &str) {
         let (dir, name) = (self.yard.path(), self.name);
         openssl(dir, &format!("req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj {subject} -keyout new.key -out new.csr"));
         self.yard.write("new.ext", "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
@@ -44,7 +44,7 @@ fn openssl(dir: &Path, line: &str) {
     Ran::of(Command::new("openssl").args(line.split(' ')).current_dir(dir)).ok();
 }
 
-fn has_openssl() -> bool {
+pub(crate) fn has_openssl() -> bool {
     can("openssl", Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success()))
 }
 
