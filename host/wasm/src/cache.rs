@@ -16,8 +16,9 @@ use wasmtime::component::Component;
 
 mod trusted;
 
-const MAGIC: &[u8; 16] = b"hostler-cwasm-1\n";
-const HASH_BYTES: usize = blake3::OUT_LEN;
+/// Behind the code, which begins where pages of memory do, stand this and the code's checksum.
+const MAGIC: &[u8; 16] = b"hostler-cwasm-2\n";
+const TRAILER_BYTES: usize = MAGIC.len() + blake3::OUT_LEN;
 /// How long compiled code is kept that nobody reads.
 const UNREAD: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long a file that is being written may take: an older one was left behind by a host that was killed.
@@ -69,15 +70,12 @@ impl Cache {
     /// The component of this digest, if its code is here and sound.
     pub(crate) fn get(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
         let path = self.path(engine, digest);
-        match read(&path) {
-            Ok(Some(code)) => match trusted::load(engine, &code) {
-                Ok(component) => return Some(component),
-                Err(error) => self.discard(&path, &format!("{error:#}")),
-            },
-            Ok(None) => {}
-            Err(why) => self.discard(&path, &why),
-        }
-        None
+        let loaded = match is_sound(&path) {
+            Ok(false) => return None,
+            Ok(true) => trusted::load_file(engine, &path).map_err(|error| format!("{error:#}")),
+            Err(why) => Err(why),
+        };
+        loaded.map_err(|why| self.discard(&path, &why)).ok()
     }
 
     /// Keeps what our own compiler just made of the component of this digest, and loads it.
@@ -88,7 +86,8 @@ impl Cache {
             tracing::warn!(file = %path.display(), %error, "compiled code could not be cached");
         }
         failpoint!("host.cache.cached");
-        Ok(component)
+        // From its file it takes less memory.
+        Ok(self.get(engine, digest).unwrap_or(component))
     }
 
     fn path(&self, engine: &wasmtime::Engine, digest: &str) -> PathBuf {
@@ -111,9 +110,9 @@ impl Cache {
         let beside = self.dir.join(format!(".{}-{count}.part", std::process::id()));
         let written = (|| {
             let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+            file.write_all(code)?;
             file.write_all(MAGIC)?;
             file.write_all(blake3::hash(code).as_bytes())?;
-            file.write_all(code)?;
             failpoint!("host.cache.filled");
             std::fs::rename(&beside, path)
         })();
@@ -124,30 +123,32 @@ impl Cache {
     }
 }
 
-/// The checked payload; nothing when there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+/// Is it there, and ours, and as it was written?
+fn is_sound(path: &Path) -> Result<bool, String> {
     let mut file = match std::fs::OpenOptions::new().read(true).custom_flags(nofollow()).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error.to_string()),
     };
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
         return Err("not a file of the host's own, or writable by others".to_owned());
     }
-    let mut head = [0; MAGIC.len() + HASH_BYTES];
-    file.read_exact(&mut head).map_err(|_| "shorter than its header".to_owned())?;
-    let mut code = Vec::new();
-    file.read_to_end(&mut code).map_err(|error| error.to_string())?;
-    if &head[..MAGIC.len()] != MAGIC {
+    let length = metadata.len().checked_sub(TRAILER_BYTES as u64).ok_or("shorter than what stands at its end")?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader((&mut file).take(length)).map_err(|error| error.to_string())?;
+    let mut trailer = [0; TRAILER_BYTES];
+    file.read_exact(&mut trailer).map_err(|error| error.to_string())?;
+    let (magic, checksum) = trailer.split_at(MAGIC.len());
+    if magic != MAGIC {
         return Err("not compiled code of this version".to_owned());
     }
-    if blake3::hash(&code).as_bytes() != &head[MAGIC.len()..] {
+    if hasher.finalize().as_bytes() != checksum {
         return Err("its checksum does not match".to_owned());
     }
     // whoever opens the cache sees by this time that the code is still wanted; without it, it is compiled anew some day
     let _ = file.set_modified(SystemTime::now());
-    Ok(Some(code))
+    Ok(true)
 }
 
 fn nofollow() -> i32 {
@@ -215,7 +216,7 @@ mod tests {
         let mut flipped = whole.clone();
         flipped[whole.len() / 2] ^= 1;
         for damaged in
-            [&flipped[..], &whole[..20], &whole[..whole.len() - 1], b"", b"garbage that is longer than the header of a file of ours ........"]
+            [&flipped[..], &whole[..20], &whole[..whole.len() - 1], b"", b"garbage that is longer than the trailer of a file of ours ......."]
         {
             std::fs::write(&file, damaged).expect("writable");
             assert!(!is_cached(), "{} bytes", damaged.len());
