@@ -37,14 +37,34 @@ check() {
     if "$@" 2>&1 | tee -a $log; then passed=$((passed + 1)); else failed=$((failed + 1)) && failures+=("$what"); fi
 }
 
-# What takes the processor runs aside while other tests wait for engines, and yields to them; its output is shown when it is its turn.
+# Runs aside, and its output is shown when it is its turn: what takes the processor yields to tests that wait (`nice -n 19`).
 aside() {
     local said=$1 code=0
     shift
-    nice -n 19 bash -c "$(declare -f guests_tests lints); $*" >"$said" 2>&1 || code=$?
+    "$@" >"$said" 2>&1 || code=$?
     echo $code >"$said.code"
 }
-said() { cat "$1"; return "$(cat "$1.code")"; }
+said() {
+    until [ -f "$1.code" ]; do sleep 1; done
+    cat "$1"
+    return "$(cat "$1.code")"
+}
+function_at_leisure() { nice -n 19 bash -c "set -euo pipefail; $(declare -f "$1"); $1"; }
+
+# Test programs that are run by themselves, not by cargo, which waits for whatever else is being built.
+program_of() { cargo test --release --workspace --test "$1" --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p'; }
+by_itself() { (cd "tests/$1" && "../../$2"); }
+
+# All others of the workspace.
+other_tests() {
+    cargo metadata --no-deps --format-version 1 | /usr/bin/python3 -c '
+import json, sys
+for package in json.load(sys.stdin)["packages"]:
+    for target in package["targets"]:
+        kind = {"test": "--test", "bin": "--bin"}.get(target["kind"][0])
+        if kind and target["test"] and (kind, target["name"]) not in [("--test", name) for name in sys.argv[1:]]:
+            print(kind, target["name"])' hostler engines sweep
+}
 
 guests_tests() { cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast; }
 
@@ -79,6 +99,8 @@ variant_without_process() {
 variant_with_failpoints() {
     cargo build --release --workspace --bin hostler --features hostler/failpoints
     cp target/release/hostler target/release/hostler-failpoints
+    # the plain one is where everybody looks for it, again
+    cargo build --release --workspace --bin hostler
 }
 
 heading "guests"
@@ -88,22 +110,34 @@ scripts/examples.sh
 
 heading "host"
 variant_without_process
-variant_with_failpoints
 cargo build --release --workspace --bin hostler
-export HOSTLER_BIN=$PWD/target/release/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
+# another one is built in its place while it is tested
+mkdir -p target/tested
+cp -f target/release/hostler target/tested/hostler
+export HOSTLER_BIN=$PWD/target/tested/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
 export HOSTLER_FAILPOINTS_BIN=$PWD/target/release/hostler-failpoints
 
 heading "tests, compiled"
 cargo test --release --workspace --no-run
-# The guests' tests come first: they have a folder of their own to build in, and the tests below begin meanwhile.
+end_to_end=$(program_of hostler) engines=$(program_of engines) sweep=$(program_of sweep) others=($(other_tests))
+rm -f target/*.out.code
+# Engines take their time, and hardly the processor.
+aside target/engines.out by_itself engines "$engines" &
+# The guests' tests come first: they have a folder of their own to build in, and cargo's tests below begin meanwhile.
 {
-    aside target/guests-tests.out guests_tests
-    if cargo clippy --version >/dev/null 2>&1; then aside target/lints.out lints; fi
+    aside target/guests-tests.out function_at_leisure guests_tests
+    aside target/failpoints.out function_at_leisure variant_with_failpoints
+    if cargo clippy --version >/dev/null 2>&1; then aside target/lints.out function_at_leisure lints; fi
 } &
-tests "the host's workspace: units, rooms, tidy, end to end" cargo test --release --workspace --no-fail-fast
+tests "examples in the documentation" cargo test --release --workspace --no-fail-fast --doc
+tests "the host's workspace: units, rooms, tidy" cargo test --release --workspace --no-fail-fast --lib "${others[@]}"
+tests "engines" said target/engines.out
+# Most of these wait, for processes and clocks.
+RUST_TEST_THREADS=$((2 * $(nproc))) tests "end to end" by_itself e2e "$end_to_end"
+check "the host with its failpoints" said target/failpoints.out
+tests "the crash sweep" by_itself sweep "$sweep"
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
-wait $!
 tests "plugins and SDK" said target/guests-tests.out
 if cargo clippy --version >/dev/null 2>&1; then check "lints" said target/lints.out; fi
 
