@@ -1,6 +1,7 @@
 //! Which IP addresses may be reached, decided after names are resolved.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What kind of place an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +25,23 @@ pub(crate) fn place(address: IpAddr) -> Place {
     }
 }
 
-/// As [`place`], but an address that this machine has itself leads to this machine, however public it is.
+/// As [`place`], but an address that this machine has itself leads to this machine, however public it is. One that a router in between
+/// leads here is not known.
 pub(crate) fn place_from_here(address: IpAddr) -> Place {
+    seen(address, own_addresses)
+}
+
+fn seen(address: IpAddr, own: impl FnOnce() -> io::Result<Vec<IpAddr>>) -> Place {
     match place(address) {
-        Place::Public if is_own(plain(address)) => Place::Private,
+        // Where nobody can say which are its own, none is taken for a stranger's.
+        Place::Public if own().map_or(true, |own| own.contains(&plain(address))) => Place::Private,
         place => place,
     }
 }
 
-/// Has this machine this address itself? The kernel chooses it as the sender's then. Nothing is sent: connecting a datagram socket
-/// only looks up the route. An address that a router in between leads here is not known.
-fn is_own(address: IpAddr) -> bool {
-    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let sender = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((address, 9))?;
-        socket.local_addr()
-    });
-    sender.is_ok_and(|sender| sender.ip() == address)
+/// Those of all interfaces at this moment: they come and go.
+fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    Ok(if_addrs::get_if_addrs()?.iter().map(if_addrs::Interface::ip).collect())
 }
 
 fn place_v4(address: Ipv4Addr) -> Place {
@@ -165,12 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_knows_its_own_addresses() {
-        for (text, own) in [("127.0.0.1", true), ("192.0.2.1", false), ("2001:db8::1", false)] {
-            assert_eq!(is_own(text.parse().expect("an address")), own, "{text}");
+    fn an_address_of_this_machine_is_no_strangers() {
+        assert!(own_addresses().is_ok_and(|own| own.contains(&Ipv4Addr::LOCALHOST.into())), "every machine has that");
+        let own = || Ok(vec![IpAddr::from([93, 184, 215, 14]), "2606:4700::1".parse().expect("an address")]);
+        for (text, expected) in [
+            ("93.184.215.14", Place::Private),
+            ("::ffff:93.184.215.14", Place::Private),
+            ("64:ff9b::5db8:d70e", Place::Private),
+            ("2606:4700::1", Place::Private),
+            ("93.184.215.15", Place::Public),
+            ("2606:4700::2", Place::Public),
+            ("169.254.169.254", Place::Forbidden),
+        ] {
+            assert_eq!(seen(text.parse().expect("an address"), own), expected, "{text}");
         }
-        assert_eq!(place_from_here("93.184.215.14".parse().expect("an address")), Place::Public);
-        assert_eq!(place_from_here("169.254.169.254".parse().expect("an address")), Place::Forbidden);
+        assert_eq!(seen(IpAddr::from([93, 184, 215, 15]), || Err(io::ErrorKind::Other.into())), Place::Private);
     }
 
     #[test]
