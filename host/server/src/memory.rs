@@ -1,9 +1,6 @@
 //! Giving memory back: what a burst of work took and the quiet after it does not need.
 #![allow(unsafe_code, reason = "no safe crate offers these two calls; see the argument at each")]
 
-use std::fs;
-use std::sync::OnceLock;
-
 /// Gives free heap back to the system, and lets go of pages of the program's own file, its code and what is constant: those still needed
 /// come back with their next use, from the system's cache of files. Blocks for some milliseconds.
 pub(crate) fn give_back() {
@@ -12,45 +9,40 @@ pub(crate) fn give_back() {
     unsafe {
         libc::malloc_trim(0);
     }
-    // They stay where they are as long as the program runs, and it takes milliseconds to find them.
-    static OWN: OnceLock<Vec<(usize, usize)>> = OnceLock::new();
-    for &(start, end) in OWN.get_or_init(|| own_file().unwrap_or_default()) {
-        // SAFETY: the range is of this program's file as the kernel just told it, mapped for reading or executing, and has no page that is not
-        // the file's; it stays mapped, and nobody writes to it, so that every page can be read again from the file, and a page in use is
-        // read again at once.
+    for (start, end) in own_constants() {
+        // SAFETY: the range is of this program, mapped from its file for reading or executing only, as its loader says; it stays mapped as long
+        // as the program runs, and nobody writes to it, so that every page can be read again from the file, and a page in use is read again
+        // at once.
         unsafe {
             libc::madvise(std::ptr::without_provenance_mut(start), end - start, libc::MADV_DONTNEED);
         }
     }
 }
 
-/// Where the program's own file is mapped and nobody writes or has written.
-fn own_file() -> Option<Vec<(usize, usize)>> {
-    let exe = fs::read_link("/proc/self/exe").ok()?;
-    let maps = fs::read_to_string("/proc/self/smaps").ok()?;
-    Some(own_file_in(&maps, exe.to_str()?))
-}
-
-/// Each mapping is a line about it, and lines `Key: number kB`. What the loader has written to before it was closed to writing is anonymous.
-fn own_file_in(maps: &str, exe: &str) -> Vec<(usize, usize)> {
-    let (mut found, mut range) = (Vec::new(), None);
-    for line in maps.lines() {
-        match line.split_once(':') {
-            Some(("Anonymous", size)) if size.trim() == "0 kB" => found.extend(range.take()),
-            Some((key, _)) if !key.contains(' ') => {}
-            _ => range = own_range(line, exe),
-        }
+/// Whole pages of the program's own segments that nobody may write to. What the loader relocates and closes then is of one that it could.
+fn own_constants() -> Vec<(usize, usize)> {
+    let mut found: Vec<(usize, usize)> = Vec::new();
+    // SAFETY: the callback is called before this returns, with the pointer to what it expects there.
+    unsafe {
+        libc::dl_iterate_phdr(Some(constants_of_the_first), (&raw mut found).cast());
     }
     found
 }
 
-fn own_range(line: &str, exe: &str) -> Option<(usize, usize)> {
-    if !(line.contains(" r-xp ") || line.contains(" r--p ")) || !line.ends_with(&format!(" {exe}")) {
-        return None;
+/// The first of all that is loaded is the program itself.
+unsafe extern "C" fn constants_of_the_first(info: *mut libc::dl_phdr_info, _size: usize, found: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the loader calls this with its own description of what is loaded, and hands on what `own_constants` has given it.
+    let (info, found) = unsafe { (&*info, &mut *found.cast::<Vec<(usize, usize)>>()) };
+    // SAFETY: so many headers are there, and they stay as long as the program runs.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    let page = rustix::param::page_size();
+    let number = |number| usize::try_from(number).unwrap_or(usize::MAX);
+    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W == 0) {
+        let start = number(info.dlpi_addr).wrapping_add(number(header.p_vaddr));
+        let (first, end) = (start.next_multiple_of(page), start.wrapping_add(number(header.p_memsz)) / page * page);
+        found.extend((first < end).then_some((first, end)));
     }
-    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
-    let number = |text| usize::from_str_radix(text, 16).ok();
-    number(start).zip(number(end)).filter(|(start, end)| start < end)
+    1
 }
 
 #[cfg(test)]
@@ -58,19 +50,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_what_is_of_the_file_and_nothing_that_was_written() {
-        let maps = "5600-5700 r--p 00000000 fd:00 1    /bin/hostler\nSize: 1 kB\nAnonymous: 0 kB\nVmFlags: rd mr mw me\n\
-                    5700-5900 r-xp 00100000 fd:00 1    /bin/hostler\nRss: 4 kB\nAnonymous:             0 kB\n\
-                    5900-5a00 r--p 00300000 fd:00 1    /bin/hostler\nAnonymous: 4 kB\n\
-                    5a00-5b00 rw-p 00310000 fd:00 1    /bin/hostler\nAnonymous: 0 kB\n\
-                    7f00-7f10 r-xp 00000000 fd:00 2    /lib/libc.so.6\nAnonymous: 0 kB\n7f10-7f20 r--p 00000000 00:00 0\nAnonymous: 0 kB\n";
-        assert_eq!(own_file_in(maps, "/bin/hostler"), [(0x5600, 0x5700), (0x5700, 0x5900)]);
-        assert_eq!(own_file_in(maps, "/bin/other"), []);
-    }
-
-    #[test]
-    fn the_program_goes_on_after_it_was_let_go() {
-        assert!(own_file().is_some_and(|ranges| !ranges.is_empty()), "a test is a program, too");
+    fn the_program_goes_on_after_its_constants_were_let_go() {
+        let own = own_constants();
+        let holds = |address: usize| own.iter().any(|(start, end)| (*start..*end).contains(&address));
+        static WRITTEN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        assert!(holds(own_constants as *const () as usize), "code is constant: {own:x?}");
+        assert!(!holds((&raw const WRITTEN).addr()), "what is written is not: {own:x?}");
         let before: u64 = (1..=1000).sum();
         give_back();
         assert_eq!(before, (1..=1000).sum::<u64>());

@@ -70,9 +70,10 @@ impl Cache {
     /// The component of this digest, if its code is here and sound.
     pub(crate) fn get(&self, engine: &wasmtime::Engine, digest: &str) -> Option<Component> {
         let path = self.path(engine, digest);
-        let loaded = match is_sound(&path) {
-            Ok(false) => return None,
-            Ok(true) => trusted::load_file(engine, &path).map_err(|error| format!("{error:#}")),
+        let loaded = match sound(&path) {
+            Ok(None) => return None,
+            // A file system that may not be executed from (`noexec`) lets nobody map it: then a copy is what runs.
+            Ok(Some(code)) => trusted::load_file(engine, &path).or_else(|_| trusted::load(engine, &code)).map_err(|error| format!("{error:#}")),
             Err(why) => Err(why),
         };
         loaded.map_err(|why| self.discard(&path, &why)).ok()
@@ -92,6 +93,8 @@ impl Cache {
 
     fn path(&self, engine: &wasmtime::Engine, digest: &str) -> PathBuf {
         let mut hasher = Blake(blake3::Hasher::new());
+        // Two versions of this program may use one cache.
+        MAGIC.hash(&mut hasher);
         engine.precompile_compatibility_hash().hash(&mut hasher);
         self.dir.join(format!("{digest}-{:016x}.cwasm", hasher.finish()))
     }
@@ -123,32 +126,30 @@ impl Cache {
     }
 }
 
-/// Is it there, and ours, and as it was written?
-fn is_sound(path: &Path) -> Result<bool, String> {
+/// The code in it, if it is there, ours, and as it was written.
+fn sound(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let mut file = match std::fs::OpenOptions::new().read(true).custom_flags(nofollow()).open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
         return Err("not a file of the host's own, or writable by others".to_owned());
     }
-    let length = metadata.len().checked_sub(TRAILER_BYTES as u64).ok_or("shorter than what stands at its end")?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader((&mut file).take(length)).map_err(|error| error.to_string())?;
-    let mut trailer = [0; TRAILER_BYTES];
-    file.read_exact(&mut trailer).map_err(|error| error.to_string())?;
+    let mut code = Vec::new();
+    file.read_to_end(&mut code).map_err(|error| error.to_string())?;
+    let trailer = code.len().checked_sub(TRAILER_BYTES).map(|length| code.split_off(length)).ok_or("shorter than what stands at its end")?;
     let (magic, checksum) = trailer.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err("not compiled code of this version".to_owned());
     }
-    if hasher.finalize().as_bytes() != checksum {
+    if blake3::hash(&code).as_bytes() != checksum {
         return Err("its checksum does not match".to_owned());
     }
     // whoever opens the cache sees by this time that the code is still wanted; without it, it is compiled anew some day
     let _ = file.set_modified(SystemTime::now());
-    Ok(true)
+    Ok(Some(code))
 }
 
 fn nofollow() -> i32 {

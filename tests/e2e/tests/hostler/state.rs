@@ -211,6 +211,27 @@ fn a_full_disk_is_said_and_nothing_is_lost() {
 }
 
 #[test]
+fn plugins_are_compiled_once_also_where_nothing_may_be_executed() {
+    let Some(flags) = unshare_flags() else { return };
+    let yard = Yard::new();
+    fs::create_dir(yard.file("disk")).expect("the yard is ours");
+    let script = format!(
+        "set -e\nmount -t tmpfs -o noexec none {disk}\nexport HOSTLER_STATE_DIR={disk}/state\n\
+         {hostler} up --detach\n{hostler} down\nls -i {disk}/state/cache > first\n\
+         {hostler} up --detach\n{hostler} ps --json > ps.json\n{hostler} down\nls -i {disk}/state/cache > second\ncp {disk}/state/host.log .\n",
+        disk = yard.file("disk").display(),
+        hostler = program().display()
+    );
+    yard.config(&sleeper("db", ""));
+    let script = yard.script("noexec.sh", &script);
+    hostler_e2e::Ran::of(Command::new("unshare").arg(flags).arg(script).current_dir(yard.path())).ok();
+    let list: hostler_e2e::Value = hostler_e2e::parse(&yard.read("ps.json")).expect("a list of services");
+    assert_eq!(list["services"][0]["status"], "running");
+    assert!(yard.read("first").contains(".cwasm") && yard.read("first") == yard.read("second"), "the same files: {}", yard.read("second"));
+    assert!(!yard.read("host.log").contains("damaged"), "{}", yard.read("host.log"));
+}
+
+#[test]
 fn a_long_path_is_no_obstacle() {
     let yard = Yard::bare();
     let long = yard.file(&"long-".repeat(30));
