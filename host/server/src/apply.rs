@@ -328,7 +328,7 @@ fn concealed(spec: &Spec, plugins: &PluginTable) -> Spec {
 }
 
 /// What making it the wanted configuration changes of the services of its workspace.
-pub(crate) fn changes(desk: &Desk, prepared: &Prepared) -> Vec<(ServiceName, Option<Wanted>)> {
+pub(crate) fn wanted_after(desk: &Desk, prepared: &Prepared) -> Vec<(ServiceName, Option<Wanted>)> {
     let Prepared { workspace, specs, starting, only, .. } = prepared;
     let chosen = only.as_ref().map(|names| with_required(names, specs));
     let of_document = specs.iter().filter_map(|(name, spec)| {
@@ -358,19 +358,6 @@ pub(crate) fn refuse(desk: &Desk, prepared: &Prepared, changes: &[(ServiceName, 
     desk.doubt_quotas(changes)
 }
 
-/// Why an apply of this would be refused: the mistakes in it, or what stands against it when it is asked.
-fn refusals(desk: &Desk, prepared: &Prepared) -> Vec<Problem> {
-    if !prepared.problems.is_empty() {
-        return prepared.problems.clone();
-    }
-    let refused = refuse(desk, prepared, &changes(desk, prepared)).err();
-    let told = |Failure { message, hint, problems, .. }: Failure| {
-        let at = problems.into_iter().next().map(|problem| problem.at).unwrap_or_default();
-        Problem { at, message, hint }
-    };
-    refused.map(told).into_iter().collect()
-}
-
 /// What applying would do.
 pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
     let core = &desk.core;
@@ -398,6 +385,7 @@ pub(crate) fn plan(desk: &Desk, prepared: &Prepared, applied: bool) -> Plan {
         last_event: desk.last_event,
         changes: changes.collect(),
         missing_plugins: prepared.missing.clone(),
-        problems: if applied { prepared.problems.clone() } else { refusals(desk, prepared) },
+        problems: prepared.problems.clone(),
+        refused: if applied || !prepared.problems.is_empty() { None } else { refuse(desk, prepared, &wanted_after(desk, prepared)).err() },
     }
 }

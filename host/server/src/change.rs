@@ -315,7 +315,7 @@ impl Driver {
         if !prepared.workspace.is_default() {
             return self.apply_within(prepared).await;
         }
-        let changes = apply::changes(&self.desk, &prepared);
+        let changes = apply::wanted_after(&self.desk, &prepared);
         apply::refuse(&self.desk, &prepared, &changes)?;
         let Prepared { written, mut plugins, secrets, max_parallel, common, discovery, listen, telemetry, alerting, .. } = prepared;
         let before_written = self.write_document(&WorkspaceName::default(), written);
@@ -403,7 +403,7 @@ impl Driver {
     /// The same of another workspace than `default`: its services change, and nothing of the host.
     async fn apply_within(&mut self, prepared: Prepared) -> Result<Vec<ServiceName>, Failure> {
         self.refuse_gone(prepared.workspace.as_str())?;
-        let changes = apply::changes(&self.desk, &prepared);
+        let changes = apply::wanted_after(&self.desk, &prepared);
         apply::refuse(&self.desk, &prepared, &changes)?;
         let Prepared { workspace, written, .. } = prepared;
         let before_written = self.write_document(&workspace, written);

@@ -337,12 +337,16 @@ pub(crate) fn results_since(desk: &Desk, whose: &WorkspaceName, names: &[Service
 
 /// Is something of these up whose checks have not all said something since then? Of what nobody can ask, nothing is to be expected.
 pub(crate) fn is_awaiting_checks(desk: &Desk, names: &[ServiceName], since: Time) -> bool {
-    let is_up = |part: &&ReplicaView<'_>| {
+    running_checks(desk, names).any(|check| check.history.last().is_none_or(|sample| sample.at < since))
+}
+
+/// The checks of replicas that run: those that can be asked.
+pub(crate) fn running_checks<'a>(desk: &'a Desk, names: &'a [ServiceName]) -> impl Iterator<Item = CheckView<'a>> {
+    let is_up = |part: &ReplicaView<'_>| {
         matches!(part.status, Status::Starting | Status::Running | Status::Unhealthy) && part.run.is_some_and(|run| desk.handles.contains_key(&run))
     };
-    names.iter().filter_map(|name| desk.core.service(name.as_str())).any(|view| {
-        view.replicas.iter().filter(is_up).flat_map(|part| &part.checks).any(|check| check.history.last().is_none_or(|sample| sample.at < since))
-    })
+    let replicas = names.iter().filter_map(|name| desk.core.service(name.as_str())).flat_map(|view| view.replicas);
+    replicas.filter(is_up).flat_map(|part| part.checks)
 }
 
 /// How well everything is.

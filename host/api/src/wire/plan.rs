@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Shape, schema};
+use crate::Failure;
 
 /// `POST /plan` and `POST /apply`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,10 +101,14 @@ pub struct Plan {
     /// Plugins that services name and that cannot be used; each is among the problems too, once per use. Empty when applied.
     #[serde(default)]
     pub missing_plugins: Vec<MissingPlugin>,
-    /// What makes `/apply` refuse: mistakes (422), else what stands against it now (409), as a quota; empty when applied.
+    /// What makes `/apply` refuse (422); empty when applied.
     #[serde(default)]
     #[schemars(with = "Vec<schema::Problem>")]
     pub problems: Vec<Problem>,
+    /// What stands against it at this moment, as `/apply` would tell it (409): a quota, a name that somebody else has, a service that others
+    /// need. Nothing when applied, and while it has mistakes.
+    #[serde(default)]
+    pub refused: Option<Failure>,
 }
 
 impl Plan {

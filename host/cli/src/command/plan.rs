@@ -27,7 +27,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     } else {
         show(&plan, context)?;
     }
-    wish.doubt(plan.problems)
+    wish.doubt(plan.problems)?;
+    plan.refused.map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 /// What changes, with its reasons.

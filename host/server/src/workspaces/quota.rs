@@ -12,6 +12,7 @@ use crate::bucket::{Bucket, Rate};
 use crate::desk::Desk;
 use crate::drive::Driver;
 use crate::ledger;
+use crate::speak::running_checks;
 
 /// One minute.
 const MINUTE_MS: u64 = 60_000;
@@ -120,8 +121,8 @@ impl Driver {
         for workspace in workspaces {
             let limit = self.desk.workspaces.get(workspace).and_then(|record| record.quotas.checks_per_minute);
             let Some(limit) = limit else { continue };
-            let wanted = names.iter().filter(|name| name.workspace() == workspace).filter_map(|name| self.desk.core.wanted(name.as_str()));
-            let asked: u64 = wanted.map(|wanted| u64::from(wanted.number()) * wanted.spec.checks.len() as u64).sum();
+            let theirs: Vec<ServiceName> = names.iter().filter(|name| name.workspace() == workspace).cloned().collect();
+            let asked = running_checks(&self.desk, &theirs).count() as u64;
             let used = used(&self.desk, workspace).checks_per_minute;
             self.desk.check_rates.take(workspace, asked, limit.saturating_sub(used), Instant::now()).map_err(|refused| {
                 let message = format!("workspace `{workspace}` may have {limit} checks per minute, {used} of which come at their intervals; {asked} at once are too many");
