@@ -37,33 +37,24 @@ check() {
     if "$@" 2>&1 | tee -a $log; then passed=$((passed + 1)); else failed=$((failed + 1)) && failures+=("$what"); fi
 }
 
-# Runs aside, and its output is shown when it is its turn: what takes the processor yields to tests that wait (`nice -n 19`).
+# What takes the processor runs aside while other tests wait for engines, and yields to them; its output is shown when it is its turn.
 aside() {
     local said=$1 code=0
     shift
-    "$@" >"$said" 2>&1 || code=$?
+    nice -n 19 bash -c "$(declare -f guests_tests lints); $*" >"$said" 2>&1 || code=$?
     echo $code >"$said.code"
 }
-said() {
-    until [ -f "$1.code" ]; do sleep 1; done
-    cat "$1"
-    return "$(cat "$1.code")"
-}
-function_at_leisure() { nice -n 19 bash -c "set -euo pipefail; $(declare -f "$1"); $1"; }
+said() { cat "$1"; return "$(cat "$1.code")"; }
 
-# Test programs that are run by themselves, not by cargo, which waits for whatever else is being built.
-program_of() { cargo test --release --workspace --test "$1" --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p'; }
-by_itself() { (cd "tests/$1" && "../../$2"); }
-
-# All others of the workspace.
+# All test programs of the workspace but the end-to-end tests.
 other_tests() {
     cargo metadata --no-deps --format-version 1 | /usr/bin/python3 -c '
 import json, sys
 for package in json.load(sys.stdin)["packages"]:
     for target in package["targets"]:
         kind = {"test": "--test", "bin": "--bin"}.get(target["kind"][0])
-        if kind and target["test"] and (kind, target["name"]) not in [("--test", name) for name in sys.argv[1:]]:
-            print(kind, target["name"])' hostler engines sweep
+        if kind and target["test"] and (kind, target["name"]) != ("--test", "hostler"):
+            print(kind, target["name"])'
 }
 
 guests_tests() { cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast; }
@@ -96,11 +87,12 @@ variant_without_process() {
 }
 
 # With its failpoints, for the crash sweep. Cargo keeps these builds of our own rooms beside the plain ones; what they are made from is shared.
+# Nobody asks how fast it is.
 variant_with_failpoints() {
-    cargo build --release --workspace --bin hostler --features hostler/failpoints
+    local package quick=()
+    for package in hostler hostler-{keeper,ledger,server,store,wasm}; do quick+=(--config "profile.release.package.$package.opt-level=1"); done
+    cargo build --release --workspace --bin hostler --features hostler/failpoints "${quick[@]}"
     cp target/release/hostler target/release/hostler-failpoints
-    # the plain one is where everybody looks for it, again
-    cargo build --release --workspace --bin hostler
 }
 
 heading "guests"
@@ -110,34 +102,27 @@ scripts/examples.sh
 
 heading "host"
 variant_without_process
+variant_with_failpoints
 cargo build --release --workspace --bin hostler
-# another one is built in its place while it is tested
-mkdir -p target/tested
-cp -f target/release/hostler target/tested/hostler
-export HOSTLER_BIN=$PWD/target/tested/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
+export HOSTLER_BIN=$PWD/target/release/hostler HOSTLER_WITHOUT_PROCESS=$PWD/target/release/hostler-without-process
 export HOSTLER_FAILPOINTS_BIN=$PWD/target/release/hostler-failpoints
 
 heading "tests, compiled"
 cargo test --release --workspace --no-run
-end_to_end=$(program_of hostler) engines=$(program_of engines) sweep=$(program_of sweep) others=($(other_tests))
-rm -f target/*.out.code
-# Engines take their time, and hardly the processor.
-aside target/engines.out by_itself engines "$engines" &
-# The guests' tests come first: they have a folder of their own to build in, and cargo's tests below begin meanwhile.
+end_to_end=$PWD/$(cargo test --release --workspace --test hostler --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+# The guests' tests come first: they have a folder of their own to build in, and the tests below begin meanwhile.
 {
-    aside target/guests-tests.out function_at_leisure guests_tests
-    aside target/failpoints.out function_at_leisure variant_with_failpoints
-    if cargo clippy --version >/dev/null 2>&1; then aside target/lints.out function_at_leisure lints; fi
+    aside target/guests-tests.out guests_tests
+    if cargo clippy --version >/dev/null 2>&1; then aside target/lints.out lints; fi
 } &
 tests "examples in the documentation" cargo test --release --workspace --no-fail-fast --doc
-tests "the host's workspace: units, rooms, tidy" cargo test --release --workspace --no-fail-fast --lib "${others[@]}"
-tests "engines" said target/engines.out
-# Most of these wait, for processes and clocks.
-RUST_TEST_THREADS=$((2 * $(nproc))) tests "end to end" by_itself e2e "$end_to_end"
-check "the host with its failpoints" said target/failpoints.out
-tests "the crash sweep" by_itself sweep "$sweep"
+# shellcheck disable=SC2046 # one word each
+tests "the host's workspace: units, rooms, tidy, engines" cargo test --release --workspace --no-fail-fast --lib $(other_tests)
+# Most of these wait, for processes and clocks: more at a time than there are cores. Without cargo, which waits for the lints.
+RUST_TEST_THREADS=$(($(nproc) + 2)) tests "end to end" env --chdir tests/e2e "$end_to_end"
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
+wait $!
 tests "plugins and SDK" said target/guests-tests.out
 if cargo clippy --version >/dev/null 2>&1; then check "lints" said target/lints.out; fi
 
