@@ -118,7 +118,9 @@ end_to_end=$PWD/$(cargo test --release --workspace --test hostler --no-run 2>&1 
 tests "examples in the documentation" cargo test --release --workspace --no-fail-fast --doc
 # shellcheck disable=SC2046 # one word each
 tests "the host's workspace: units, rooms, tidy, engines" cargo test --release --workspace --no-fail-fast --lib $(other_tests)
-# Most of these wait, for processes and clocks: more at a time than there are cores. Without cargo, which waits for the lints.
+# Most of these wait, for processes and clocks: more at a time than there are cores. Without cargo, which waits for the lints; it would tell
+# them where its toolchains are, which they cannot find from a home of their own.
+[ ! -d "${RUSTUP_HOME:-$HOME/.rustup}" ] || export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
 RUST_TEST_THREADS=$(($(nproc) + 2)) tests "end to end" env --chdir tests/e2e "$end_to_end"
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
