@@ -1,5 +1,6 @@
 //! Workspaces: what is of one is nobody's in another, and a workspace takes no more of the host than it was given.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
 
@@ -194,19 +195,19 @@ fn checks_at_once_have_what_the_intervals_leave_of_a_quota() {
     yard.run("workspace create acme --plugin process --plugin tcp --quota checks-per-minute=3").ok();
     let each_minute = json!({ "health_check": { "type": "tcp", "host": "127.0.0.1", "port": 1, "interval": "60s" } });
     assert_eq!(put(&yard, "acme", "a", &each_minute).status, 200);
-    until("it runs", || status_in(&yard, "acme", "a") == "running");
+    let checked = || {
+        let told = yard.get("/services/a/history?workspace=acme").unwrap_or_default();
+        told["results"].as_array().into_iter().flatten().filter_map(|result| result["replica"].as_u64()).collect::<BTreeSet<u64>>().len()
+    };
+    until("it was checked at its interval", || checked() == 1);
     let check = |services: &[&str]| own(&yard, "POST", "/api/v1/health/check-now?workspace=acme", &json!({ "services": services }));
     assert_eq!((check(&["a"]).status, check(&[]).status), (200, 200));
     let refused = check(&["a"]);
     assert_eq!((refused.status, &refused.json()["code"]), (429, &json!("too-many")), "{}", refused.json());
     let scaled = json!({ "services": { "a": 2 } });
-    let running = || {
-        let detail = yard.get("/services/a?workspace=acme").unwrap_or_default();
-        detail["replicas"].as_array().into_iter().flatten().filter(|replica| replica["pid"].is_u64()).count()
-    };
     assert_eq!(put(&yard, "acme", "a", &json!({ "health_check": each_minute["health_check"], "replicas": { "count": 2, "max": 2 } })).status, 200);
     assert_eq!(own(&yard, "POST", "/api/v1/services/scale?workspace=acme", &scaled).status, 200);
-    until("both run", || running() == 2);
+    until("both were", || checked() == 2);
     let never = check(&["a"]);
     assert_eq!((never.status, &never.json()["problems"][0]["at"]), (409, &json!("/quotas/checks_per_minute")), "{}", never.json());
     assert_eq!(own(&yard, "POST", "/api/orchestration/health/check-now?workspace=acme", &json!({})).status, 409);
