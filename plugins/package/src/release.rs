@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! releases/1.2.3-0f3a9c1d2e4b/    one per package that was ever installed
-//! releases/.new-SLOT/             one that is being unpacked
+//! releases/.new-SLOT/             one that is being unpacked, or removed
 //! current -> releases/…           the one that runs
 //! previous -> releases/…          the one that ran before it
 //! ```
@@ -143,7 +143,7 @@ impl Installed {
     /// Unpacks a package beside the others, unless it is there: whole, or not at all.
     pub(crate) fn unpack(&self, package: &Package) -> Result<String, Fault> {
         let release = package.contents.release();
-        let (new, whole) = (format!("{RELEASES}/.new-{}", self.slot), format!("{RELEASES}/{release}"));
+        let (new, whole) = (self.unfinished(), format!("{RELEASES}/{release}"));
         self.root.remove_all(&new)?;
         if self.root.exists(&whole)? {
             return Ok(release);
@@ -156,6 +156,11 @@ impl Installed {
         }
         self.root.open_dir(RELEASES)?.sync()?;
         Ok(release)
+    }
+
+    /// Where what is not a whole release yet, or no longer, is out of everybody's sight.
+    fn unfinished(&self) -> String {
+        format!("{RELEASES}/.new-{}", self.slot)
     }
 
     fn write(&self, package: &Package, new: &str) -> Result<(), Fault> {
@@ -201,7 +206,7 @@ impl Installed {
         Ok(self.root.remove_all(CURRENT)?)
     }
 
-    /// Removes the oldest releases, and never those named.
+    /// Removes the oldest releases, and never those named. Each goes in one step: half of one would pass for installed.
     pub(crate) fn prune(&self, keep: usize, held: &[&str]) -> Result<(), Fault> {
         let mut releases = Vec::new();
         for entry in self.root.list(RELEASES)? {
@@ -218,8 +223,10 @@ impl Installed {
         let too_many = releases.len().saturating_sub(keep.max(held.len()));
         let old = releases.iter().filter(|(_, name)| !held.contains(&name.as_str())).take(too_many);
         for (_, name) in old {
-            match self.root.remove_all(&format!("{RELEASES}/{name}")) {
-                Ok(()) | Err(hostler_sdk::host::Error::NotFound) => {}
+            match self.root.rename(&format!("{RELEASES}/{name}"), &self.unfinished()) {
+                Ok(()) => self.root.remove_all(&self.unfinished())?,
+                // another replica was quicker
+                Err(hostler_sdk::host::Error::NotFound) => {}
                 Err(error) => return Err(error.into()),
             }
         }

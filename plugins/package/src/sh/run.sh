@@ -132,14 +132,15 @@ judge() {
   if alive "$program_pid" "$program_start"; then kill -KILL "$program_pid"; fi
 }
 
-# prune: the oldest releases go, but for the one that runs and the one before
+# prune: the oldest releases go, but for the one that runs and the one before; in one step, for half of one would pass for installed
 prune() {
   names=$(ls -1tr "$root/releases")
   left=$(echo "$names" | wc -l)
   for r in $names; do
     [ "$left" -gt "$keep" ] || return
     if [ "$r" = "$release" ] || [ "$r" = "$before" ]; then continue; fi
-    rm -rf "$root/releases/$r"
+    old=$root/releases/.new-$slot.$$
+    mv "$root/releases/$r" "$old" 2>/dev/null && rm -rf "$old"
     left=$((left - 1))
   done
 }

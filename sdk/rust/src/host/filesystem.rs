@@ -231,12 +231,19 @@ impl Directory {
         self.descriptor.remove_directory_at(path).map_err(|code| self.error(path, code))
     }
 
-    /// Removes whatever is at a path, with all below it; symlinks are removed, not followed. Of what is gone it succeeds.
+    /// Removes whatever is at a path, with all below it; symlinks are removed, not followed. Of what is gone it succeeds, and
+    /// of what somebody else removes at the same time.
     pub fn remove_all(&self, path: &str) -> Result<()> {
-        match self.symlink_metadata(path) {
-            Err(Error::NotFound) => return Ok(()),
-            Ok(Metadata { kind: Kind::Directory, .. }) => {}
-            _ => return self.remove_file(path),
+        match self.remove_tree(path) {
+            Err(Error::NotFound) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn remove_tree(&self, path: &str) -> Result<()> {
+        match self.symlink_metadata(path)?.kind {
+            Kind::Directory => {}
+            Kind::File | Kind::Symlink | Kind::Other => return self.remove_file(path),
         }
         let dir = self.open_dir(path)?;
         for entry in dir.list(".")? {

@@ -241,8 +241,14 @@ impl HostDescriptor for Tree<'_> {
 }
 
 impl HostDirectoryEntryStream for Tree<'_> {
+    /// WASI's own asks what each name is and fails with the name that somebody removed in between: such a name is passed over.
     async fn read_directory_entry(&mut self, stream: Resource<ReaddirIterator>) -> FsResult<Option<DirectoryEntry>> {
-        self.wasi().read_directory_entry(stream).await
+        loop {
+            match self.wasi().read_directory_entry(Resource::new_borrow(stream.rep())).await {
+                Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)) => {}
+                answer => return answer,
+            }
+        }
     }
 
     fn drop(&mut self, stream: Resource<ReaddirIterator>) -> wasmtime::Result<()> {
