@@ -31,6 +31,8 @@ use remote::Remote;
 
 /// How long a host may take for an answer that waits for nothing.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How much longer where it may have to compile plugins first: a component may be large, and the machine small.
+const COMPILING: Duration = Duration::from_secs(300);
 
 /// A caller of one host.
 #[derive(Debug, Clone)]
@@ -102,6 +104,12 @@ impl Client {
     #[must_use]
     pub fn waiting(&self, longer: Duration) -> Client {
         Client { patience: self.patience.saturating_add(longer), ..self.clone() }
+    }
+
+    /// The same, for a request that may bring the host new plugins.
+    #[must_use]
+    pub fn while_it_compiles(&self) -> Client {
+        self.waiting(COMPILING)
     }
 
     /// Does a host answer here? The socket of one that is just dying still takes connections.

@@ -65,9 +65,7 @@ pub(crate) fn start(task: &Task<Settings>, name: &str) -> Result<Held, Fault> {
         return Err(Fault::Conflict(format!("{} is a container that this host has made: it has a service already", container.name)));
     }
     let slot = format!("{}/{}/{}", task.id.workspace, task.id.service, task.id.replica);
-    if let Some(other) = claimed_by_another(&slot, engine, &container.id)? {
-        return Err(Fault::Conflict(format!("{} was taken over already, by {other}", container.name)));
-    }
+    free(&slot, engine, &container)?;
     let claim = known.unwrap_or(Claim {
         engine: engine.clone(),
         container: container.id.clone(),
@@ -77,6 +75,11 @@ pub(crate) fn start(task: &Task<Settings>, name: &str) -> Result<Held, Fault> {
         life: None,
     });
     write(id, &claim)?;
+    // of two that claim it at once, none or one goes on
+    if let Err(taken) = free(&claim.slot, engine, &container) {
+        forget(id)?;
+        return Err(taken);
+    }
     let life = match claim.life_in(&container) {
         Some(life) => life,
         None => begin(id, &claim)?,
@@ -137,9 +140,12 @@ pub(crate) fn forget(task: &str) -> Result<(), Fault> {
     Ok(state::delete(&key(task))?)
 }
 
-fn claimed_by_another(slot: &str, engine: &str, container: &str) -> Result<Option<String>, Fault> {
-    let other = claims()?.into_iter().find(|(_, claim)| claim.engine == engine && claim.container == container && claim.slot != slot);
-    Ok(other.map(|(_, claim)| claim.slot))
+/// Nobody else has taken it over, or is about to.
+fn free(slot: &str, engine: &str, container: &Container) -> Result<(), Fault> {
+    match claims()?.into_iter().find(|(_, claim)| claim.engine == engine && claim.container == container.id && claim.slot != slot) {
+        Some((_, other)) => Err(Fault::Conflict(format!("{} was taken over already, by {}", container.name, other.slot))),
+        None => Ok(()),
+    }
 }
 
 fn claims() -> Result<Vec<(String, Claim)>, Fault> {

@@ -4,9 +4,9 @@ use crate::release::{Installed, Package};
 use crate::settings::Settings;
 use crate::watch;
 use hostler_package::{HEALTH_CHECK, Manifest, POST_START, PRE_START};
-use hostler_sdk::host::{commands, processes};
+use hostler_sdk::host::{commands, log, processes};
 use hostler_sdk::{Fault, Task, TaskId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Labels of a process: what has to be known of it when every other memory is lost.
@@ -57,15 +57,36 @@ impl<'a> Install<'a> {
         let before = self.installed.before(&release)?;
         let why = match self.begin(&release, &package.contents.manifest, fresh) {
             Ok(()) => {
-                self.installed.is_up(&release)?;
-                let held: Vec<&str> = before.iter().chain([&release]).map(String::as_str).collect();
-                return self.installed.prune(settings.keep, &held);
+                self.settle(&release, before);
+                return Ok(());
             }
-            Err(Failed::Fault(fault)) => return Err(fault),
+            Err(Failed::Fault(fault)) => return Err(self.withdrawn(fault)),
             Err(Failed::Release(why)) => why,
         };
         self.end()?;
         if fresh { self.back(&release, before, &why) } else { Err(Fault::Other(format!("release {release}: {why}"))) }
+    }
+
+    /// It runs, and stays, whatever becomes of the note that says so and of what is old.
+    fn settle(&self, release: &str, before: Option<String>) {
+        let tidied = self.installed.is_up(release).and_then(|()| {
+            let running = processes::list()?.into_iter().filter(|process| process.state == processes::State::Running);
+            let mut held: BTreeSet<String> = running.filter_map(|process| process.label(RELEASE).map(str::to_owned)).collect();
+            held.extend(before);
+            held.insert(release.to_owned());
+            self.installed.prune(self.task.settings.keep, &held)
+        });
+        if let Err(fault) = tidied {
+            log::warn("it runs, and old releases were not removed", &[("why", &format!("{fault:?}"))]);
+        }
+    }
+
+    /// What a fault would leave running is ended.
+    fn withdrawn(&self, fault: Fault) -> Fault {
+        match fault {
+            Fault::Interrupted(_) => fault,
+            fault => self.end().err().unwrap_or(fault),
+        }
     }
 
     /// Leads back to the release before, and runs it, if that is wanted.
@@ -127,13 +148,14 @@ impl<'a> Install<'a> {
         }
     }
 
-    /// Nothing of a release that failed is left.
+    /// Nothing of a release that failed is left; or it is not known, and the host has to look.
     fn end(&self) -> Result<(), Fault> {
         let key = &self.task.id.id;
-        match processes::stop(key, "SIGTERM", Duration::from_secs(5)) {
-            Ok(_) | Err(hostler_sdk::host::Error::NotFound) => Ok(processes::forget(key)?),
-            Err(error) => Err(error.into()),
-        }
+        let ended = match processes::stop(key, "SIGTERM", Duration::from_secs(5)) {
+            Ok(_) | Err(hostler_sdk::host::Error::NotFound) => processes::forget(key),
+            Err(error) => Err(error),
+        };
+        ended.map_err(|error| Fault::Interrupted(format!("what was started could not be ended: {error}")))
     }
 
     fn script(&self, path: &str, release: &str, manifest: &Manifest) -> Result<(), Failed> {
@@ -153,16 +175,11 @@ impl<'a> Install<'a> {
 
     /// What it prints is its own: it may be a secret.
     fn command(&self, name: &str, words: &[String], release: &str, manifest: &Manifest) -> Result<(), Failed> {
-        let command = self.one(words, release, manifest)?;
-        match commands::run(&command) {
-            Ok(output) if output.code == Some(0) => Ok(()),
-            Ok(output) => Err(Failed::Release(match (output.code, output.signal) {
-                (Some(code), _) => format!("{name} exited with {code}"),
-                (None, signal) => format!("{name} was ended by {}", signal.unwrap_or_else(|| "something unknown".into())),
-            })),
-            Err(hostler_sdk::host::Error::NotFound) => Err(Failed::Release(format!("{name}: there is no such program"))),
-            Err(hostler_sdk::host::Error::Invalid(why)) => Err(Failed::Release(format!("{name}: {why}"))),
-            Err(error) => Err(error.into()),
+        let output = ran(name, &self.one(words, release, manifest)?)?;
+        match (output.code, output.signal) {
+            (Some(0), _) => Ok(()),
+            (Some(code), _) => Err(Failed::Release(format!("{name} exited with {code}"))),
+            (None, signal) => Err(Failed::Release(format!("{name} was ended by {}", signal.unwrap_or_else(|| "something unknown".into())))),
         }
     }
 
@@ -186,7 +203,7 @@ impl<'a> Install<'a> {
         let command = self.one(&[program], release, manifest)?;
         let until = watch::Until::within(Duration::from_secs(u64::from(self.task.settings.health_timeout)));
         loop {
-            if commands::run(&command)?.code == Some(0) {
+            if ran(HEALTH_CHECK, &command)?.code == Some(0) {
                 return Ok(());
             }
             let key = std::slice::from_ref(&self.task.id.id);
@@ -214,6 +231,15 @@ impl<'a> Install<'a> {
         all.extend(settings.env.iter().map(|(name, value)| (name.clone(), value.0.clone())));
         Ok(all.into_iter().collect())
     }
+}
+
+/// Runs a command of a release; that there is nothing to run is the release's doing.
+fn ran(name: &str, command: &commands::Command) -> Result<commands::Output, Failed> {
+    commands::run(command).map_err(|error| match error {
+        hostler_sdk::host::Error::NotFound => Failed::Release(format!("{name}: there is no such program")),
+        hostler_sdk::host::Error::Invalid(why) => Failed::Release(format!("{name}: {why}")),
+        error => error.into(),
+    })
 }
 
 pub(crate) fn who(id: &TaskId) -> [(String, String); 4] {

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! releases/1.2.3-0f3a9c1d2e4b/    one per package that was ever installed
-//! releases/.new-SLOT/             one that is being unpacked, or removed
+//! releases/.new-SLOT/             one that is being unpacked
+//! releases/.old-SLOT/             one that is being removed
 //! current -> releases/…           the one that runs
 //! previous -> releases/…          the one that ran before it
 //! ```
@@ -12,6 +13,7 @@ use hostler_package::{Contents, Error, Kind, Limits, Nowhere, Sink, read};
 use hostler_sdk::Fault;
 use hostler_sdk::host::commands::{self, Command};
 use hostler_sdk::host::filesystem::{Directory, File};
+use std::collections::BTreeSet;
 use std::io;
 
 /// The file of a package, which is read more than once.
@@ -26,10 +28,8 @@ impl Package {
     /// Opens and checks it whole: nothing is written before.
     pub(crate) fn open(settings: &Settings) -> Result<Self, Fault> {
         let (parent, name) = split(&settings.package);
-        let file = Directory::open(parent)?.open_file(name).map_err(|error| match error {
-            hostler_sdk::host::Error::NotFound => Fault::invalid("/package", "there is no such file"),
-            error => error.into(),
-        })?;
+        let file = Directory::open(parent).and_then(|parent| parent.open_file(name));
+        let file = file.map_err(|error| missing("/package", "there is no such file", error))?;
         let mut limits = Limits::default();
         limits.packed_bytes = settings.max_bytes.unwrap_or(limits.packed_bytes);
         let contents = read(Reader { file: &file, at: 0 }, &limits, &mut Nowhere).map_err(|error| refused(&error))?;
@@ -51,6 +51,14 @@ impl Package {
             bytes.extend_from_slice(&some);
         }
         Ok(bytes)
+    }
+}
+
+/// What the settings name has to be there.
+fn missing(at: &str, why: &str, error: hostler_sdk::host::Error) -> Fault {
+    match error {
+        hostler_sdk::host::Error::NotFound => Fault::invalid(at, why),
+        error => error.into(),
     }
 }
 
@@ -95,7 +103,7 @@ pub(crate) struct Installed {
 impl Installed {
     /// Opens the directory, with room for releases in it.
     pub(crate) fn open(path: &str, slot: &str) -> Result<Self, Fault> {
-        let root = Directory::open(path)?;
+        let root = Directory::open(path).map_err(|error| missing("/install_path", "there is no such directory", error))?;
         root.create_dir_all(RELEASES)?;
         Ok(Self { root, slot: slot.to_owned() })
     }
@@ -105,10 +113,14 @@ impl Installed {
         format!("{}/{RELEASES}/{release}", self.root.path().trim_end_matches('/'))
     }
 
-    /// The release to go back to when this one fails. It is remembered first: a start that is cut off and repeated finds it again.
+    /// The release to go back to when this one fails: the last one that came up whole. It is remembered first: a start that is cut off and
+    /// repeated finds it again.
     pub(crate) fn before(&self, release: &str) -> Result<Option<String>, Fault> {
-        if let Some(current) = self.leads_to(CURRENT).filter(|current| current != release) {
+        if let Some(current) = self.leads_to(CURRENT).filter(|current| current != release)
+            && self.was_up(&current)?
+        {
             self.lead(PREVIOUS, &current)?;
+            return Ok(Some(current));
         }
         Ok(self.leads_to(PREVIOUS).filter(|previous| previous != release))
     }
@@ -143,10 +155,13 @@ impl Installed {
     /// Unpacks a package beside the others, unless it is there: whole, or not at all.
     pub(crate) fn unpack(&self, package: &Package) -> Result<String, Fault> {
         let release = package.contents.release();
-        let (new, whole) = (self.unfinished(), format!("{RELEASES}/{release}"));
+        let (new, whole) = (format!("{RELEASES}/.new-{}", self.slot), format!("{RELEASES}/{release}"));
         self.root.remove_all(&new)?;
-        if self.root.exists(&whole)? {
-            return Ok(release);
+        // touched, it is the newest to another replica that removes what is old
+        match self.root.touch(&whole) {
+            Ok(()) => return Ok(release),
+            Err(hostler_sdk::host::Error::NotFound) => {}
+            Err(error) => return Err(error.into()),
         }
         let unpacked = self.write(package, &new).and_then(|()| Ok(self.root.rename(&new, &whole)?));
         if let Err(fault) = unpacked {
@@ -156,11 +171,6 @@ impl Installed {
         }
         self.root.open_dir(RELEASES)?.sync()?;
         Ok(release)
-    }
-
-    /// Where what is not a whole release yet, or no longer, is out of everybody's sight.
-    fn unfinished(&self) -> String {
-        format!("{RELEASES}/.new-{}", self.slot)
     }
 
     fn write(&self, package: &Package, new: &str) -> Result<(), Fault> {
@@ -207,10 +217,14 @@ impl Installed {
     }
 
     /// Removes the oldest releases, and never those named. Each goes in one step: half of one would pass for installed.
-    pub(crate) fn prune(&self, keep: usize, held: &[&str]) -> Result<(), Fault> {
+    pub(crate) fn prune(&self, keep: usize, held: &BTreeSet<String>) -> Result<(), Fault> {
+        let old = format!("{RELEASES}/.old-{}", self.slot);
         let mut releases = Vec::new();
         for entry in self.root.list(RELEASES)? {
-            if !entry.name.starts_with('.') {
+            if entry.name.starts_with(".old-") {
+                // whoever was at it may be gone for good
+                self.root.remove_all(&format!("{RELEASES}/{}", entry.name))?;
+            } else if !entry.name.starts_with('.') {
                 match self.root.metadata(&format!("{RELEASES}/{}", entry.name)) {
                     Ok(metadata) => releases.push((metadata.modified, entry.name)),
                     // another replica removed it
@@ -220,11 +234,10 @@ impl Installed {
             }
         }
         releases.sort();
-        let too_many = releases.len().saturating_sub(keep.max(held.len()));
-        let old = releases.iter().filter(|(_, name)| !held.contains(&name.as_str())).take(too_many);
-        for (_, name) in old {
-            match self.root.rename(&format!("{RELEASES}/{name}"), &self.unfinished()) {
-                Ok(()) => self.root.remove_all(&self.unfinished())?,
+        let too_many = releases.len().saturating_sub(keep);
+        for (_, name) in releases.iter().filter(|(_, name)| !held.contains(name)).take(too_many) {
+            match self.root.rename(&format!("{RELEASES}/{name}"), &old) {
+                Ok(()) => self.root.remove_all(&old)?,
                 // another replica was quicker
                 Err(hostler_sdk::host::Error::NotFound) => {}
                 Err(error) => return Err(error.into()),

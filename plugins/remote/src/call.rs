@@ -121,7 +121,12 @@ fn private(directory: &str) -> Result<bool, Fault> {
 
 fn run(program: &str, args: &[&str]) -> Result<bool, Fault> {
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-    Ok(commands::run(&Command { args, ..Command::new(program) })?.code == Some(0))
+    match commands::run(&Command { args, ..Command::new(program) }) {
+        Ok(output) => Ok(output.code == Some(0)),
+        // nothing is known of any task by that
+        Err(Error::NotFound) => Err(Fault::unavailable(format!("there is no `{program}` on this machine"))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn read(link: &Link, output: &Output) -> Result<Answer, Trouble> {

@@ -201,16 +201,44 @@ fn a_command_is_ended_with_its_session_when_its_time_is_over() {
             stdin: Vec::new(),
             deadline: Duration::from_millis(400),
         };
-        let began = Instant::now();
         let answer = home.run(&Script::beside(&program, None, 1000));
         assert!(said(&answer, "once").starts_with("late "), "{:?}: {}", home.shell, said(&answer, "once"));
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}: {:?}", home.shell, began.elapsed());
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while with_word("98761.5") + with_word("98762.5") > 0 {
-            assert!(Instant::now() < deadline, "{:?}: something of it is alive", home.shell);
-            std::thread::yield_now();
-        }
+        until_gone(&home, &["98761.5", "98762.5"]);
         assert_eq!(home.tasks(), Vec::<String>::new(), "{:?}", home.shell);
+    }
+}
+
+#[track_caller]
+fn until_gone(home: &Home, words: &[&str]) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while words.iter().any(|word| with_word(word) > 0) {
+        assert!(Instant::now() < deadline, "{:?}: something of it is alive", home.shell);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_command_of_a_task_ends_when_the_task_is_removed() {
+    for home in Home::each() {
+        home.start("t", "sleep 100");
+        let program = ExecCommand {
+            program: "sleep".into(),
+            args: vec!["98763.5".into()],
+            env: Vec::new(),
+            stdin: Vec::new(),
+            deadline: Duration::from_secs(300),
+        };
+        let text = home.text(&Script::inside("t", &program, 1000));
+        std::thread::scope(|scope| {
+            scope.spawn(|| home.feed(&text));
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while with_word("98763.5") == 0 {
+                assert!(Instant::now() < deadline, "{:?}: it has not begun", home.shell);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert_eq!(said(&home.run(&Script::remove("t", true, Duration::from_secs(20))), "t"), "gone");
+            until_gone(&home, &["98763.5"]);
+        });
     }
 }
 

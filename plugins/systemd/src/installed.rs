@@ -16,7 +16,7 @@ pub(crate) fn start(owner: &str, scope: Scope, task: &Task<Settings>, name: &str
     let facts = Facts::of(owner, task, facts::digest(&name), Some(name.to_owned()));
     let held = facts.handle(scope);
     let known = show(scope, &[name, "hostler-*.service"])?;
-    let unit = known.iter().find(|unit| unit.is_called(name)).cloned().unwrap_or_default();
+    let unit = called(&known, name);
     if !unit.is_there() || matches!(unit.load_state(), "masked" | "error" | "bad-setting") {
         let why = if unit.is_there() { unit.load_state() } else { "not installed" };
         return Err(Fault::invalid("/unit", format!("`{name}` is {why}")));
@@ -30,23 +30,62 @@ pub(crate) fn start(owner: &str, scope: Scope, task: &Task<Settings>, name: &str
             }
         }
         None => {
-            if let Some(holder) = holder(&known, &unit, name) {
-                return Err(Fault::Conflict(format!("`{name}` is the task {holder} already; `systemctl stop {holder}` releases it")));
-            }
+            free(&known, name, &facts)?;
             claim(&held, &facts, task)?;
+            stay_alone(&held, &facts, name).map_err(underway)?;
         }
     }
-    let alive = bring_up(&held, name).and_then(|()| live(&held, facts, task, name));
+    let alive = disarm_earlier(scope, &known, name).and_then(|()| bring_up(&held, name)).and_then(|()| live(&held, facts, task, name));
     alive.map(|()| held).map_err(underway)
 }
 
-/// The claim on this life of a unit, whoever has it.
-fn holder<'a>(known: &'a [Unit], unit: &Unit, name: &str) -> Option<&'a str> {
-    let life = unit.invocation().filter(|_| unit.is_up())?;
+fn called(known: &[Unit], name: &str) -> Unit {
+    known.iter().find(|unit| unit.is_called(name)).cloned().unwrap_or_default()
+}
+
+/// Nobody else has it, or is about to.
+fn free(known: &[Unit], name: &str, facts: &Facts) -> Result<(), Fault> {
+    match holder(known, &called(known, name), name, facts) {
+        Some(holder) => Err(Fault::Conflict(format!("`{name}` is the task {holder} already; `systemctl stop {holder}` releases it"))),
+        None => Ok(()),
+    }
+}
+
+/// Of two that claim it at once, none or one goes on.
+fn stay_alone(held: &Held, facts: &Facts, name: &str) -> Result<(), Fault> {
+    let known = show(held.scope, &[name, "hostler-*.service"])?;
+    let Err(taken) = free(&known, name, facts) else { return Ok(()) };
+    release(held)?;
+    Err(taken)
+}
+
+/// The claim on this life of a unit, whoever has it, or that of another replica on the life that it is about to begin.
+fn holder<'a>(known: &'a [Unit], unit: &Unit, name: &str, own: &Facts) -> Option<&'a str> {
+    let life = unit.invocation().filter(|_| unit.is_up());
     let claims = |other: &&Unit| {
-        Facts::read(other.description()).is_some_and(|facts| facts.installed.as_deref() == Some(name) && facts.life.as_deref() == Some(life))
+        let Some(facts) = Facts::read(other.description()).filter(|facts| facts.installed.as_deref() == Some(name) && facts.id != own.id) else {
+            return false;
+        };
+        match facts.life {
+            Some(claimed) => life == Some(claimed.as_str()),
+            None => facts.log != own.log,
+        }
     };
     known.iter().find(claims).map(Unit::id)
+}
+
+/// The grace of an earlier life, which nobody was left to see over, is not this one's.
+fn disarm_earlier(scope: Scope, known: &[Unit], name: &str) -> Result<(), Fault> {
+    let earlier = known.iter().filter_map(|unit| Facts::read(unit.description())).filter(|facts| facts.installed.as_deref() == Some(name));
+    for facts in earlier {
+        let killer = format!("{}.timer", facts.handle(scope).killer());
+        match scope.systemctl(&["stop", "--", &killer]) {
+            // there is none
+            Ok(_) | Err(Trouble::Refused(_)) => {}
+            Err(trouble) => return Err(trouble.into()),
+        }
+    }
+    Ok(())
 }
 
 fn claim(held: &Held, facts: &Facts, task: &Task<Settings>) -> Result<(), Trouble> {
@@ -108,8 +147,8 @@ mod tests {
     use super::*;
     use crate::unit::planted;
 
-    fn claim_of(life: Option<&str>) -> Unit {
-        let facts = Facts {
+    fn facts_of(life: Option<&str>) -> Facts {
+        Facts {
             owner: "h".into(),
             id: "h-web-0-1".into(),
             digest: "d".into(),
@@ -117,8 +156,11 @@ mod tests {
             log: "l".into(),
             installed: Some("nginx.service".into()),
             life: life.map(str::to_owned),
-        };
-        planted(&[("Id", "hostler-h-h-web-0-1.service"), ("Description", &facts.written("web")), ("LoadState", "loaded")])
+        }
+    }
+
+    fn claim_of(life: Option<&str>) -> Unit {
+        planted(&[("Id", "hostler-h-h-web-0-1.service"), ("Description", &facts_of(life).written("web")), ("LoadState", "loaded")])
     }
 
     fn nginx(life: &str) -> Unit {
@@ -136,8 +178,19 @@ mod tests {
     #[test]
     fn a_life_has_one_holder() {
         let known = [claim_of(Some("a"))];
-        assert_eq!(holder(&known, &nginx("a"), "nginx.service"), Some("hostler-h-h-web-0-1.service"));
-        assert_eq!(holder(&known, &nginx("b"), "nginx.service"), None);
-        assert_eq!(holder(&known, &nginx("a"), "other.service"), None);
+        let another = Facts { id: "h-web-1-1".into(), log: "m".into(), ..facts_of(None) };
+        assert_eq!(holder(&known, &nginx("a"), "nginx.service", &another), Some("hostler-h-h-web-0-1.service"));
+        assert_eq!(holder(&known, &nginx("b"), "nginx.service", &another), None);
+        assert_eq!(holder(&known, &nginx("a"), "other.service", &another), None);
+    }
+
+    #[test]
+    fn of_two_that_claim_it_at_once_one_goes_on_at_most() {
+        let known = [claim_of(None)];
+        let next = Facts { id: "h-web-0-2".into(), ..facts_of(None) };
+        let another = Facts { id: "h-web-1-1".into(), log: "m".into(), ..facts_of(None) };
+        assert_eq!(holder(&known, &nginx(""), "nginx.service", &another), Some("hostler-h-h-web-0-1.service"));
+        assert_eq!(holder(&known, &nginx(""), "nginx.service", &next), None, "what an earlier run of the same replica left");
+        assert_eq!(holder(&known, &nginx(""), "nginx.service", &facts_of(None)), None, "its own");
     }
 }

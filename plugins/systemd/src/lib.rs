@@ -91,6 +91,7 @@ impl Backend for Systemd {
             }
             stop::stop(&handle, Some("SIGKILL"), Duration::ZERO)?;
         }
+        stop::disarm(&handle, &look)?;
         match handle.installed {
             Some(_) => installed::release(&handle)?,
             None => transient::clear(&handle)?,
@@ -231,7 +232,8 @@ fn everything() -> Result<Vec<Found<Held>>, Fault> {
     let managers = show(Scope::System, &["user@*.service"])?;
     let uids = managers
         .iter()
-        .filter(|unit| unit.active_state() == "active")
+        // one that is about to end still has its tasks
+        .filter(|unit| matches!(unit.active_state(), "active" | "reloading" | "deactivating"))
         .filter_map(|unit| unit.id().strip_prefix("user@")?.strip_suffix(".service")?.parse().ok());
     let mut all = found_in(Scope::System)?;
     for scope in uids.map(Scope::User) {

@@ -113,7 +113,8 @@ fn arm(held: &Held, grace: Duration) -> Result<(), Fault> {
     armed.ok_or_else(|| Fault::Interrupted(refused.unwrap_or_default()))
 }
 
-fn disarm(held: &Held, look: &Look) -> Result<(), Trouble> {
+/// Takes away the timer of a grace that is over, or whose task is.
+pub(crate) fn disarm(held: &Held, look: &Look) -> Result<(), Trouble> {
     if !look.killer.is_there() {
         return Ok(());
     }

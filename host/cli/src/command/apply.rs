@@ -27,7 +27,8 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let wish = Wish::read(context, args.path.as_deref())?;
     let client = context.client_of(&wish)?;
     let mut progress = Progress::from_now(client.clone(), context.out).await?;
-    let document = client.post(routes::APPLY, &wish.request(!args.no_start, None)).await.map_err(|failure| wish.refused(failure))?;
+    let document =
+        client.while_it_compiles().post(routes::APPLY, &wish.request(!args.no_start, None)).await.map_err(|failure| wish.refused(failure))?;
     let accepted: Plan = document.read()?;
     if context.out.json && args.waiting.no_wait {
         return context.out.document(document.bytes());

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
     let wish = Wish::read(context, args.path.as_deref())?;
     let client = context.client_of(&wish)?;
-    let document = client.post(routes::PLAN, &wish.request(true, None)).await.map_err(|failure| wish.refused(failure))?;
+    let document = client.while_it_compiles().post(routes::PLAN, &wish.request(true, None)).await.map_err(|failure| wish.refused(failure))?;
     let plan: Plan = document.read()?;
     if context.out.json {
         context.out.document(document.bytes())?;

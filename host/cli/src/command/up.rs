@@ -58,7 +58,7 @@ async fn detached(wish: &Wish, services: Option<Vec<String>>, timeout: Span, con
     let client = context.client_of(wish)?;
     let mut progress = if client.is_there().await {
         let progress = Progress::from_now(client.clone(), context.out).await?;
-        client.post(routes::APPLY, &wish.up(services)).await.map_err(|failure| wish.refused(failure))?;
+        client.while_it_compiles().post(routes::APPLY, &wish.up(services)).await.map_err(|failure| wish.refused(failure))?;
         progress
     } else {
         let begun = host::in_background(client.state_dir(), &Beginning::of(wish, wish.up(services)), context).await;

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args, context: &Context) -> Result<(), Error> {
 
 /// What a running host says of it; nothing where none runs.
 async fn ask_host(wish: &Wish, context: &Context) -> Result<Option<Plan>, Error> {
-    match context.client_of(wish)?.post(routes::PLAN, &wish.request(true, None)).await {
+    match context.client_of(wish)?.while_it_compiles().post(routes::PLAN, &wish.request(true, None)).await {
         Ok(document) => Ok(Some(document.read()?)),
         Err(failure) if matches!(failure.code, Code::Unreachable | Code::Denied) => Ok(None),
         Err(failure) => Err(wish.refused(failure)),

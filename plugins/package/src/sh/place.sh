@@ -1,13 +1,20 @@
 # Brings an archive over in parts, and unpacks it beside the other releases: whole, or not at all.
 trap : HUP PIPE
 umask 022
-up=$root/.upload-$slot whole=$root/releases/$release
+up=$root/.upload-$slot.$release whole=$root/releases/$release
 mkdir -p "$root/releases" 2>/dev/null
 [ -d "$root/releases" ] && [ -w "$root/releases" ] || { echo "refused directory"; up=; }
 
+# there: is the release unpacked? Whoever removes what is old takes it for the newest then.
+there() {
+  [ -d "$whole" ] || return 1
+  touch "$whole" 2>/dev/null
+  rm -f "$root/.upload-$slot."*
+}
+
 # state: what is there already
 state() {
-  if [ -d "$whole" ]; then echo whole; return; fi
+  if there; then echo whole; return; fi
   at=0
   if [ -f "$up" ]; then at=$(($(wc -c <"$up"))); fi
   echo "at $at"
@@ -27,6 +34,7 @@ add() {
 
 # unpack SHA256: `expected` and `launch_text` print what has to come out, and how it is run
 unpack() {
+  if there; then echo whole; return; fi
   sum=$(sha256sum <"$up")
   if [ "${sum%% *}" != "$1" ]; then
     rm -f "$up"

@@ -117,7 +117,7 @@ judge() {
   until [ -f "$d/program" ] || over; do nap; done
   read -r program_pid program_start <"$d/program"
   if settled; then
-    : >"$root/releases/$release/.up"
+    (: >"$root/releases/$release/.up")
     if [ "$fresh" = 1 ]; then prune; fi
     rm -f "$d/installing"
     exit 0
@@ -132,18 +132,22 @@ judge() {
   if alive "$program_pid" "$program_start"; then kill -KILL "$program_pid"; fi
 }
 
-# prune: the oldest releases go, but for the one that runs and the one before; in one step, for half of one would pass for installed
+# prune: the oldest releases go, but for the one before and those of tasks; in one step, for half of one would pass for installed
 prune() {
+  rm -rf "$root/releases/.old-"*
   names=$(ls -1tr "$root/releases")
   left=$(echo "$names" | wc -l)
   for r in $names; do
     [ "$left" -gt "$keep" ] || return
-    if [ "$r" = "$release" ] || [ "$r" = "$before" ]; then continue; fi
-    old=$root/releases/.new-$slot.$$
+    if [ "$r" = "$release" ] || [ "$r" = "$before" ] || grep -qxF -e "$r" "${d%/*}"/*/release 2>/dev/null; then continue; fi
+    old=$root/releases/.old-$slot.$$
     mv "$root/releases/$r" "$old" 2>/dev/null && rm -rf "$old"
     left=$((left - 1))
   done
 }
+
+# on RELEASE: which one this task is on
+on() { printf '%s\n' "$1" >"$d/release.new" && mv "$d/release.new" "$d/release"; }
 
 # sweep: nothing of a release that failed is left
 sweep() {
@@ -154,10 +158,15 @@ sweep() {
 
 fresh=1 why='' code=1
 if has .up; then fresh=0; fi
-current=$(leads current)
-if [ -n "$current" ] && [ "$current" != "$release" ]; then lead previous "$current"; fi
-before=$(leads previous)
-if [ "$before" = "$release" ]; then before=; fi
+# the release before is the last one that came up whole
+before=$(leads current)
+if [ -n "$before" ] && [ "$before" != "$release" ] && [ -e "$root/releases/$before/.up" ]; then
+  lead previous "$before"
+else
+  before=$(leads previous)
+  if [ "$before" = "$release" ]; then before=; fi
+fi
+on "$release"
 rm -f "$d/program" "$d/back" "$d/said"
 if begin; then
   judge 2>/dev/null &
@@ -175,6 +184,7 @@ if [ -f "$d/stop" ]; then finish; fi
 if [ "$fresh" = 1 ] && [ -n "$before" ] && [ "$rollback" = 1 ]; then
   printf '%s\n' "$before runs instead of $release: $why" >"$d/note"
   lead current "$before"
+  on "$before"
   rm -f "$d/program" "$d/said" "$d/installing"
   run "$before" "$@"
   finish

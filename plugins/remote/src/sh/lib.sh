@@ -68,6 +68,16 @@ members() {
   done
 }
 
+# slay PID START: if that very process runs, it and everybody of its session are killed
+slay() {
+  alive "$1" "$2" || return
+  tries=0
+  while rest=$(members "$1"); [ -n "$rest" ] && [ "$tries" -lt 20 ]; do
+    kill -KILL $rest
+    tries=$((tries + 1))
+  done
+}
+
 # marked PID: does it carry the task's name in its environment?
 marked() {
   { tr '\0' '\n' | grep -qxF "HOSTLER_TASK=$id"; } 2>/dev/null <"/proc/$1/environ"

@@ -18,7 +18,7 @@
 use super::{Error, Result};
 use std::time::Duration;
 use wasip2::filesystem::preopens::get_directories;
-use wasip2::filesystem::types::{Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, OpenFlags, PathFlags};
+use wasip2::filesystem::types::{Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, NewTimestamp, OpenFlags, PathFlags};
 
 /// Bytes of one read or write: the host answers no more at a time.
 const CHUNK: usize = 64 << 10;
@@ -219,6 +219,12 @@ impl Directory {
     /// What a symlink says.
     pub fn read_link(&self, path: &str) -> Result<String> {
         self.descriptor.readlink_at(path).map_err(|code| self.error(path, code))
+    }
+
+    /// Sets the time of the last change of what a path leads to, to now.
+    pub fn touch(&self, path: &str) -> Result<()> {
+        let (accessed, modified) = (NewTimestamp::NoChange, NewTimestamp::Now);
+        self.descriptor.set_times_at(PathFlags::SYMLINK_FOLLOW, path, accessed, modified).map_err(|code| self.error(path, code))
     }
 
     /// Removes a file or a symlink.

@@ -1,15 +1,10 @@
 //! `hostler plugin rollback`
 
-use std::time::Duration;
-
 use hostler_api::{Revised, RollbackRequest, routes};
 
 use super::text::revision;
 use crate::context::Context;
 use crate::error::Error;
-
-/// Loading may mean compiling.
-const COMPILING: Duration = Duration::from_secs(300);
 
 /// Go back to the component before the last upgrade, under the plugin's live tasks
 #[derive(Debug, clap::Args)]
@@ -20,7 +15,7 @@ pub(crate) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let client = context.client()?.waiting(COMPILING);
+    let client = context.client()?.while_it_compiles();
     let document = client.post(&routes::of(routes::ROLLBACK, &args.name), &RollbackRequest::default()).await?;
     if context.out.json {
         return context.out.document(document.bytes());

@@ -11,8 +11,6 @@ use crate::client::{Client, Document};
 use crate::context::Context;
 use crate::error::{Error, failed, usage};
 
-/// A component may be large, and the machine small.
-const COMPILING: Duration = Duration::from_secs(300);
 /// From one look at a plugin that is watched to the next.
 const EVERY: Duration = Duration::from_millis(500);
 /// How much longer than asked for the host may take to say how it went.
@@ -74,7 +72,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Error> {
 }
 
 async fn ask(client: &Client, name: &str, request: &UpgradeRequest) -> Result<(Document, Revised), Error> {
-    let document = client.waiting(COMPILING).post(&routes::of(routes::UPGRADE, name), request).await?;
+    let document = client.while_it_compiles().post(&routes::of(routes::UPGRADE, name), request).await?;
     let revised = document.read()?;
     Ok((document, revised))
 }

@@ -1,7 +1,7 @@
 //! One round: build, try, swap. Nothing that the host knows is changed before it has taken the new component.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hostler_api::{Code, Failure, Revised, RevisedTo, Shape, UpgradeRequest, routes};
 use hostler_componentize::{BuildError, Guest, Language, Project};
@@ -17,9 +17,6 @@ use crate::command::plugin::new::no_project;
 use crate::context::Context;
 use crate::error::Error;
 use crate::out::{bytes, elapsed, note};
-
-/// A component may be large, and the machine small.
-const COMPILING: Duration = Duration::from_secs(300);
 
 /// What makes one project's component, again and again.
 pub(super) struct Maker<'a> {
@@ -167,5 +164,5 @@ impl<'a> Maker<'a> {
 async fn ask(client: &Client, name: &str, component: &Path) -> Result<Revised, Failure> {
     let source = component.to_string_lossy().into_owned();
     let request = UpgradeRequest { source, ..UpgradeRequest::default() };
-    client.waiting(COMPILING).post(&routes::of(routes::UPGRADE, name), &request).await?.read()
+    client.while_it_compiles().post(&routes::of(routes::UPGRADE, name), &request).await?.read()
 }
