@@ -69,16 +69,19 @@ impl<'a> Install<'a> {
 
     /// It runs, and stays, whatever becomes of the note that says so and of what is old.
     fn settle(&self, release: &str, before: Option<String>) {
-        let tidied = self.installed.is_up(release).and_then(|()| {
-            let running = processes::list()?.into_iter().filter(|process| process.state == processes::State::Running);
-            let mut held: BTreeSet<String> = running.filter_map(|process| process.label(RELEASE).map(str::to_owned)).collect();
-            held.extend(before);
-            held.insert(release.to_owned());
-            self.installed.prune(self.task.settings.keep, &held)
-        });
-        if let Err(fault) = tidied {
-            log::warn("it runs, and old releases were not removed", &[("why", &format!("{fault:?}"))]);
+        let noted = self.installed.is_up(release);
+        for fault in [noted, self.prune(release, before)].into_iter().filter_map(Result::err) {
+            log::warn("it runs, and its directory of releases is not in order", &[("why", &format!("{fault:?}"))]);
         }
+    }
+
+    /// Removes what is old, and nothing that runs, or that somebody may have to go back to.
+    fn prune(&self, release: &str, before: Option<String>) -> Result<(), Fault> {
+        let running = processes::list()?.into_iter().filter(|process| process.state == processes::State::Running);
+        let mut held: BTreeSet<String> = running.filter_map(|process| process.label(RELEASE).map(str::to_owned)).collect();
+        held.extend(before);
+        held.insert(release.to_owned());
+        self.installed.prune(self.task.settings.keep, &held)
     }
 
     /// What a fault would leave running is ended.

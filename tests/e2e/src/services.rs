@@ -46,14 +46,14 @@ impl Yard {
         self.service(name)["status"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Its process.
+    /// Its process, once it has one.
     ///
     /// # Panics
-    /// When it has none.
+    /// When it never has.
     #[track_caller]
     pub fn pid(&self, name: &str) -> u32 {
-        let service = self.service(name);
-        service["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_else(|| panic!("`{name}` has no process: {service}"))
+        let service = self.until_service(name, "it has a process", |service| service["pid"].is_u64());
+        service["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("it is a process id")
     }
 
     /// Waits until it has this status, and is settled where that can be.

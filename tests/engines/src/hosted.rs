@@ -93,14 +93,14 @@ impl Hosted {
         detail["service"].clone()
     }
 
-    /// The process of a service, as the host says it.
+    /// The process of a service, as the host says it, once it has one.
     ///
     /// # Panics
-    /// When it has none.
+    /// When it never has.
     #[track_caller]
     pub fn pid(&self, name: &str) -> u64 {
-        let service = self.service(name);
-        service["pid"].as_u64().unwrap_or_else(|| panic!("`{name}` has no process: {service:#}"))
+        let service = self.until_service(name, "it has a process", |service| service["pid"].is_u64());
+        service["pid"].as_u64().expect("it is a process id")
     }
 
     /// Waits until something holds of a service; its line of the list then.

@@ -7,10 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hostler_e2e::{Ran, program, until_some};
+use hostler_e2e::{Ran, program, until_some, until_some_within};
 use tempfile::TempDir;
 
 use crate::docker::{cgroups_are_hybrid, controllers, docker, image, label};
+
+/// A boot of a systemd on a machine with much else to do.
+const BOOT: Duration = Duration::from_secs(120);
+/// Longer than an engine waits for a way down before it cuts the power.
+const WAY_DOWN: Duration = Duration::from_secs(180);
 
 /// Who logs in over ssh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,7 +184,7 @@ impl TestHost {
     #[track_caller]
     pub fn reboot_in_order(&self) -> Duration {
         let begun = Instant::now();
-        docker(&["stop", "--time", "120", &self.id]).ok();
+        Ran::within(WAY_DOWN, Command::new("docker").args(["stop", "--time", "120", &self.id])).ok();
         let took = begun.elapsed();
         docker(&["start", &self.id]).ok();
         self.until_booted();
@@ -188,7 +193,7 @@ impl TestHost {
 
     #[track_caller]
     fn until_booted(&self) {
-        until_some("the test host has booted", || {
+        until_some_within(BOOT, "the test host has booted", || {
             let state = self.run(&["systemctl", "is-system-running"]).out;
             // A unit that failed fails its own test, not everybody's.
             ["running", "degraded"].contains(&state.trim()).then_some(())

@@ -99,7 +99,7 @@ fn a_cpu_limit_holds() {
         assert_eq!(exit_of(&mut client, key).code, Some(0));
         begun.elapsed()
     };
-    let free = ended("free", busy());
+    let free = (0..3).map(|run| ended(&format!("free-{run}"), busy())).min().expect("three runs");
     let limited = ended("limited", Command { cpu_millis: Some(50), ..busy() });
     assert!(limited > free * 3, "free {free:?}, limited {limited:?}");
 }

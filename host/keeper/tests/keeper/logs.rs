@@ -166,14 +166,16 @@ fn a_flood_starves_nobody() {
     client.spawn("quiet", "plugin", shell("while :; do echo tick; sleep 0.05; done")).expect("spawns");
     let begun = Instant::now();
     lines(&mut client, "quiet", 10);
-    let mut slowest = Duration::ZERO;
+    let mut times: Vec<Duration> = Vec::new();
     for _ in 0..100 {
         let asked = Instant::now();
         client.inspect("a").expect("answers");
-        slowest = slowest.max(asked.elapsed());
+        times.push(asked.elapsed());
     }
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    times.sort();
+    let (median, slowest) = (times[50], times[99]);
+    assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
+    assert!(median < Duration::from_secs(1) && slowest < Duration::from_secs(10), "median {median:?}, slowest {slowest:?}");
     client.spawn("e", "plugin", shell("exit 4")).expect("spawns in a flood");
     assert_eq!(exit_of(&mut client, "e").code, Some(4));
 }

@@ -37,7 +37,7 @@ fn a_grandchild_that_ignores_term_dies_though_its_leader_went_at_once() {
     each_way(|house| {
         let pids = pids(&house, r#"sh -c 'trap "" TERM; echo $$; while :; do sleep 0.05; done' & wait"#, 1);
         let mut client = house.client();
-        let exit = client.stop("a", "SIGTERM", Duration::from_millis(300)).expect("stops");
+        let exit = client.stop("a", "SIGTERM", Duration::from_secs(1)).expect("stops");
         assert_eq!(exit.signal.as_deref(), Some("SIGTERM"), "the leader's own end is what is told");
         assert_none_alive(&pids);
     });
@@ -115,7 +115,7 @@ fn a_grace_goes_on_without_the_client_and_across_keepers() {
     let mut house = House::new();
     let pids = pids(&house, r#"trap "" TERM; echo $$; while :; do sleep 0.05; done"#, 1);
     let mut client = house.client();
-    client.send(&Request::Stop { key: "a".into(), signal: "TERM".into(), grace_ms: 1500 }).expect("sends");
+    client.send(&Request::Stop { key: "a".into(), signal: "TERM".into(), grace_ms: 6_000 }).expect("sends");
     client.inspect("a").expect("the stop was heard");
     drop(client);
     house.kill();
@@ -171,7 +171,7 @@ fn a_keeper_that_was_told_to_end_does_when_its_last_process_has() {
     assert_eq!(client.inspect("b").expect("answers").expect("known").state, State::Running);
     client.spawn("c", "plugin", shell("exit 3")).expect("it still starts what it is asked for");
     exit_of(&mut client, "c");
-    client.send(&Request::Stop { key: "b".into(), signal: "TERM".into(), grace_ms: 1000 }).expect("sends");
+    client.send(&Request::Stop { key: "b".into(), signal: "TERM".into(), grace_ms: 60_000 }).expect("sends");
     assert!(house.ended().success(), "in good order");
     // How they ended was written down.
     house.start();

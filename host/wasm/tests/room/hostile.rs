@@ -9,9 +9,13 @@ use serde_json::json;
 
 use crate::support::{Host, call, fixture, source, target_of, task};
 
-/// Long enough for every deed that ends by itself, short enough for those that do not.
-fn soon() -> Call<'static> {
+/// For deeds that last until their deadline. Those that end by themselves have all the time there is: a stall is not their doing.
+fn brief() -> Call<'static> {
     Call::within(Duration::from_millis(400)).about("test/story")
+}
+
+fn time_for(deed: &str) -> Call<'static> {
+    if ["loop", "hang"].contains(&deed) { brief() } else { call() }
 }
 
 async fn naughty(host: &Host) -> Arc<Plugin> {
@@ -26,12 +30,12 @@ async fn naughty_at(host: &Host, at: &str, deed: &str) -> Arc<Plugin> {
 }
 
 async fn start(plugin: &Plugin, settings: serde_json::Value) -> Result<Handle, CallError> {
-    plugin.backend().expect("a backend").start(soon(), &task("t-1", "d", settings)).await
+    plugin.backend().expect("a backend").start(call(), &task("t-1", "d", settings)).await
 }
 
 async fn inspect(plugin: &Plugin, deed: &str) -> CallError {
     let handle = start(plugin, json!({"at": "inspect", "do": deed})).await.expect("started");
-    plugin.backend().expect("a backend").inspect(soon(), &[handle]).await.expect_err(deed)
+    plugin.backend().expect("a backend").inspect(time_for(deed), &[handle]).await.expect_err(deed)
 }
 
 #[tokio::test]
@@ -45,7 +49,7 @@ async fn a_panic_costs_one_call_and_tells_its_words() {
     assert!(host.heard.said().iter().any(|line| line.contains("naughty on purpose")), "{:?}", host.heard.said());
     assert_eq!(host.heard.failures.lock().expect("lock").as_slice(), [error]);
     let handle = start(&plugin, json!({})).await.expect("the next call works");
-    plugin.backend().expect("a backend").inspect(soon(), &[handle]).await.expect("and the next");
+    plugin.backend().expect("a backend").inspect(call(), &[handle]).await.expect("and the next");
 }
 
 #[tokio::test]
@@ -53,7 +57,8 @@ async fn a_changing_call_that_breaks_may_have_happened() {
     let host = Host::new();
     let plugin = naughty(&host).await;
     for deed in ["panic", "loop", "hang", "recurse"] {
-        let error = start(&plugin, json!({"at": "start", "do": deed})).await.expect_err(deed);
+        let task = task("t-1", "d", json!({"at": "start", "do": deed}));
+        let error = plugin.backend().expect("a backend").start(time_for(deed), &task).await.expect_err(deed);
         assert_eq!(error.next_move(), NextMove::Look, "{deed}: {error}");
     }
     for (deed, expected) in [("fail", NextMove::Fail), ("away", NextMove::Retry { after: None }), ("interrupt", NextMove::Look)] {
@@ -71,7 +76,7 @@ async fn loops_and_hangs_end_at_the_deadline() {
         let begun = Instant::now();
         let error = inspect(&plugin, deed).await;
         assert!(matches!(error.why, Failure::Deadline { .. }), "{deed}: {error}");
-        assert!(begun.elapsed() < Duration::from_secs(3), "{deed}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{deed}: {:?}", begun.elapsed());
     }
     assert_eq!(plugin.counts().timeouts, 2);
 }
@@ -101,16 +106,11 @@ async fn a_loop_does_not_hold_the_executor() {
 async fn appetites_have_limits() {
     let host = Host::new();
     let plugin = naughty(&host).await;
-    let within = Call::within(Duration::from_secs(10));
-    let check = async |deed: &str| {
-        let handle = start(&plugin, json!({"at": "inspect", "do": deed})).await.expect("started");
-        plugin.backend().expect("a backend").inspect(within, &[handle]).await.expect_err(deed)
-    };
-    let memory = check("memory").await;
+    let memory = inspect(&plugin, "memory").await;
     assert_eq!(memory.why, Failure::Limit("memory".to_owned()), "{memory}");
-    let leak = check("leak").await;
+    let leak = inspect(&plugin, "leak").await;
     assert!(matches!(&leak.why, Failure::Limit(_)), "{leak}");
-    let recurse = check("recurse").await;
+    let recurse = inspect(&plugin, "recurse").await;
     assert!(matches!(&recurse.why, Failure::Trapped { .. }), "{recurse}");
 }
 
@@ -224,15 +224,15 @@ async fn every_call_may_break() {
     let plugin = naughty(&host).await;
     let backend = plugin.backend().expect("a backend");
     let trapped = |error: CallError| assert!(matches!(error.why, Failure::Trapped { .. }), "{error}");
-    trapped(backend.validate(soon(), r#"{"at": "validate", "do": "panic"}"#).await.expect_err("validate"));
+    trapped(backend.validate(call(), r#"{"at": "validate", "do": "panic"}"#).await.expect_err("validate"));
     let handle = async |at: &str| start(&plugin, json!({"at": at, "do": "panic"})).await.expect("started");
-    trapped(backend.stop(soon(), &handle("stop").await, None, 0).await.expect_err("stop"));
-    trapped(backend.destroy(soon(), &handle("destroy").await, true).await.expect_err("destroy"));
-    trapped(backend.read_logs(soon(), &handle("read").await, None, None, 1).await.expect_err("read"));
-    trapped(backend.measure(soon(), &[handle("measure").await]).await.expect_err("measure"));
-    trapped(backend.send_signal(soon(), &handle("send").await, "SIGHUP").await.expect_err("send"));
-    trapped(naughty_at(&host, "list", "panic").await.backend().expect("a backend").list(soon()).await.expect_err("list"));
-    trapped(naughty_at(&host, "fingerprint", "panic").await.backend().expect("a backend").fingerprint(soon()).await.expect_err("fingerprint"));
+    trapped(backend.stop(call(), &handle("stop").await, None, 0).await.expect_err("stop"));
+    trapped(backend.destroy(call(), &handle("destroy").await, true).await.expect_err("destroy"));
+    trapped(backend.read_logs(call(), &handle("read").await, None, None, 1).await.expect_err("read"));
+    trapped(backend.measure(call(), &[handle("measure").await]).await.expect_err("measure"));
+    trapped(backend.send_signal(call(), &handle("send").await, "SIGHUP").await.expect_err("send"));
+    trapped(naughty_at(&host, "list", "panic").await.backend().expect("a backend").list(call()).await.expect_err("list"));
+    trapped(naughty_at(&host, "fingerprint", "panic").await.backend().expect("a backend").fingerprint(call()).await.expect_err("fingerprint"));
 }
 
 #[tokio::test]
@@ -240,17 +240,17 @@ async fn a_check_that_breaks_is_an_error_and_never_a_verdict() {
     let host = Host::new();
     let plugin = host.load("always", fixture("always"), "{}").await;
     let check = plugin.health_check().expect("a check");
-    let judge = async |settings: &str| check.check(soon(), &target_of("story"), settings, None).await;
+    let judge = async |time: Call<'static>, settings: &str| check.check(time, &target_of("story"), settings, None).await;
     for (word, verdict) in [("pass", Verdict::Pass), ("warn", Verdict::Warn), ("fail", Verdict::Fail), ("unknown", Verdict::Unknown)] {
-        let report = judge(&format!(r#"{{"verdict": "{word}"}}"#)).await.expect(word);
+        let report = judge(call(), &format!(r#"{{"verdict": "{word}"}}"#)).await.expect(word);
         assert_eq!(report.verdict, verdict);
     }
-    assert!(matches!(judge(r#"{"verdict": "fault"}"#).await.expect_err("fault").fault(), Some(Fault::Other(_))));
-    assert!(matches!(judge(r#"{"verdict": "trap"}"#).await.expect_err("trap").why, Failure::Trapped { .. }));
-    assert!(matches!(judge(r#"{"verdict": "hang"}"#).await.expect_err("hang").why, Failure::Deadline { .. }));
-    assert!(matches!(judge(r#"{"verdict": "loop"}"#).await.expect_err("loop").why, Failure::Deadline { .. }));
+    assert!(matches!(judge(call(), r#"{"verdict": "fault"}"#).await.expect_err("fault").fault(), Some(Fault::Other(_))));
+    assert!(matches!(judge(call(), r#"{"verdict": "trap"}"#).await.expect_err("trap").why, Failure::Trapped { .. }));
+    assert!(matches!(judge(brief(), r#"{"verdict": "hang"}"#).await.expect_err("hang").why, Failure::Deadline { .. }));
+    assert!(matches!(judge(brief(), r#"{"verdict": "loop"}"#).await.expect_err("loop").why, Failure::Deadline { .. }));
     let long = "é".repeat(10_000);
-    let report = judge(&json!({"verdict": "pass", "message": long}).to_string()).await.expect("a long message is cut");
+    let report = judge(call(), &json!({"verdict": "pass", "message": long}).to_string()).await.expect("a long message is cut");
     assert!(report.message.len() <= 4 << 10 && report.message.starts_with("éé"));
 }
 
@@ -283,7 +283,7 @@ async fn a_check_is_told_what_is_left_once_it_has_a_slot() {
     let plugin = host.runtime.load(source).await.expect("loads");
     let (check, target) = (plugin.health_check().expect("a check"), target_of("story"));
     let (first, second) = tokio::join!(
-        check.check(call(), &target, r#"{"verdict": "pass", "slow": 500}"#, None),
+        check.check(call(), &target, r#"{"verdict": "pass", "slow": 1500}"#, None),
         check.check(call(), &target, r#"{"verdict": "pass"}"#, None),
     );
     let left = |report: hostler_wasm::words::Report| {
@@ -291,6 +291,7 @@ async fn a_check_is_told_what_is_left_once_it_has_a_slot() {
         left.parse::<u64>().expect("milliseconds")
     };
     let (first, second) = (left(first.expect("judged")), left(second.expect("judged")));
+    // less than it waited: its own time began a moment after the first one's
     assert!(first <= 20_000 && second + 500 <= 20_000, "{first} and {second}");
 }
 
@@ -302,7 +303,7 @@ async fn a_full_plugin_makes_callers_wait_and_then_says_busy() {
     let plugin = host.runtime.load(source).await.expect("loads");
     let check = plugin.health_check().expect("a check");
     let target = target_of("story");
-    let slow = r#"{"verdict": "pass", "slow": 1000}"#;
+    let slow = r#"{"verdict": "pass", "slow": 3000}"#;
     let quick = r#"{"verdict": "pass"}"#;
     let (first, second, third) = tokio::join!(
         check.check(call(), &target, slow, None),
@@ -327,7 +328,7 @@ async fn a_command_in_a_hung_call_does_not_outlive_it() {
             .count()
     };
     let before = sleeps();
-    let error = plugin.backend().expect("a backend").start(soon(), &task("t-1", "d", json!({}))).await.expect_err("it sleeps for ever");
+    let error = plugin.backend().expect("a backend").start(brief(), &task("t-1", "d", json!({}))).await.expect_err("it sleeps for ever");
     assert_eq!(error.next_move(), NextMove::Look, "{error}");
     crate::support::until("the command is gone", async || sleeps() <= before).await;
 }

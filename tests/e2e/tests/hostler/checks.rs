@@ -2,9 +2,17 @@
 
 use std::net::TcpListener;
 
-use hostler_e2e::{Page, Value, Yard, free_port, until};
+use hostler_e2e::{Page, Value, Yard, free_port, until, until_some};
 
 use crate::sleeper;
+
+/// What was said of the service with this number.
+#[track_caller]
+fn result_of(now: &Value, number: usize) -> &Value {
+    let name = format!("s{number}");
+    let result = now["results"].as_array().into_iter().flatten().find(|result| result["service_name"] == name.as_str());
+    result.unwrap_or_else(|| panic!("no result of {name}: {now:#}"))
+}
 
 /// Starts a service for each check, asks all of them now, and holds each one's verdict and words against what is expected.
 #[track_caller]
@@ -20,24 +28,29 @@ fn check(yard: &Yard, more: &str, expected: &[(&str, &str, &str)]) {
     // What fails its first check is settled, too, and no failure of `up`: it is judged here.
     yard.run("up --detach");
     until("everything that a check looks at is up", || yard.get("/services").is_some_and(|list| list["settled"] == true));
-    let now = yard.run("health --now --json").json();
+    // A check has a moment to say that its time is up: one that is late with that is asked again.
+    let now = until_some("no check is late with its verdict", || {
+        let now = yard.run("health --now --json").json();
+        let is_late = |(number, (_, verdict, _)): (usize, &(&str, &str, &str))| *verdict == "fail" && result_of(&now, number)["verdict"] == "unknown";
+        let is_one_late = expected.iter().enumerate().any(is_late);
+        (!is_one_late).then_some(now)
+    });
     for (number, (settings, verdict, words)) in expected.iter().enumerate() {
-        let name = format!("s{number}");
-        let result = now["results"].as_array().into_iter().flatten().find(|result| result["service_name"] == name.as_str());
-        let result = result.unwrap_or_else(|| panic!("no result of {settings}: {now:#}"));
+        let result = result_of(&now, number);
         let message = result["message"].as_str().unwrap_or_default();
         assert_eq!(result["verdict"], *verdict, "{settings}: {message}");
         assert!(message.contains(words), "{settings}: `{words}` is missing in `{message}`");
         let health = if *verdict == "pass" { "healthy" } else { "unhealthy" };
         // What came up after its first checks needs a few more of them.
-        yard.until_service(&name, health, |service| service["health"] == health);
+        yard.until_service(&format!("s{number}"), health, |service| service["health"] == health);
     }
 }
 
 /// A service that is the page itself, up before anybody looks at it.
 fn served(page: &Page, name: &str) -> String {
     format!(
-        "[services.{name}]\nbackend = {}\nhealth_check = {{ type = \"tcp\", port = {}, interval = \"50ms\", auto_recovery = false }}\n",
+        "[services.{name}]\nbackend = {}\n\
+         health_check = {{ type = \"tcp\", port = {}, interval = \"50ms\", start_period = \"1m\", auto_recovery = false }}\n",
         page.backend(),
         page.port
     )
@@ -177,9 +190,10 @@ fn a_checker_that_cannot_be_run_says_nothing_about_the_service() {
     yard.config(&missing.map(|(name, settings)| sleeper(name, &check(settings))).concat());
     yard.run("up --detach --timeout 500ms").fails(1);
     for (name, _) in missing {
+        until("it was asked some times", || yard.detail(name)["checks"][0]["history"].as_array().is_some_and(|history| history.len() > 2));
         let detail = yard.detail(name);
         let history: Vec<&Value> = detail["checks"][0]["history"].as_array().into_iter().flatten().collect();
-        assert!(history.len() > 2 && history.iter().all(|result| result["verdict"] == "unknown"), "{detail:#}");
+        assert!(history.iter().all(|result| result["verdict"] == "unknown"), "{detail:#}");
         assert_eq!([&detail["service"]["health"], &detail["service"]["restart_count"]], [&Value::from("unknown"), &Value::from(0)]);
         assert!(yard.run(&format!("explain {name}")).ok().contains("no-such-"), "it is said why nobody knows");
     }
@@ -188,7 +202,8 @@ fn a_checker_that_cannot_be_run_says_nothing_about_the_service() {
 #[test]
 fn failures_degrade_first_and_then_make_unhealthy_and_passes_recover() {
     let yard = Yard::new();
-    let check = "health_check = { type = \"command\", command = \"test\", args = [\"-f\", \"well\"], interval = \"60ms\", \
+    // A hundred results are remembered: all that is looked for below has to be among them.
+    let check = "health_check = { type = \"command\", command = \"test\", args = [\"-f\", \"well\"], interval = \"200ms\", \
                  failure_threshold = 3, recovery_threshold = 2, auto_recovery = false }";
     yard.write("well", "");
     yard.up(&sleeper("db", check));

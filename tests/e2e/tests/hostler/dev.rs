@@ -2,14 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use hostler_e2e::{Live, Signal, Value, Yard, alive, until, until_some_within};
+use hostler_e2e::{Live, Ran, Signal, Value, Yard, alive, until, until_some_within};
 
-use crate::templates::{has_clang, has_python, tools};
-
-/// An interpreter is compiled twice in a round: by the check, and by the host.
-const ROUND: Duration = Duration::from_secs(180);
+use crate::templates::{COMPILING, has_clang, has_python, tools};
 
 /// A project with its service under way, and `plugin dev` watching it.
 pub(crate) struct Dev<'a> {
@@ -40,8 +36,9 @@ impl<'a> Dev<'a> {
         command
     }
 
-    fn run(&self, line: &str) -> hostler_e2e::Ran {
-        hostler_e2e::Ran::of(&mut self.command(line))
+    #[track_caller]
+    fn run(&self, line: &str) -> Ran {
+        Ran::within(COMPILING, &mut self.command(line))
     }
 
     /// Begins to watch; the outcome of the first round.
@@ -65,7 +62,7 @@ impl<'a> Dev<'a> {
         let nth = self.rounds;
         self.rounds += 1;
         // among the words of the tools, its own lines are documents
-        until_some_within(ROUND, "a round comes to its end", || live.said().lines().filter_map(|line| serde_json_of(line.trim())).nth(nth))
+        until_some_within(COMPILING, "a round comes to its end", || live.said().lines().filter_map(|line| serde_json_of(line.trim())).nth(nth))
     }
 
     /// Edits a source, and waits for the round that follows.

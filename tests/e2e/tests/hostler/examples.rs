@@ -83,7 +83,7 @@ fn yaml_with_the_words_of_other_tools_runs() {
     let args = backend.split("args = ").nth(1).and_then(|rest| rest.strip_suffix(" }")).expect("it ends with its arguments");
     let text = format!(
         "version: \"1.0\"\nsettings:\n  max_parallel: 2\n  default_timeout: 300\nnetworks:\n  production:\n    type: lan\n    subnet: 192.168.1.0/24\nservices:\n  web:\n    network: production\n    \
-         backend:\n      type: process\n      binary: /usr/bin/python3\n      args: {args}\n    health_check:\n      type: http\n      url: {}\n      interval_secs: 1\n      timeout_secs: 1\n      retries: 2\n",
+         backend:\n      type: process\n      binary: /usr/bin/python3\n      args: {args}\n    health_check:\n      type: http\n      url: {}\n      interval_secs: 1\n      timeout_secs: 1\n      retries: 2\n      start_period_secs: 60\n",
         page.url()
     );
     yard.write("web.yaml", text);

@@ -8,7 +8,8 @@ use crate::sleeper;
 fn shop(yard: &Yard) -> Page {
     let page = Page::new(yard.path(), "page");
     let web = format!(
-        "[services.web]\nbackend = {}\ndependencies = [\"db\"]\nhealth_check = {{ type = \"http\", url = \"{}\", interval = \"1s\" }}\n",
+        "[services.web]\nbackend = {}\ndependencies = [\"db\"]\n\
+         health_check = {{ type = \"http\", url = \"{}\", interval = \"1s\", start_period = \"1m\" }}\n",
         page.backend(),
         page.url()
     );
@@ -28,7 +29,7 @@ fn python_serves_once_the_sleeper_it_needs_is_up() {
         r#"[services.web]
 backend = {{ type = "process", binary = "python3", args = ["-m", "http.server", "--bind", "127.0.0.1", {port}] }}
 dependencies = ["db"]
-health_check = {{ type = "http", url = "http://127.0.0.1:{port}/", interval = "1s" }}"#
+health_check = {{ type = "http", url = "http://127.0.0.1:{port}/", interval = "1s", start_period = "1m" }}"#
     );
     yard.up(&(sleeper("db", "") + &web));
 
@@ -161,7 +162,7 @@ fn asking_anew_waits_for_the_first_answer_of_what_was_just_started() {
     let check = "health_check = { type = \"command\", command = \"sleep\", args = [\"0.5\"] }";
     yard.config(&(crate::sleeper("web", check) + &crate::sleeper("plain", "")));
     yard.run("up --detach --timeout 10ms");
-    yard.until_service("web", "it has a process", |service| service["pid"].is_u64());
+    yard.pid("web");
     let now = yard.run("health --now --json").json();
     assert_eq!((&now["results"][0]["verdict"], &now["not_checked"]), (&"pass".into(), &hostler_e2e::json!(["plain"])), "{now:#}");
 }

@@ -21,6 +21,12 @@ fn three(yard: &Yard) {
     yard.config(&(mourned(yard, "db", "") + &mourned(yard, "api", "dependencies = [\"db\"]") + &mourned(yard, "web", "dependencies = [\"api\"]")));
 }
 
+/// Waits until each has set its trap: whoever is asked to end before that does not write down its end.
+#[track_caller]
+fn until_three_hear(yard: &Yard) {
+    until("all three hear", || ["db", "api", "web"].iter().all(|name| yard.log(name) == ["up"]));
+}
+
 #[test]
 fn up_shows_progress_and_ctrl_c_stops_in_reverse() {
     let yard = Yard::new();
@@ -30,6 +36,7 @@ fn up_shows_progress_and_ctrl_c_stops_in_reverse() {
     for name in ["db", "api", "web"] {
         up.says(&format!("pid {}", yard.pid(name)));
     }
+    until_three_hear(&yard);
     let everybody: Vec<u32> = ["db", "api", "web"].map(|name| yard.pid(name)).into_iter().chain([yard.keeper_pid()]).collect();
     up.types(b"\x03");
     up.says("stopping in reverse order; Ctrl-C again stops without grace");
@@ -81,6 +88,7 @@ fn up_on_a_pipe_has_no_escapes_and_takes_sigint_and_sigterm_alike() {
         three(&yard);
         let up = yard.stay("up");
         up.says("everything is up");
+        until_three_hear(&yard);
         up.signal(signal);
         let (code, said) = up.ends();
         assert_eq!(code, 0, "{said}");
@@ -171,6 +179,7 @@ fn up_that_was_killed_is_taken_up_by_the_next_one() {
     three(&yard);
     let up = yard.stay("up");
     up.says("everything is up");
+    until_three_hear(&yard);
     let pids = ["db", "api", "web"].map(|name| yard.pid(name));
     up.signal(Signal::KILL);
     drop(up);
@@ -228,6 +237,7 @@ fn managed(yard: &mut Yard, about: &str) -> Live {
     for name in ["db", "api", "web"] {
         yard.until_status(name, "running");
     }
+    until_three_hear(yard);
     serve
 }
 
@@ -265,6 +275,7 @@ fn down_stops_in_reverse_and_forgets() {
     let yard = Yard::new();
     three(&yard);
     yard.run("up --detach").ok();
+    until_three_hear(&yard);
     let text = yard.run("down").ok();
     assert!(text.contains("everything is down; the host has ended"), "{text}");
     assert_eq!(yard.read("ends"), "web\napi\ndb\n");
@@ -292,6 +303,7 @@ fn down_stops_what_an_earlier_host_left() {
     let yard = Yard::new();
     three(&yard);
     yard.run("up --detach").ok();
+    until_three_hear(&yard);
     let pids = ["db", "api", "web"].map(|name| yard.pid(name));
     yard.kill_host();
     assert!(pids.into_iter().all(alive));

@@ -29,7 +29,8 @@ fn ten_kills_in_a_row_cost_nothing() {
     let yard = Yard::new();
     let page = Page::new(yard.path(), "page");
     let web = format!(
-        "[services.web]\nbackend = {}\ndependencies = [\"db\"]\nhealth_check = {{ type = \"http\", url = \"{}\", interval = \"200ms\" }}\n",
+        "[services.web]\nbackend = {}\ndependencies = [\"db\"]\n\
+         health_check = {{ type = \"http\", url = \"{}\", interval = \"200ms\", start_period = \"1m\" }}\n",
         page.backend(),
         page.url()
     );
@@ -111,7 +112,7 @@ fn what_ends_while_the_host_is_away_is_seen_by_the_next_one() {
     yard.config(&(once + &fails + &sleeper("db", quick)));
     // A one-shot under way is not at its end: `up` would wait for it.
     yard.run("up --detach --timeout 300ms").fails(1);
-    let (job, db) = (yard.pid("job"), yard.pid("db"));
+    let [job, _, db] = ["job", "fails", "db"].map(|name| yard.pid(name));
     yard.kill_host();
     yard.write("go", "");
     kill(db);
@@ -166,8 +167,9 @@ fn health_and_budget_outlive_the_host() {
 #[test]
 fn a_stop_under_way_is_finished_by_the_next_host() {
     let yard = Yard::new();
-    let text = "trap 'while [ ! -f go ]; do sleep 0.02; done; echo ended > ended; exit 0' TERM; while :; do sleep 0.02; done";
+    let text = "trap 'while [ ! -f go ]; do sleep 0.02; done; echo ended > ended; exit 0' TERM; touch hears; while :; do sleep 0.02; done";
     yard.up(&(script(&yard, "db", text, "stop = { grace = \"1h\" }") + &sleeper("other", "")));
+    until("it hears", || yard.file("hears").exists());
     let db = yard.pid("db");
     yard.run("stop db --no-wait").ok();
     yard.until_status("db", "stopping");

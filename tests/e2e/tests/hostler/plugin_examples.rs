@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use hostler_e2e::{Ran, Yard, alive, free_port, kill, root, until};
+use hostler_e2e::{Ran, Yard, alive, free_port, kill, root, until, until_some_within};
+
+use crate::templates::COMPILING;
 
 /// What `scripts/examples.sh` built.
 fn component(name: &str) -> PathBuf {
@@ -30,7 +31,7 @@ impl Example {
     }
 
     fn run(&self, line: &str) -> Ran {
-        Ran::of(self.yard.command(line).envs(self.variables.iter().map(|(name, value)| (*name, value.as_str()))))
+        Ran::within(COMPILING, self.yard.command(line).envs(self.variables.iter().map(|(name, value)| (*name, value.as_str()))))
     }
 
     /// The last thing that the first check of a service said.
@@ -44,8 +45,7 @@ impl Example {
 /// The fake host's answer to all of the contract's promises; a table with what is not kept when one is not.
 fn keeps_the_contract(name: &str) {
     let yard = Yard::bare();
-    // a component with a whole interpreter in it is compiled again and again
-    let said = Ran::within(Duration::from_secs(600), &mut yard.command(&format!("plugin check {}", component(name).display()))).ok();
+    let said = Ran::within(COMPILING, &mut yard.command(&format!("plugin check {}", component(name).display()))).ok();
     assert!(said.contains(" 0 failed"), "{said}");
 }
 
@@ -86,7 +86,10 @@ fn jobs_run_when_they_are_due_also_while_no_host_is_there() {
     drop(host);
     assert!(alive(runner), "the keeper holds it");
     let host = yard.stay("serve");
-    until("the next host is there", || yard.get("/services/clock").is_some_and(|detail| detail["service"]["status"] == "running"));
+    until_some_within(COMPILING, "the next host is there", || {
+        assert!(alive(host.pid()), "{}", host.said());
+        yard.get("/services/clock").filter(|detail| detail["service"]["status"] == "running")
+    });
     until("the job ran on", || runs() > before);
     assert_eq!(yard.pid("clock"), runner, "the same runner goes on");
 

@@ -145,7 +145,8 @@ fn a_real_life_plays_back_bit_for_bit_without_the_host() {
     let yard = Yard::new();
     let page = Page::new(yard.path(), "page");
     yard.write("token", CANARY);
-    let check = format!("health_check = {{ type = \"http\", url = \"{}\", interval = \"100ms\", timeout = \"5s\" }}", page.url());
+    let check =
+        format!("health_check = {{ type = \"http\", url = \"{}\", interval = \"100ms\", timeout = \"5s\", start_period = \"1m\" }}", page.url());
     yard.up(&format!("[services.web]\nbackend = {}\nsecrets = {{ TOKEN = \"./token\" }}\n{check}\n", page.backend()));
     yard.until_service("web", "it is healthy", |service| service["health"] == "healthy");
 

@@ -71,17 +71,18 @@ fn what_a_request_brings_about_is_below_it() {
     let answer = request_with(&yard.socket(), "POST", "/api/v1/services/restart", &[("traceparent", &parent)], b"{\"services\": [\"db\"]}");
     assert_eq!(answer.map(|answer| answer.status), Some(200));
     yard.until_again("db", before);
-    let own = || collected(&hook).into_iter().filter(|span| span.trace == TRACE).collect::<Vec<Seen>>();
-    let find = |name: &str| own().into_iter().find(|span| span.name == name);
-    let call = until_some("the call of the start is there", || find("process backend.start"));
-    let spans = own();
-    let by_id = |id: &str| spans.iter().find(|span| span.id == id).unwrap_or_else(|| panic!("no span has the id {id}: {spans:#?}"));
-    // process backend.start, in start, in decide, … in the request, in whoever asked.
-    let mut chain = vec![call.clone()];
-    while let Some(last) = chain.last().filter(|last| last.parent != ASKING) {
-        chain.push(by_id(&last.parent).clone());
-        assert!(chain.len() < 20, "{chain:#?}");
-    }
+    // process backend.start, in start, in decide, … in the request, in whoever asked. Whoever ends later may come later.
+    let chain = until_some("the call of the start is there, and all that it is in", || {
+        let spans: Vec<Seen> = collected(&hook).into_iter().filter(|span| span.trace == TRACE).collect();
+        let mut chain = vec![spans.iter().find(|span| span.name == "process backend.start")?.clone()];
+        while let Some(last) = chain.last().filter(|last| last.parent != ASKING) {
+            assert!(chain.len() < 20 && !last.parent.is_empty(), "{chain:#?}");
+            let parent = spans.iter().find(|span| span.id == last.parent)?.clone();
+            chain.push(parent);
+        }
+        Some(chain)
+    });
+    let call = &chain[0];
     let names: Vec<&str> = chain.iter().map(|span| span.name.as_str()).collect();
     assert_eq!(names[..3], ["process backend.start", "start", "decide"]);
     assert!(names.contains(&"stop"), "a restart stops first: {names:?}");
@@ -103,13 +104,12 @@ fn what_fails_is_marked() {
     yard.config(&(collector(&hook) + &sleeper("db", "") + broken));
     yard.run("serve hostler.toml --detach").ok();
     yard.until_status("broken", "failed");
-    let failed = until_some("the failed start is there", || {
-        collected(&hook).into_iter().find(|span| span.name == "start" && span.attributes.get("hostler.service").is_some_and(|name| name == "broken"))
-    });
-    assert!(failed.failed, "{failed:#?}");
-    let well =
-        collected(&hook).into_iter().find(|span| span.name == "start" && span.attributes.get("hostler.service").is_some_and(|name| name == "db"));
-    assert!(well.is_some_and(|span| !span.failed));
+    let start_of = |service: &str| {
+        let is_it = |span: &Seen| span.name == "start" && span.attributes.get("hostler.service").is_some_and(|name| name == service);
+        until_some(&format!("the start of {service} is there"), || collected(&hook).into_iter().find(is_it))
+    };
+    let (failed, well) = (start_of("broken"), start_of("db"));
+    assert!(failed.failed && !well.failed, "{failed:#?} {well:#?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(crate) fn tools() -> PathBuf {
 }
 
 /// Far longer than a component with a whole interpreter in it takes to be compiled, again and again, on a machine that does other things.
-const COMPILING: Duration = Duration::from_secs(600);
+pub(crate) const COMPILING: Duration = Duration::from_secs(600);
 
 /// Makes a project, builds it, runs its own tests, and lets the conformance suite judge it.
 #[track_caller]

@@ -76,6 +76,13 @@ impl Shop {
         names
     }
 
+    /// How many programs of releases there are.
+    fn programs(&self) -> usize {
+        let releases = fs::canonicalize(self.yard.file("opt/releases")).expect("there are some");
+        let processes = fs::read_dir("/proc").expect("it is mounted").flatten();
+        processes.filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&releases))).count()
+    }
+
     #[track_caller]
     fn until_says(&self, line: &str) {
         until(&format!("it says `{line}`"), || self.yard.log("app").iter().any(|said| said == line));
@@ -108,10 +115,11 @@ type Failing<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 #[test]
 fn a_release_that_fails_gives_way_to_the_one_before() {
-    let fails: [Failing; 4] = [
+    let fails: [Failing; 5] = [
         ("pre", &[("scripts/pre-start.sh", "#!/bin/sh\nexit 3\n")], "scripts/pre-start.sh exited with 3"),
         ("post", &[("scripts/post-start.sh", "#!/bin/sh\nexit 4\n")], "scripts/post-start.sh exited with 4"),
         ("ill", &[("scripts/health-check.sh", "#!/bin/sh\nexit 1\n")], "did not pass in time"),
+        ("no-check", &[("scripts/health-check.sh", "#!/nowhere/sh\n")], "scripts/health-check.sh: there is no such program"),
         ("ends", &[("bin/app", "#!/bin/sh\nexit 5\n"), ("scripts/health-check.sh", "#!/bin/sh\nexit 1\n")], "ended before it was healthy"),
     ];
     let shop = Shop::open();
@@ -126,12 +134,45 @@ fn a_release_that_fails_gives_way_to_the_one_before() {
         assert_eq!(shop.current(), current, "{name}");
         let shown = shop.yard.detail("app").to_string();
         assert!(shown.contains("runs instead of") && shown.contains(says), "{name}: {shown}");
+        until(&format!("{name}: one program runs"), || shop.programs() == 1);
     }
     // who does not want that is told of the failure
     let bad = shop.package("3.0.0", &[("scripts/pre-start.sh", "#!/bin/sh\nexit 3\n")]);
     shop.yard.config(&shop.config(&bad, "rollback = false"));
     assert_ne!(shop.yard.run("up --detach --timeout 20s").code, 0);
     assert!(shop.yard.story("app").iter().any(|line| line.contains("scripts/pre-start.sh exited with 3")), "{:#?}", shop.yard.story("app"));
+    shop.yard.run("down").ok();
+}
+
+#[test]
+fn a_release_that_may_not_do_what_it_needs_leaves_nothing_running() {
+    let shop = Shop::open();
+    let package = shop.package("1.0.0", &[("scripts/post-start.sh", "#!/bin/sh\n")]);
+    shop.yard.config(&shop.config(&package, "").replace("commands = { programs = [\"*\"] }", "commands = { programs = [\"chmod\"] }"));
+    assert_ne!(shop.yard.run("up --detach --timeout 20s").code, 0);
+    assert!(shop.yard.story("app").iter().any(|line| line.contains("start-failed")), "{:#?}", shop.yard.story("app"));
+    until("nothing runs", || shop.programs() == 0);
+    shop.yard.run("down").ok();
+}
+
+#[test]
+fn the_release_before_is_the_last_that_came_up_whole() {
+    let shop = Shop::open();
+    shop.up(&shop.package("1.0.0", &[]), "");
+    let good = shop.current();
+    let unjudged = shop.package("2.0.0", &[("scripts/health-check.sh", "#!/bin/sh\nexit 1\n")]);
+    shop.yard.config(&shop.config(&unjudged, "health_timeout = 600"));
+    shop.yard.run("apply --no-wait").ok();
+    until("it is being judged", || shop.current().starts_with("releases/2.0.0-") && shop.programs() > 0);
+    shop.yard.kill_host();
+    shop.yard.serve();
+    shop.yard.until_status("app", "running");
+    let bad = shop.package("3.0.0", &[("scripts/pre-start.sh", "#!/bin/sh\nexit 3\n")]);
+    shop.yard.config(&shop.config(&bad, ""));
+    shop.yard.run("up --detach").ok();
+    assert_eq!(shop.current(), good);
+    let shown = shop.yard.detail("app").to_string();
+    assert!(shown.contains("1.0.0-") && shown.contains("runs instead of 3.0.0-"), "{shown}");
     shop.yard.run("down").ok();
 }
 

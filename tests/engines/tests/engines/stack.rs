@@ -1,9 +1,13 @@
 //! `examples/stack`: one graph over a container, a local process and a unit of systemd, as its README tells it.
 
 use std::process::Command;
+use std::time::Duration;
 
-use hostler_e2e::{Ran, root, until, until_some};
+use hostler_e2e::{Ran, root, until, until_some_within};
 use hostler_engines::Hosted;
+
+/// Longer than any command is told to wait.
+const LONGEST: Duration = Duration::from_secs(200);
 
 /// The machine of the example: it has a systemd, and may speak with the engine.
 struct Stack {
@@ -27,7 +31,7 @@ impl Stack {
 
     #[track_caller]
     fn hostler(&self, line: &str) -> Ran {
-        Ran::of(&mut self.hosted.command_with(line, &self.env))
+        Ran::within(LONGEST, &mut self.hosted.command_with(line, &self.env))
     }
 
     /// What is told of starts and stops, in order: `postgres started`.
@@ -72,8 +76,12 @@ fn a_container_a_process_and_a_unit_are_one_graph() {
     // The database is taken away behind everybody's back: it is made anew, and the application is told its new address.
     let (before, app) = (stack.container(), stack.hosted.pid("app"));
     Command::new("docker").args(["rm", "--force", &before]).output().expect("docker can be started");
+    // A database that was killed recovers first.
+    let well = || stack.hosted.get("/services/postgres").is_some_and(|detail| detail["service"]["health"] == "healthy");
+    let after = until_some_within(LONGEST, "another container that is well", || {
+        Some(stack.container()).filter(|id| !id.is_empty() && *id != before && well())
+    });
     stack.hosted.until_again("app", app);
-    let after = until_some("another container", || Some(stack.container()).filter(|id| !id.is_empty() && *id != before));
     stack.hosted.until_status("front", "running");
     until("the application finds the new one", || page().starts_with("the database listens"));
     assert_ne!(after, before);

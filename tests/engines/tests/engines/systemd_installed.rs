@@ -40,8 +40,13 @@ fn a_unit_that_somebody_restarted_is_another_life_and_is_not_doubled() {
     host.run(&["systemctl", "restart", "nginx.service"]).ok();
     let again = host.until_again("proxy", pid);
     assert_eq!(property(&host, "nginx.service", "MainPID"), again.to_string());
+    // the grace of a stop that nobody saw to its end
+    let claim = units(&host).iter().find_map(|line| Some(line.split_once(".service")?.0.to_owned())).expect("it is claimed");
+    let killer = format!("--unit={claim}-kill");
+    host.run(&["systemd-run", &killer, "--on-active=1h", "systemctl", "kill", "--signal=SIGKILL", "nginx.service"]).ok();
     host.run(&["systemctl", "kill", "--signal=SIGKILL", "nginx.service"]).ok();
     let third = host.until_again("proxy", again);
+    assert!(!units(&host).iter().any(|line| line.contains("-kill.timer")), "it is not the next life's: {:#?}", units(&host));
     assert_eq!(property(&host, "nginx.service", "MainPID"), third.to_string());
     let story = host.story("proxy");
     assert!(story.iter().any(|line| line.starts_with("exited") && line.contains("SIGKILL")), "{story:#?}");

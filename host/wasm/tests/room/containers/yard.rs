@@ -8,7 +8,7 @@ use std::time::Duration;
 use hostler_wasm::{Call, Plugin};
 use serde_json::{Value, json};
 
-use crate::checks::judge;
+use crate::checks::{judge, judge_late};
 use crate::support::{Host, fixture};
 
 /// Where the engine of this machine listens.
@@ -54,6 +54,12 @@ impl Yard {
     pub(crate) async fn does_within(&self, time: Duration, steps: Value) -> Vec<String> {
         let report = judge(&self.plugin, Call::within(time).about("test/story"), json!({ "do": steps })).await.expect("judged");
         report.details.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// A step that lasts longer than this, and may be taken twice.
+    pub(crate) async fn does_late(&self, time: Duration, step: Value) -> String {
+        let report = judge_late(&self.plugin, Call::within(time).about("test/story"), json!({ "do": [step] })).await.expect("judged");
+        report.details.into_iter().map(|(_, answer)| answer).next().expect("an answer")
     }
 
     pub(crate) async fn does_one(&self, step: Value) -> String {

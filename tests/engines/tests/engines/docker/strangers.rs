@@ -71,3 +71,24 @@ fn a_container_that_runs_is_taken_over_without_a_restart_and_stays() {
     yard.run("down").ok();
     assert_eq!(stranger.is("{{.State.Running}}"), "false", "a service that goes is stopped, and its container stays");
 }
+
+#[test]
+fn of_two_services_that_want_one_container_at_once_one_has_it() {
+    let Some(docked) = Docked::new() else { return };
+    let stranger = Stranger::new(&docked, "wanted", &[]);
+    let yard = &docked.yard;
+    let service = |name: &str| {
+        format!(
+            "[services.{name}]\nbackend = {{ type = \"docker\", container = {:?} }}\nrestart = {{ max_attempts = \"unlimited\", backoff = {{ initial = \"100ms\", max = \"500ms\" }} }}\n",
+            stranger.name
+        )
+    };
+    yard.config(&format!("{}{}{}", docked.plugin(TAKE), service("one"), service("two")));
+    yard.run("up --detach --timeout 5s");
+    until("one of them has it", || ["one", "two"].iter().any(|name| yard.service(name)["status"] == "running"));
+    until("the other is told whose it is", || {
+        ["one", "two"].iter().any(|name| yard.story(name).iter().any(|line| line.contains("was taken over already, by")))
+    });
+    assert!(["one", "two"].iter().any(|name| yard.service(name)["status"] != "running"));
+    yard.run("down").ok();
+}
