@@ -360,18 +360,23 @@ def closing_time(shop):
     say("In reverse: the front first, Redis last, when nobody needs it any more.")
     pids, edges = shop.pids(), shop.edges()
     last = shop.json("ps")["last_event"]
-    words = [HOSTLER, "events", "--follow", "--after", str(last), "--json"]
-    watcher = subprocess.Popen(words, cwd=ROOT, env=shop.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        shop.run("down")
-        text, _ = watcher.communicate(timeout=15)
-    except subprocess.TimeoutExpired:
-        raise NotSo("the stream of events goes on after the host ended") from None
-    finally:
-        if watcher.poll() is None:
-            watcher.kill()
-            watcher.wait()
-    stopped = [event["service"] for event in map(json.loads, text.splitlines()) if event.get("kind") == "stopped"]
+    # One event more than is asked for: once it is there, the follower follows.
+    words = [HOSTLER, "events", "--follow", "--after", str(max(0, last - 1)), "--json"]
+    with tempfile.TemporaryFile("w+") as heard:
+        watcher = subprocess.Popen(words, cwd=ROOT, env=shop.env, stdin=subprocess.DEVNULL, stdout=heard, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: os.fstat(heard.fileno()).st_size > 0, 30, "nobody tells the last event")
+            shop.run("down")
+            watcher.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            raise NotSo("the stream of events goes on after the host ended") from None
+        finally:
+            if watcher.poll() is None:
+                watcher.kill()
+                watcher.wait()
+        heard.seek(0)
+        events = [event for event in map(json.loads, heard) if event.get("seq", 0) > last]
+    stopped = [event["service"] for event in events if event.get("kind") == "stopped"]
     be_sure(set(stopped) >= pids.keys(), f"of {sorted(pids)} only {sorted(set(stopped))} are said to have stopped")
     for who, needed in ((who, edge["service"]) for who, edge in edges):
         if {who, needed} <= pids.keys():

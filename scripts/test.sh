@@ -37,11 +37,11 @@ check() {
     if "$@" 2>&1 | tee -a $log; then passed=$((passed + 1)); else failed=$((failed + 1)) && failures+=("$what"); fi
 }
 
-# What takes the processor runs aside while other tests wait for engines, and yields to them; its output is shown when it is its turn.
+# What takes the processor runs aside while other tests wait for engines, and its compilers yield to them; its output is shown when it is its turn.
 aside() {
     local said=$1 code=0
     shift
-    nice -n 19 bash -c "$(declare -f guests_tests lints); $*" >"$said" 2>&1 || code=$?
+    bash -c "$(declare -f guests_tests lints); $*" >"$said" 2>&1 || code=$?
     echo $code >"$said.code"
 }
 said() { cat "$1"; return "$(cat "$1.code")"; }
@@ -57,7 +57,10 @@ for package in json.load(sys.stdin)["packages"]:
             print(kind, target["name"])'
 }
 
-guests_tests() { cargo test --release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace --no-fail-fast; }
+guests_tests() {
+    local what=(--release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace)
+    nice -n 19 cargo test "${what[@]}" --no-run && cargo test "${what[@]}" --no-fail-fast
+}
 
 formatted() {
     local manifest bad=0
@@ -72,7 +75,7 @@ formatted() {
 lints() {
     local strict=()
     [[ $(rustc --version) != "rustc 1.95."* ]] || strict=(-D warnings)
-    cargo clippy --release --workspace --all-targets --quiet -- "${strict[@]}"
+    nice -n 19 cargo clippy --release --workspace --all-targets --quiet -- "${strict[@]}"
 }
 
 # A host built without plugins/process, to show that nothing else in it runs processes.

@@ -3,6 +3,9 @@
 //! A claim in the plugin's `state` says whose they are, since a container's labels cannot be changed. What was taken over is one life of it,
 //! from one start to its end: when somebody else has started it anew, ours is over, and the next task takes over the new one.
 
+use std::cmp::Reverse;
+use std::time::Duration;
+
 use hostler_sdk::host::containers::{self, Container};
 use hostler_sdk::host::{Error, context, state};
 use hostler_sdk::{Fault, Found, Status, Task};
@@ -64,22 +67,25 @@ pub(crate) fn start(task: &Task<Settings>, name: &str) -> Result<Held, Fault> {
     if container.label(facts::OWNER) == Some(&context::owner()) && container.label(facts::TASK).is_some() {
         return Err(Fault::Conflict(format!("{} is a container that this host has made: it has a service already", container.name)));
     }
-    let slot = format!("{}/{}/{}", task.id.workspace, task.id.service, task.id.replica);
-    free(&slot, engine, &container)?;
-    let claim = known.unwrap_or(Claim {
-        engine: engine.clone(),
-        container: container.id.clone(),
-        digest: task.spec_digest.clone(),
-        slot,
-        before: container.started_at,
-        life: None,
-    });
-    write(id, &claim)?;
-    // of two that claim it at once, none or one goes on
-    if let Err(taken) = free(&claim.slot, engine, &container) {
-        forget(id)?;
-        return Err(taken);
-    }
+    let claim = match known {
+        Some(claim) => claim,
+        None => {
+            let claim = Claim {
+                engine: engine.clone(),
+                container: container.id.clone(),
+                digest: task.spec_digest.clone(),
+                slot: format!("{}/{}/{}", task.id.workspace, task.id.service, task.id.replica),
+                before: container.started_at,
+                life: None,
+            };
+            if let Some(other) = rival(&claim, &claims()?).filter(|other| other.life.is_some()) {
+                return Err(taken(&container, other));
+            }
+            write(id, &claim)?;
+            claim
+        }
+    };
+    stay_alone(id, &claim, &container)?;
     let life = match claim.life_in(&container) {
         Some(life) => life,
         None => begin(id, &claim)?,
@@ -114,7 +120,8 @@ fn look(engine: &str, name: &str) -> Result<Option<Container>, Fault> {
 
 /// Everything that was taken over, on this engine.
 pub(crate) fn list(engine: &str) -> Result<Vec<Found<Held>>, Fault> {
-    let claims: Vec<(String, Claim)> = claims()?.into_iter().filter(|(_, claim)| claim.engine == engine).collect();
+    let all = claims()?;
+    let claims: Vec<&(String, Claim)> = all.iter().filter(|(_, claim)| claim.engine == engine).collect();
     let ids: Vec<String> = claims.iter().map(|(_, claim)| claim.container.clone()).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -122,10 +129,12 @@ pub(crate) fn list(engine: &str) -> Result<Vec<Found<Held>>, Fault> {
     let containers = containers::inspect(engine, &ids).map_err(|error| untouched(engine, error))?;
     let host = engines::host(engine)?;
     let found = claims.into_iter().zip(containers).map(|((task, claim), container)| {
-        let life = container.as_ref().and_then(|container| claim.life_in(container));
-        let held = Claim { life, ..claim.clone() }.held(&task);
-        let status = container.as_ref().map_or_else(Status::gone, |container| status::of(&held, container, &host));
-        Found { id: task, handle: held, status, spec_digest: Some(claim.digest) }
+        // of two that had not taken it over yet, nobody knows whose life it is
+        let undecided = claim.life.is_none() && rival(claim, &all).is_some();
+        let container = container.as_ref().filter(|_| !undecided);
+        let held = Claim { life: container.and_then(|container| claim.life_in(container)), ..claim.clone() }.held(task);
+        let status = container.map_or_else(Status::gone, |container| status::of(&held, container, &host));
+        Found { id: task.clone(), handle: held, status, spec_digest: Some(claim.digest.clone()) }
     });
     Ok(found.collect())
 }
@@ -140,12 +149,34 @@ pub(crate) fn forget(task: &str) -> Result<(), Fault> {
     Ok(state::delete(&key(task))?)
 }
 
-/// Nobody else has taken it over, or is about to.
-fn free(slot: &str, engine: &str, container: &Container) -> Result<(), Fault> {
-    match claims()?.into_iter().find(|(_, claim)| claim.engine == engine && claim.container == container.id && claim.slot != slot) {
-        Some((_, other)) => Err(Fault::Conflict(format!("{} was taken over already, by {}", container.name, other.slot))),
-        None => Ok(()),
+/// Of two that claim a container at once, the one whose name comes first goes on, once the other has withdrawn; whoever lives with it has it.
+fn stay_alone(task: &str, claim: &Claim, container: &Container) -> Result<(), Fault> {
+    let mut looks = 0;
+    loop {
+        let claims = claims()?;
+        let Some(other) = rival(claim, &claims) else { return Ok(()) };
+        if other.life.is_some() || other.slot < claim.slot || looks == LOOKS {
+            forget(task)?;
+            return Err(taken(container, other));
+        }
+        looks += 1;
+        std::thread::sleep(PAUSE);
     }
+}
+
+/// How often, and how far apart, it is looked whether another claim is withdrawn: its owner needs two looks for that.
+const LOOKS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Another replica's claim on the same container; one that lives with it, if there is one.
+fn rival<'a>(claim: &Claim, claims: &'a [(String, Claim)]) -> Option<&'a Claim> {
+    let others = claims.iter().map(|(_, other)| other);
+    let others = others.filter(|other| other.engine == claim.engine && other.container == claim.container && other.slot != claim.slot);
+    others.max_by_key(|other| (other.life.is_some(), Reverse(&other.slot)))
+}
+
+fn taken(container: &Container, other: &Claim) -> Fault {
+    Fault::Conflict(format!("{} was taken over already, by {}", container.name, other.slot))
 }
 
 fn claims() -> Result<Vec<(String, Claim)>, Fault> {
@@ -169,4 +200,24 @@ fn write(task: &str, claim: &Claim) -> Result<(), Fault> {
 
 fn key(task: &str) -> String {
     format!("{KEY}{task}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(slot: &str, container: &str, life: Option<u64>) -> Claim {
+        Claim { engine: "docker".into(), container: container.into(), digest: "d".into(), slot: slot.into(), before: None, life }
+    }
+
+    #[test]
+    fn a_rival_is_another_replica_at_the_same_container_and_first_of_all_one_that_lives() {
+        let rival = |claims: &[Claim]| {
+            let claims: Vec<(String, Claim)> = claims.iter().map(|claim| ("t".to_owned(), claim.clone())).collect();
+            rival(&claim("b", "c1", None), &claims).map(|claim| claim.slot.clone())
+        };
+        assert_eq!(rival(&[claim("b", "c1", Some(1)), claim("a", "c2", Some(1))]), None, "its own, and another container's");
+        assert_eq!(rival(&[claim("c", "c1", None), claim("a", "c1", None)]).as_deref(), Some("a"));
+        assert_eq!(rival(&[claim("c", "c1", Some(7)), claim("a", "c1", None)]).as_deref(), Some("c"));
+    }
 }

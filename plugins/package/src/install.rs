@@ -60,7 +60,7 @@ impl<'a> Install<'a> {
                 self.settle(&release, before);
                 return Ok(());
             }
-            Err(Failed::Fault(fault)) => return Err(self.withdrawn(fault)),
+            Err(Failed::Fault(fault)) => return Err(self.withdrawn(fault, fresh, before.as_deref())),
             Err(Failed::Release(why)) => why,
         };
         self.end()?;
@@ -84,28 +84,25 @@ impl<'a> Install<'a> {
         self.installed.prune(self.task.settings.keep, &held)
     }
 
-    /// What a fault would leave running is ended.
-    fn withdrawn(&self, fault: Fault) -> Fault {
-        match fault {
-            Fault::Interrupted(_) => fault,
-            fault => self.end().err().unwrap_or(fault),
+    /// What a fault would leave running is ended, and `current` leads to the release before.
+    fn withdrawn(&self, fault: Fault, fresh: bool, before: Option<&str>) -> Fault {
+        if matches!(fault, Fault::Interrupted(_)) {
+            return fault;
         }
+        let undone = self.end().and_then(|()| if fresh { self.installed.lead_back(before) } else { Ok(()) });
+        undone.err().unwrap_or(fault)
     }
 
     /// Leads back to the release before, and runs it, if that is wanted.
     fn back(&self, release: &str, before: Option<String>, why: &str) -> Result<(), Fault> {
         let failed = Fault::Other(format!("release {release}: {why}"));
-        let Some(before) = before else {
-            self.installed.unswitch()?;
+        let Some(before) = before.as_ref().filter(|_| self.task.settings.rollback) else {
+            self.installed.lead_back(before.as_deref())?;
             return Err(failed);
         };
-        if !self.task.settings.rollback {
-            self.installed.switch(&before)?;
-            return Err(failed);
-        }
         let note = format!("{before} runs instead of {release}: {why}");
-        let manifest = self.installed.manifest(&before)?;
-        self.switch_and_spawn(&before, &manifest, Some(&note)).map_err(|failed| match failed {
+        let manifest = self.installed.manifest(before)?;
+        self.switch_and_spawn(before, &manifest, Some(&note)).map_err(|failed| match failed {
             Failed::Fault(fault) => fault,
             Failed::Release(again) => Fault::Other(format!("release {release}: {why}; and {before}: {again}")),
         })

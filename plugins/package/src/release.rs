@@ -3,7 +3,7 @@
 //! ```text
 //! releases/1.2.3-0f3a9c1d2e4b/    one per package that was ever installed
 //! releases/.new-SLOT/             one that is being unpacked
-//! releases/.old-SLOT/             one that is being removed
+//! releases/.old-1.2.3-…/          one that is being removed
 //! current -> releases/…           the one that runs
 //! previous -> releases/…          the one that ran before it
 //! ```
@@ -157,11 +157,10 @@ impl Installed {
         let release = package.contents.release();
         let (new, whole) = (format!("{RELEASES}/.new-{}", self.slot), format!("{RELEASES}/{release}"));
         self.root.remove_all(&new)?;
-        // touched, it is the newest to another replica that removes what is old
-        match self.root.touch(&whole) {
-            Ok(()) => return Ok(release),
-            Err(hostler_sdk::host::Error::NotFound) => {}
-            Err(error) => return Err(error.into()),
+        // touched, it is the newest to another replica that removes what is old; one that another user installed cannot be
+        drop(self.root.touch(&whole));
+        if self.root.exists(&whole)? {
+            return Ok(release);
         }
         let unpacked = self.write(package, &new).and_then(|()| Ok(self.root.rename(&new, &whole)?));
         if let Err(fault) = unpacked {
@@ -211,21 +210,24 @@ impl Installed {
         Ok(self.root.sync()?)
     }
 
-    /// Nothing is current any more.
-    pub(crate) fn unswitch(&self) -> Result<(), Fault> {
-        Ok(self.root.remove_all(CURRENT)?)
+    /// Leads `current` to the release before; without one, nothing is current any more.
+    pub(crate) fn lead_back(&self, before: Option<&str>) -> Result<(), Fault> {
+        match before {
+            Some(before) => self.switch(before),
+            None => Ok(self.root.remove_all(CURRENT)?),
+        }
     }
 
-    /// Removes the oldest releases, and never those named. Each goes in one step: half of one would pass for installed.
+    /// Keeps the newest releases and those named, and removes the others, each in one step: half of one would pass for installed.
     pub(crate) fn prune(&self, keep: usize, held: &BTreeSet<String>) -> Result<(), Fault> {
-        let old = format!("{RELEASES}/.old-{}", self.slot);
-        let mut releases = Vec::new();
+        let (mut releases, mut done) = (Vec::new(), Ok(()));
         for entry in self.root.list(RELEASES)? {
-            if entry.name.starts_with(".old-") {
+            let path = format!("{RELEASES}/{}", entry.name);
+            if entry.name.starts_with(OLD) {
                 // whoever was at it may be gone for good
-                self.root.remove_all(&format!("{RELEASES}/{}", entry.name))?;
+                done = done.and(self.root.remove_all(&path));
             } else if !entry.name.starts_with('.') {
-                match self.root.metadata(&format!("{RELEASES}/{}", entry.name)) {
+                match self.root.metadata(&path) {
                     Ok(metadata) => releases.push((metadata.modified, entry.name)),
                     // another replica removed it
                     Err(hostler_sdk::host::Error::NotFound) => {}
@@ -235,20 +237,22 @@ impl Installed {
         }
         releases.sort();
         let too_many = releases.len().saturating_sub(keep);
-        for (_, name) in releases.iter().filter(|(_, name)| !held.contains(name)).take(too_many) {
-            match self.root.rename(&format!("{RELEASES}/{name}"), &old) {
-                Ok(()) => self.root.remove_all(&old)?,
+        for (_, name) in releases.iter().take(too_many).filter(|(_, name)| !held.contains(name)) {
+            let old = format!("{RELEASES}/{OLD}{name}");
+            match self.root.rename(&format!("{RELEASES}/{name}"), &old).and_then(|()| self.root.remove_all(&old)) {
                 // another replica was quicker
                 Err(hostler_sdk::host::Error::NotFound) => {}
-                Err(error) => return Err(error.into()),
+                removed => done = done.and(removed),
             }
         }
-        Ok(())
+        Ok(done?)
     }
 }
 
 const RELEASES: &str = "releases";
 const CURRENT: &str = "current";
+/// What a release's name begins with while it is being removed.
+const OLD: &str = ".old-";
 const PREVIOUS: &str = "previous";
 
 /// A file of a release that has come up whole; no package can have one of this name.

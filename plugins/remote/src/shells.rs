@@ -12,6 +12,10 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// What comes at all has come by then: shells of a busy machine are slow, and tasks may be nicer than all others.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Time that a script has on this machine.
+const WAIT: Duration = Duration::from_secs(120);
 const SHELLS: [&[&str]; 3] = [&["/bin/sh"], &["bash", "--posix"], &["busybox", "sh"]];
 
 /// A home of its own on this machine, and a shell that reads scripts there.
@@ -73,7 +77,7 @@ impl Home {
 
     #[track_caller]
     fn until_exited(&self, id: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let phase = self.phase(id);
             if phase.starts_with("exited") {
@@ -117,7 +121,7 @@ fn spec(id: &str) -> Spec<'_> {
         log_files: 2,
         note: "",
         script: None,
-        wait: Duration::from_secs(10),
+        wait: WAIT,
     }
 }
 
@@ -145,7 +149,7 @@ fn signals_are_as_a_program_expects_them() {
         let ready = home.dir.join("ready");
         home.start("int", &format!("trap 'exit 7' INT; : >{}; while :; do sleep 0.05; done", ready.display()));
         // Before its trap is set, a signal is not the program's to hear.
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while !ready.exists() {
             assert!(Instant::now() < deadline, "{:?}: it has not begun", home.shell);
             std::thread::sleep(Duration::from_millis(5));
@@ -210,7 +214,7 @@ fn a_command_is_ended_with_its_session_when_its_time_is_over() {
 
 #[track_caller]
 fn until_gone(home: &Home, words: &[&str]) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while words.iter().any(|word| with_word(word) > 0) {
         assert!(Instant::now() < deadline, "{:?}: something of it is alive", home.shell);
         std::thread::sleep(Duration::from_millis(5));
@@ -220,23 +224,23 @@ fn until_gone(home: &Home, words: &[&str]) {
 #[test]
 fn a_command_of_a_task_ends_when_the_task_is_removed() {
     for home in Home::each() {
-        home.start("t", "sleep 100");
+        home.start("t", "sleep 1000");
         let program = ExecCommand {
             program: "sleep".into(),
             args: vec!["98763.5".into()],
             env: Vec::new(),
             stdin: Vec::new(),
-            deadline: Duration::from_secs(300),
+            deadline: Duration::from_secs(1000),
         };
         let text = home.text(&Script::inside("t", &program, 1000));
         std::thread::scope(|scope| {
             scope.spawn(|| home.feed(&text));
-            let deadline = Instant::now() + Duration::from_secs(30);
+            let deadline = Instant::now() + PATIENCE;
             while with_word("98763.5") == 0 {
                 assert!(Instant::now() < deadline, "{:?}: it has not begun", home.shell);
                 std::thread::sleep(Duration::from_millis(5));
             }
-            assert_eq!(said(&home.run(&Script::remove("t", true, Duration::from_secs(20))), "t"), "gone");
+            assert_eq!(said(&home.run(&Script::remove("t", true, WAIT)), "t"), "gone");
             until_gone(&home, &["98763.5"]);
         });
     }
@@ -246,7 +250,7 @@ fn a_command_of_a_task_ends_when_the_task_is_removed() {
 fn nothing_that_ended_begins_again() {
     for home in Home::each() {
         home.start("t", "sleep 100");
-        let stopped = home.run(&Script::stop("t", "TERM", Duration::from_secs(5), Duration::from_secs(20)));
+        let stopped = home.run(&Script::stop("t", "TERM", Duration::from_secs(5), WAIT));
         assert!(stopped.line("t").is_some_and(|words| words[0] == "exited"), "{stopped:?}");
         assert!(home.start("t", "sleep 100").line("t").is_some_and(|words| words[0] == "exited"));
         for _ in 0..2 {

@@ -4,11 +4,15 @@
 //! life of it. The newest life belongs to who claimed it; a unit that systemd or a person started anew since then is another life, which the next
 //! run takes over.
 
+use std::cmp::Reverse;
+use std::time::Duration;
+
 use hostler_sdk::{Fault, Task};
 
-use crate::engine::{Scope, Trouble, underway};
+use crate::engine::{Scope, Trouble, pause, underway};
 use crate::facts::{self, Facts, Held};
 use crate::settings::Settings;
+use crate::time;
 use crate::unit::{Unit, show, show_one};
 
 /// Claims the unit, and starts it when it does not run.
@@ -30,11 +34,13 @@ pub(crate) fn start(owner: &str, scope: Scope, task: &Task<Settings>, name: &str
             }
         }
         None => {
-            free(&known, name, &facts)?;
+            if let Some((other, _)) = rival(&known, name, &facts, time::now()).filter(|(_, other)| other.life.is_some()) {
+                return Err(taken(name, other));
+            }
             claim(&held, &facts, task)?;
-            stay_alone(&held, &facts, name).map_err(underway)?;
         }
     }
+    stay_alone(&held, &facts, name).map_err(underway)?;
     let alive = disarm_earlier(scope, &known, name).and_then(|()| bring_up(&held, name)).and_then(|()| live(&held, facts, task, name));
     alive.map(|()| held).map_err(underway)
 }
@@ -43,35 +49,45 @@ fn called(known: &[Unit], name: &str) -> Unit {
     known.iter().find(|unit| unit.is_called(name)).cloned().unwrap_or_default()
 }
 
-/// Nobody else has it, or is about to.
-fn free(known: &[Unit], name: &str, facts: &Facts) -> Result<(), Fault> {
-    match holder(known, &called(known, name), name, facts) {
-        Some(holder) => Err(Fault::Conflict(format!("`{name}` is the task {holder} already; `systemctl stop {holder}` releases it"))),
-        None => Ok(()),
+/// Of two that claim a unit at once, the one whose name comes first goes on, once the other has withdrawn; whoever lives as it has it.
+fn stay_alone(held: &Held, facts: &Facts, name: &str) -> Result<(), Fault> {
+    let mut looks = 0;
+    loop {
+        let known = show(held.scope, &[name, "hostler-*.service"])?;
+        let Some((unit, other)) = rival(&known, name, facts, time::now()) else { return Ok(()) };
+        if other.life.is_some() || unit < held.unit.as_str() || looks == LOOKS {
+            release(held)?;
+            return Err(taken(name, unit));
+        }
+        looks += 1;
+        pause(PAUSE);
     }
 }
 
-/// Of two that claim it at once, none or one goes on.
-fn stay_alone(held: &Held, facts: &Facts, name: &str) -> Result<(), Fault> {
-    let known = show(held.scope, &[name, "hostler-*.service"])?;
-    let Err(taken) = free(&known, name, facts) else { return Ok(()) };
-    release(held)?;
-    Err(taken)
+/// How often, and how far apart, it is looked whether another claim is withdrawn: its owner needs two looks for that.
+const LOOKS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a claim counts that came to nothing. Its owner starts the unit at once; then it counts for as long as the unit is up.
+const FRESH_MS: u64 = 15_000;
+
+fn taken(name: &str, holder: &str) -> Fault {
+    Fault::Conflict(format!("`{name}` is the task {holder} already; `systemctl stop {holder}` releases it"))
 }
 
-/// The claim on this life of a unit, whoever has it, or that of another replica on the life that it is about to begin.
-fn holder<'a>(known: &'a [Unit], unit: &Unit, name: &str, own: &Facts) -> Option<&'a str> {
+/// The claim on this life of a unit, whoever has it, or else that of another replica on the life that it is about to begin.
+fn rival<'a>(known: &'a [Unit], name: &str, own: &Facts, now: u64) -> Option<(&'a str, Facts)> {
+    let unit = called(known, name);
     let life = unit.invocation().filter(|_| unit.is_up());
-    let claims = |other: &&Unit| {
-        let Some(facts) = Facts::read(other.description()).filter(|facts| facts.installed.as_deref() == Some(name) && facts.id != own.id) else {
-            return false;
-        };
-        match facts.life {
+    let claims = known.iter().filter_map(|other| {
+        let facts = Facts::read(other.description()).filter(|facts| facts.installed.as_deref() == Some(name) && facts.id != own.id)?;
+        let counts = match &facts.life {
             Some(claimed) => life == Some(claimed.as_str()),
-            None => facts.log != own.log,
-        }
-    };
-    known.iter().find(claims).map(Unit::id)
+            None => facts.log != own.log && (unit.is_up() || other.changed_at().is_none_or(|at| now < at + FRESH_MS)),
+        };
+        counts.then(|| (other.id(), facts))
+    });
+    claims.max_by_key(|(unit, facts)| (facts.life.is_some(), Reverse(*unit)))
 }
 
 /// The grace of an earlier life, which nobody was left to see over, is not this one's.
@@ -175,22 +191,36 @@ mod tests {
         assert!(is_ours(&claim_of(Some("a")), &nginx("")), "systemd has forgotten how it ended");
     }
 
-    #[test]
-    fn a_life_has_one_holder() {
-        let known = [claim_of(Some("a"))];
-        let another = Facts { id: "h-web-1-1".into(), log: "m".into(), ..facts_of(None) };
-        assert_eq!(holder(&known, &nginx("a"), "nginx.service", &another), Some("hostler-h-h-web-0-1.service"));
-        assert_eq!(holder(&known, &nginx("b"), "nginx.service", &another), None);
-        assert_eq!(holder(&known, &nginx("a"), "other.service", &another), None);
+    fn another() -> Facts {
+        Facts { id: "h-web-1-1".into(), log: "m".into(), ..facts_of(None) }
+    }
+
+    /// Whom another replica finds, at a time in milliseconds.
+    fn holder(claim: Unit, unit: Unit, name: &str, own: &Facts, now: u64) -> Option<String> {
+        rival(&[unit, claim], name, own, now).map(|(unit, _)| unit.to_owned())
     }
 
     #[test]
-    fn of_two_that_claim_it_at_once_one_goes_on_at_most() {
-        let known = [claim_of(None)];
-        let next = Facts { id: "h-web-0-2".into(), ..facts_of(None) };
-        let another = Facts { id: "h-web-1-1".into(), log: "m".into(), ..facts_of(None) };
-        assert_eq!(holder(&known, &nginx(""), "nginx.service", &another), Some("hostler-h-h-web-0-1.service"));
-        assert_eq!(holder(&known, &nginx(""), "nginx.service", &next), None, "what an earlier run of the same replica left");
-        assert_eq!(holder(&known, &nginx(""), "nginx.service", &facts_of(None)), None, "its own");
+    fn a_life_has_one_holder() {
+        let holder = |life, name| holder(claim_of(Some("a")), nginx(life), name, &another(), 0);
+        assert_eq!(holder("a", "nginx.service").as_deref(), Some("hostler-h-h-web-0-1.service"));
+        assert_eq!(holder("b", "nginx.service"), None);
+        assert_eq!(holder("a", "other.service"), None);
+    }
+
+    #[test]
+    fn a_claim_that_came_to_nothing_counts_for_a_while() {
+        let down = || planted(&[("Id", "nginx.service"), ("ActiveState", "inactive")]);
+        let claimed = || {
+            let description = facts_of(None).written("web");
+            let at = ("StateChangeTimestamp", "Thu 1970-01-01 00:01:00 UTC");
+            planted(&[("Id", "hostler-h-h-web-0-1.service"), ("Description", &description), ("LoadState", "loaded"), at])
+        };
+        let found = |unit, own: &Facts, now| holder(claimed(), unit, "nginx.service", own, now).is_some();
+        assert!(found(down(), &another(), 61_000));
+        assert!(!found(down(), &another(), 90_000));
+        assert!(found(nginx("a"), &another(), 90_000), "it may be its life");
+        assert!(!found(down(), &Facts { id: "h-web-0-2".into(), ..facts_of(None) }, 61_000), "an earlier run of the same replica left it");
+        assert!(!found(down(), &facts_of(None), 61_000), "its own");
     }
 }

@@ -232,8 +232,7 @@ fn everything() -> Result<Vec<Found<Held>>, Fault> {
     let managers = show(Scope::System, &["user@*.service"])?;
     let uids = managers
         .iter()
-        // one that is about to end still has its tasks
-        .filter(|unit| matches!(unit.active_state(), "active" | "reloading" | "deactivating"))
+        .filter(|unit| matches!(unit.active_state(), "active" | "reloading"))
         .filter_map(|unit| unit.id().strip_prefix("user@")?.strip_suffix(".service")?.parse().ok());
     let mut all = found_in(Scope::System)?;
     for scope in uids.map(Scope::User) {

@@ -119,7 +119,12 @@ impl Unit {
     }
 
     pub(crate) fn ended_at(&self) -> Option<u64> {
-        time::millis(self.get("ExecMainExitTimestamp")).or_else(|| time::millis(self.get("StateChangeTimestamp")))
+        time::millis(self.get("ExecMainExitTimestamp")).or_else(|| self.changed_at())
+    }
+
+    /// When it began to be what it is.
+    pub(crate) fn changed_at(&self) -> Option<u64> {
+        time::millis(self.get("StateChangeTimestamp"))
     }
 
     pub(crate) fn cpu_nanos(&self) -> Option<u64> {

@@ -12,6 +12,11 @@ pub(crate) mod security;
 use hostler_wasm::words::{Fault, Phase, Status};
 use hostler_wasm::{CallError, Failure};
 
+use crate::case::{Kept, Stop, failed};
+
+/// Late so often in a row, a call is late by itself; before, the machine may have stood still.
+const OVERRUNS: usize = 3;
+
 /// Nothing of it is alive.
 pub(crate) fn is_down(status: &Status) -> bool {
     matches!(status.phase, Phase::Exited(_) | Phase::Gone)
@@ -20,6 +25,29 @@ pub(crate) fn is_down(status: &Status) -> bool {
 /// The plugin itself broke, instead of saying what is wrong.
 pub(crate) fn broke(error: &CallError) -> bool {
     matches!(error.why, Failure::Trapped { .. } | Failure::Limit(_) | Failure::Deadline { .. })
+}
+
+/// It was not back when its time was over.
+pub(crate) fn overran(error: &CallError) -> bool {
+    matches!(error.why, Failure::Deadline { .. })
+}
+
+/// Makes calls that answer which of them broke; again as long as one of them is late each time, and nothing else breaks.
+pub(crate) async fn unbroken(how: &str, mut calls: impl AsyncFnMut() -> Result<Vec<(&'static str, CallError)>, Stop>) -> Kept {
+    let mut late: Option<Vec<&'static str>> = None;
+    for nth in 1..=OVERRUNS {
+        let mut broken = calls().await?;
+        let trapped = broken.iter().position(|(_, error)| !overran(error));
+        if trapped.is_none() {
+            broken.retain(|(call, _)| late.as_ref().is_none_or(|late| late.contains(call)));
+        }
+        match broken.get(trapped.unwrap_or(0)) {
+            None => return Ok(()),
+            Some((call, error)) if trapped.is_some() || nth == OVERRUNS => return failed(format!("when {how}, {call} breaks: {error}")),
+            Some(_) => late = Some(broken.iter().map(|(call, _)| *call).collect()),
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn is_fault(error: &CallError, kinds: &[&str]) -> bool {

@@ -39,7 +39,8 @@ pub(crate) struct Server {
     over: Arc<AtomicBool>,
     /// Those that fill its queue.
     _waiting: Vec<TcpStream>,
-    full: Option<TcpListener>,
+    /// The socket of one that has no thread.
+    held: Option<TcpListener>,
 }
 
 /// A queue of length 0 holds one or two.
@@ -50,34 +51,38 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Server {
     pub(crate) fn start(manner: Manner) -> std::io::Result<Server> {
-        if manner == Manner::Full {
-            return Server::full();
+        match manner {
+            Manner::Full => return Server::full(),
+            Manner::Refused => return Server::refused(),
+            _ => {}
         }
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
-        if manner != Manner::Refused {
-            std::thread::spawn(move || {
-                for stream in listener.incoming().flatten() {
-                    if ended.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let ended = Arc::clone(&ended);
-                    // whoever hangs up first has heard enough
-                    std::thread::spawn(move || drop(serve(stream, manner, &ended)));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if ended.load(Ordering::SeqCst) {
+                    return;
                 }
-            });
-        }
-        Ok(Server { address, over, _waiting: Vec::new(), full: None })
+                let ended = Arc::clone(&ended);
+                // whoever hangs up first has heard enough
+                std::thread::spawn(move || drop(serve(stream, manner, &ended)));
+            }
+        });
+        Ok(Server { address, over, _waiting: Vec::new(), held: None })
+    }
+
+    /// A port that is taken, and does not listen.
+    fn refused() -> std::io::Result<Server> {
+        let socket = bound()?;
+        Ok(Server { address: socket.local_addr()?, over: Arc::default(), _waiting: Vec::new(), held: Some(socket) })
     }
 
     /// Linux answers no further connection once the queue is full; the other side waits.
     fn full() -> std::io::Result<Server> {
-        let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        rustix::net::listen(&socket, 0)?;
-        let listener = TcpListener::from(socket);
+        let listener = bound()?;
+        rustix::net::listen(&listener, 0)?;
         let address = listener.local_addr()?;
         let mut waiting = Vec::new();
         while waiting.len() < MOST_WAITING
@@ -85,13 +90,20 @@ impl Server {
         {
             waiting.push(stream);
         }
-        Ok(Server { address, over: Arc::default(), _waiting: waiting, full: Some(listener) })
+        Ok(Server { address, over: Arc::default(), _waiting: waiting, held: Some(listener) })
     }
+}
+
+/// A socket with a port of its own, on which `listen` was not called yet.
+fn bound() -> std::io::Result<TcpListener> {
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    Ok(TcpListener::from(socket))
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.full.is_some() {
+        if self.held.is_some() {
             return;
         }
         self.over.store(true, Ordering::SeqCst);

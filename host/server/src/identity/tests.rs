@@ -55,9 +55,11 @@ async fn a_token_that_was_taken_back_is_not_good_again_once_a_backup_is_restored
 async fn a_token_expires_by_itself() {
     let (_dir, _store, identities) = book();
     let request = TokenRequest { expires_in_ms: Some(500), ..asked("short", Role::Viewer) };
+    let begun = std::time::Instant::now();
     let made = identities.create(request, "local:0", false).await.expect("a good request");
-    assert!(identities.prove(made.secret.reveal()).is_some());
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let proven = identities.prove(made.secret.reveal());
+    assert!(proven.is_some() || begun.elapsed() >= std::time::Duration::from_millis(500), "it is good for half a second");
+    let deadline = begun + std::time::Duration::from_secs(60);
     while identities.prove(made.secret.reveal()).is_some() {
         assert!(std::time::Instant::now() < deadline, "it is good for ever");
         tokio::task::yield_now().await;

@@ -132,17 +132,16 @@ judge() {
   if alive "$program_pid" "$program_start"; then kill -KILL "$program_pid"; fi
 }
 
-# prune: the oldest releases go, but for the one before and those of tasks; in one step, for half of one would pass for installed
+# prune: all but the newest go, the one before and those of tasks, each in one step, for half of one would pass for installed
 prune() {
   rm -rf "$root/releases/.old-"*
   names=$(ls -1tr "$root/releases")
   left=$(echo "$names" | wc -l)
   for r in $names; do
     [ "$left" -gt "$keep" ] || return
-    if [ "$r" = "$release" ] || [ "$r" = "$before" ] || grep -qxF -e "$r" "${d%/*}"/*/release 2>/dev/null; then continue; fi
-    old=$root/releases/.old-$slot.$$
-    mv "$root/releases/$r" "$old" 2>/dev/null && rm -rf "$old"
     left=$((left - 1))
+    if [ "$r" = "$release" ] || [ "$r" = "$before" ] || grep -qxF -e "$r" "${d%/*}"/*/release 2>/dev/null; then continue; fi
+    mv -T "$root/releases/$r" "$root/releases/.old-$r" 2>/dev/null && rm -rf "$root/releases/.old-$r"
   done
 }
 

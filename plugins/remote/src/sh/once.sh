@@ -16,7 +16,7 @@ once() {
     exec setsid /bin/sh >"$t/o" 2>"$t/e" 7>&- <<HOSTLER_LAUNCH
 IFS= read -r hostler_stat </proc/\$\$/stat
 set -- \${hostler_stat##*) }
-echo "\$\$ \${20}" >pid
+echo "\$\$ \${20}" >pid || exit 125
 set --
 $launch
 HOSTLER_LAUNCH
@@ -37,7 +37,8 @@ HOSTLER_LAUNCH
   [ -f "$t/late" ] && kind=late
   echo "once $kind $code"
   for f in out err; do
-    n=$(($(wc -c <"$t/$f")))
+    n=$(wc -c <"$t/$f") || n=0
+    n=$((n))
     echo "data $f 0 $n"
     cat "$t/$f"
     echo

@@ -43,11 +43,11 @@ remove() {
     said=$(ask_stop "$1" KILL 0 "$3")
   fi
   if live "$said"; then echo "$said"; return; fi
+  if [ -d "$own/$1" ]; then mv "$own/$1" "$own/.gone.$1.$$" || { echo "$1 stuck"; return; }; fi
   # commands that run for it end with it: nobody finds them without its directory
-  for f in "$own/$1"/exec.*/pid; do
+  for f in "$own/.gone.$1.$$"/exec.*/pid; do
     if [ -f "$f" ] && read -r p s <"$f"; then slay "$p" "$s"; fi
   done
-  if [ -d "$own/$1" ]; then mv "$own/$1" "$own/.gone.$1.$$" || { echo "$1 stuck"; return; }; fi
   discard
   echo "$1 gone"
 }

@@ -7,7 +7,7 @@ use hostler_wasm::{Ability, Call, CallError};
 use serde_json::{Value, json};
 
 use super::lifecycle::engine_imports;
-use super::{broke, is_fault, phase};
+use super::{broke, is_fault, phase, unbroken};
 use crate::case::{Kept, Stop, ensure, failed, not_applicable};
 use crate::cases::checks;
 use crate::script::{self, Act, Which, can_fail};
@@ -71,13 +71,14 @@ async fn under(world: &World, acts: &Acts<'_>, deadline: Option<Duration>) -> Ke
     }
     for import in &imports {
         for (name, act) in acts(import) {
-            let (_, handle) = stand.started().await?;
-            stand.script.rule(Which { import: Some(import.clone()), ..Which::default() }, act.clone());
-            let broken = every_call(&stand, &handle, deadline).await;
-            tidy(&stand).await?;
-            if let Some((call, error)) = broken.first() {
-                return failed(format!("when {import} answers {name}, {call} breaks: {error}"));
-            }
+            unbroken(&format!("{import} answers {name}"), async || {
+                let (_, handle) = stand.started().await?;
+                stand.script.rule(Which { import: Some(import.clone()), ..Which::default() }, act.clone());
+                let broken = every_call(&stand, &handle, deadline).await;
+                tidy(&stand).await?;
+                Ok(broken)
+            })
+            .await?;
         }
     }
     Ok(())

@@ -221,7 +221,7 @@ impl Directory {
         self.descriptor.readlink_at(path).map_err(|code| self.error(path, code))
     }
 
-    /// Sets the time of the last change of what a path leads to, to now.
+    /// Sets the time of the last change of what a path leads to, to now. The host's user has to own it; that it may write is not enough.
     pub fn touch(&self, path: &str) -> Result<()> {
         let (accessed, modified) = (NewTimestamp::NoChange, NewTimestamp::Now);
         self.descriptor.set_times_at(PathFlags::SYMLINK_FOLLOW, path, accessed, modified).map_err(|code| self.error(path, code))

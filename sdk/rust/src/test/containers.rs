@@ -282,7 +282,7 @@ impl Engines {
     }
 
     pub(super) fn measure(&self, ids: &[String]) -> Vec<Option<Usage>> {
-        ids.iter().map(|id| self.find(id).filter(|held| held.runs()).and_then(|held| held.usage.clone())).collect()
+        ids.iter().map(|id| self.find(id).filter(|held| held.runs()).and_then(|held| held.usage)).collect()
     }
 
     pub(super) fn ensure_network(&mut self, name: &str) -> bool {

@@ -178,7 +178,7 @@ impl Engine {
 
     pub(super) fn measure(&self, keys: &[String]) -> Result<Vec<Option<Usage>>, Error> {
         let running = |held: &&Held| held.process.state == State::Running;
-        keys.iter().map(|key| check_key(key).map(|()| self.held.get(key).filter(running).and_then(|held| held.usage.clone()))).collect()
+        keys.iter().map(|key| check_key(key).map(|()| self.held.get(key).filter(running).and_then(|held| held.usage))).collect()
     }
 
     /// A cursor is the number of lines that were read since the log began.

@@ -82,7 +82,7 @@ fn what_was_not_measured_is_absent() {
     processes::spawn("web", &sleep()).expect("a new key");
     assert_eq!(processes::measure(&["web".into(), "gone".into()]), Ok(vec![None, None]));
     let usage = processes::Usage { at: 1, cpu_nanos: Some(2), memory_bytes: None, memory_limit_bytes: None, processes: Some(1) };
-    host.set_usage("web", usage.clone());
+    host.set_usage("web", usage);
     assert_eq!(processes::measure(&["web".into()]), Ok(vec![Some(usage)]));
 }
 

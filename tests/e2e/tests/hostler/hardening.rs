@@ -182,12 +182,13 @@ fn a_crowd_from_one_address_locks_out_nobody_else() {
     let (yard, port) = listening("");
     let crowd: Vec<TcpStream> = (0..2_000).map_while(|_| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()).collect();
     assert!(crowd.len() > 1_000, "{}", crowd.len());
-    let begun = Instant::now();
     for _ in 0..20 {
+        let begun = Instant::now();
         assert_eq!(request(&yard.socket(), "GET", "/api/v1/services", b"").map(|answer| answer.status), Some(200));
+        // Whoever says nothing is hung up on after 10 s, and who waits behind him is answered then.
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
     assert!(yard.run("ps").ok().contains("running"));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", yard.host_pid())).expect("it is there").count();
     assert!(descriptors < 600, "{descriptors}");
     drop(crowd);

@@ -125,7 +125,7 @@ fn whoever_goes_away_may_come_back_for_the_answer() {
 fn what_a_host_dies_with_is_not_done_twice() {
     let yard = Yard::new();
     let stubborn = "trap '' TERM; echo start >> db.starts; while :; do sleep 0.05; done";
-    yard.up(&script(&yard, "db", stubborn, "stop = { grace = \"3s\" }"));
+    yard.up(&script(&yard, "db", stubborn, "stop = { grace = \"10s\" }"));
     until("it has begun", || starts(&yard, "db") == 1);
     let body = json!({ "services": ["db"], "wait_ms": 20_000 });
     let text = body.to_string();
@@ -173,7 +173,7 @@ fn what_was_done_when_its_host_ended_is_no_failure_and_not_done_again() {
 fn a_restart_of_a_document_that_a_host_dies_with_is_told_in_its_words() {
     let yard = Yard::new();
     let stubborn = "trap '' TERM; echo start >> db.starts; while :; do sleep 0.05; done";
-    yard.up(&script(&yard, "db", stubborn, "stop = { grace = \"3s\" }"));
+    yard.up(&script(&yard, "db", stubborn, "stop = { grace = \"10s\" }"));
     until("it has begun", || starts(&yard, "db") == 1);
     let ask = || request_with(&yard.socket(), "POST", "/api/orchestration/restart/db", &[("idempotency-key", "k")], b"{}");
     std::thread::scope(|scope| {

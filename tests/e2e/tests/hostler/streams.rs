@@ -315,7 +315,8 @@ fn a_slow_reader_is_cut_and_delays_nobody() {
         assert!(request(&socket, "GET", "/api/v1/host", b"").is_some_and(|answer| answer.status == 200));
         drop(going);
         let heard = heard.join().expect("it heard all");
-        assert!(begun.elapsed() < Duration::from_secs(10), "the last one took {:?}", begun.elapsed());
+        // Whoever takes nothing is hung up on after 30 s.
+        assert!(begun.elapsed() < Duration::from_secs(25), "the last one took {:?}", begun.elapsed());
         heard
     });
     let all: Vec<u64> = heard.iter().filter_map(|event| event["seq"].as_u64()).collect();

@@ -152,6 +152,7 @@ fn a_release_that_may_not_do_what_it_needs_leaves_nothing_running() {
     assert_ne!(shop.yard.run("up --detach --timeout 20s").code, 0);
     assert!(shop.yard.story("app").iter().any(|line| line.contains("start-failed")), "{:#?}", shop.yard.story("app"));
     until("nothing runs", || shop.programs() == 0);
+    assert_eq!(shop.current(), "", "and nothing is said to");
     shop.yard.run("down").ok();
 }
 

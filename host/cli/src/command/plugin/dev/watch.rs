@@ -83,6 +83,9 @@ fn is_source(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// What is seen at all is seen by then.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     #[test]
     fn what_tools_write_is_no_source() {
         let dir = tempfile::tempdir().expect("a temporary folder");
@@ -108,9 +111,9 @@ mod tests {
         for text in ["a", "ab", "abc"] {
             std::fs::write(dir.path().join("lib.rs"), text).expect("it is writable");
         }
-        tokio::time::timeout(EVERY * 8, watch.changed()).await.expect("it was seen").expect("it is there");
+        tokio::time::timeout(PATIENCE, watch.changed()).await.expect("it was seen").expect("it is there");
         assert!(tokio::time::timeout(EVERY * 8, watch.changed()).await.is_err(), "three writes are one change");
         std::fs::remove_file(dir.path().join("lib.rs")).expect("it is there");
-        tokio::time::timeout(EVERY * 8, watch.changed()).await.expect("it was seen").expect("it is there");
+        tokio::time::timeout(PATIENCE, watch.changed()).await.expect("it was seen").expect("it is there");
     }
 }
