@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hostler_api::{Failure, ReplicaStats, Shape, Stats, Timestamp, Unmeasured};
 use hostler_core::{Run, ServiceName};
 use hostler_wasm::words::{Handle, Usage};
-use hostler_wasm::{Ability, Call};
+use hostler_wasm::{Ability, Call, Plugin};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
@@ -101,6 +101,8 @@ pub(crate) struct Meter {
     latest: sync::Mutex<BTreeMap<Run, Sample>>,
     /// Somebody who does not wait has asked, and is not answered yet.
     glancing: AtomicBool,
+    /// Did every engine answer in the last round? Written by whoever has `series`.
+    whole: AtomicBool,
     changes: Notify,
 }
 
@@ -158,6 +160,8 @@ impl Meter {
                 Err(error) => tracing::error!(%error, "a measurement broke off"),
             }
         }
+        // one that cannot measure at all was not asked
+        self.whole.store(trouble.keys().all(|(backend, _)| plugins.get(backend).is_some_and(|plugin| !measures(&plugin))), Ordering::Release);
         let figures = lives.iter().filter_map(|life| Some((life.run, figures(series.get(&life.run)?, life.memory_limit)))).collect();
         Measured { figures, trouble }
     }
@@ -165,7 +169,7 @@ impl Meter {
     /// What these lives use, for somebody who does not wait longer than this; and whether all engines have said it in time. What came too
     /// late is there the next time.
     pub(crate) async fn glance(self: &Arc<Self>, plugins: &Arc<Plugins>, lives: &[Life], patience: Duration) -> (BTreeMap<Run, Usage>, bool) {
-        let complete = if self.glancing.swap(true, Ordering::AcqRel) {
+        let in_time = if self.glancing.swap(true, Ordering::AcqRel) {
             // Somebody else's round: it has the lock until it is over.
             tokio::time::timeout(patience, self.series.lock()).await.is_ok()
         } else {
@@ -174,6 +178,7 @@ impl Meter {
             let round = tokio::spawn(async move { glance.0.measure(&plugins, &asked).await });
             tokio::time::timeout(patience, round).await.is_ok()
         };
+        let complete = in_time && self.whole.load(Ordering::Acquire);
         let latest = self.latest();
         let known = lives.iter().filter_map(|life| Some((life.run, latest.get(&life.run)?)));
         (known.filter(|(_, sample)| sample.taken.elapsed() < STALE).map(|(run, sample)| (run, sample.usage)).collect(), complete)
@@ -204,9 +209,13 @@ impl Drop for Glance {
     }
 }
 
+fn measures(plugin: &Plugin) -> bool {
+    plugin.abilities().contains(&Ability::Stats)
+}
+
 async fn ask(plugins: &Plugins, name: &str, workspace: &str, batch: Vec<(Run, Handle)>) -> Result<Vec<(Run, Sample)>, String> {
     let plugin = plugins.get(name).ok_or_else(|| plugins.why_not(name))?;
-    let backend = plugin.backend().filter(|_| plugin.abilities().contains(&Ability::Stats));
+    let backend = plugin.backend().filter(|_| measures(&plugin));
     let backend = backend.ok_or_else(|| format!("backend `{name}` lacks the ability `{}`", Ability::Stats))?;
     plugins.permit(name, "").map_err(|resting| resting.why)?;
     let (runs, handles): (Vec<Run>, Vec<Handle>) = batch.into_iter().unzip();

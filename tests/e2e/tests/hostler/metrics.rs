@@ -168,6 +168,19 @@ fn an_engine_that_hangs_holds_up_no_scrape() {
     }
 }
 
+#[test]
+fn an_engine_that_fails_makes_no_scrape_whole() {
+    let yard = Yard::new();
+    let plugin = format!("[plugins.naughty]\nsource = \"{}\"\n", fixture("naughty").display());
+    let fails = "[services.fails]\nbackend = { type = \"naughty\", at = \"measure\", do = \"fail\" }\n";
+    yard.up(&(sleeper("db", "") + &plugin + fails));
+    until("the others are measured", || value(&scrape(&yard), "hostler_service_memory_bytes", &[("service", "db")]).is_some());
+    assert_eq!(value(&scrape(&yard), "hostler_scrape_complete", &[]), Some(0.0));
+    yard.config(&(sleeper("db", "") + &plugin));
+    yard.run("apply").ok();
+    until("all that is left says it", || value(&scrape(&yard), "hostler_scrape_complete", &[]) == Some(1.0));
+}
+
 /// The names of metrics that a text has.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
