@@ -1,13 +1,15 @@
 //! The embedded engine: SQLite with a write-ahead log, synced after every commit.
 //!
 //! One writer thread owns the writing connection. It takes everything that is queued, makes it one SQLite transaction with
-//! one sync (group commit), and only then calls the completions. Reads have connections of their own and never wait for it.
+//! one sync (group commit), and only then calls the completions. Reads have a few connections of their own, and
+//! never wait for it.
 
 mod apply;
 mod fault;
 mod leases;
 mod open;
 mod read;
+mod readers;
 mod snapshot;
 mod writer;
 
@@ -21,7 +23,7 @@ use crate::StoreError;
 use crate::contract::{Completion, Entry, EventPage, Lease, LeaseAnswer, Retention, Store, Written};
 use crate::txn::{Outcome, Txn, check_name};
 use crate::watch::Watch;
-use read::Readers;
+use readers::Readers;
 use writer::{Alone, Asked, Request, Turn, Writer};
 
 /// How many requests may wait for the writer.

@@ -21,6 +21,7 @@ mod hook;
 mod live;
 mod machine;
 mod pages;
+mod panics;
 mod place;
 mod ran;
 mod services;

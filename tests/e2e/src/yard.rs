@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::live::Live;
 use crate::machine;
+use crate::panics;
 use crate::place::{program, root};
 use crate::ran::Ran;
 
@@ -42,6 +43,7 @@ impl Yard {
     /// # Panics
     /// When there is no place for it.
     pub fn bare() -> Yard {
+        panics::are_told_at_once();
         let dir = tempfile::Builder::new().prefix("yard-").tempdir().expect("there is a temporary directory");
         // Services of other users work in it.
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("it is ours");

@@ -1,27 +1,13 @@
 //! Questions, each answered from one consistent view.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::fault::fault;
-use super::open;
-use crate::StoreError;
 use crate::contract::{Entry, Event, EventPage};
 use crate::watch::{Batch, Change, Start, batches};
-
-/// How many idle connections are kept.
-const IDLE: usize = 4;
-
-/// Connections for reading, opened when needed.
-#[derive(Debug)]
-pub(super) struct Readers {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
-}
 
 /// The numbers that a commit moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,54 +17,6 @@ pub(super) struct Counters {
     pub(super) watch_floor: u64,
     /// The sum of all entries' digests.
     pub(super) digest: i64,
-}
-
-impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default() }
-    }
-
-    /// Closes all connections, so that the writer's is the last one and can tidy up.
-    pub(super) fn close(&self) {
-        self.idle().clear();
-    }
-
-    /// Answers a question on a connection that nobody else uses meanwhile.
-    pub(super) fn with<T, E: Into<Failure>>(&self, ask: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, StoreError> {
-        let idle = self.idle().pop();
-        let connection = idle.map_or_else(|| open::reader(&self.path), Ok)?;
-        let answer = ask(&connection).map_err(|error| match error.into() {
-            Failure::Sql(error) => fault(&self.path, "reading", error),
-            Failure::Store(error) => error,
-        })?;
-        let mut idle = self.idle();
-        if idle.len() < IDLE {
-            idle.push(connection);
-        }
-        Ok(answer)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Why a question has no answer.
-pub(super) enum Failure {
-    Sql(rusqlite::Error),
-    Store(StoreError),
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
 
 pub(super) fn counters(connection: &Connection) -> rusqlite::Result<Counters> {
