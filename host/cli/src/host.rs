@@ -50,6 +50,8 @@ impl Embedded {
     /// It answers on its socket from then on; a configuration it refuses has started nothing.
     pub(crate) async fn start(state_dir: &Path, beginning: Beginning, loudness: Loudness) -> Result<Embedded, Error> {
         diary::begin(loudness, beginning.log.as_deref(), state_dir);
+        // before anything takes its share of them
+        hostler_keeper::open_files::raise();
         let mut options = HostOptions::new(state_dir.to_owned(), BUILT_INS, program()?);
         options.store = if beginning.memory_store { StoreEngine::Memory } else { StoreEngine::Sqlite };
         options.initial = beginning.request;

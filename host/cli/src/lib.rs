@@ -83,7 +83,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Completions(args) => command::completions::run(&args, &context),
         Command::Version => command::version::run(&context),
         Command::Keeper(args) => command::keeper::run_late(args),
-        command @ (Command::Up(_) | Command::Serve(_) | Command::Down(_)) => executor::many_threads()?.block_on(dispatch(command, &context)),
+        command @ (Command::Up(_) | Command::Serve(_) | Command::Down(_)) => executor::with_many_threads(dispatch(command, &context)),
         command => {
             let runtime = executor::one_thread()?;
             let done = runtime.block_on(dispatch(command, &context));

@@ -138,7 +138,7 @@ struct Keeper {
     started_at: u64,
     next_run: u64,
     cgroups: Cgroups,
-    /// What we were started with, for the children; ours is raised.
+    /// What we were started with, or the host, for the children; ours is raised.
     open_files: Rlimit,
     slots: Slots,
     epoll: OwnedFd,

@@ -23,6 +23,7 @@ pub mod client;
 #[doc(hidden)]
 pub mod door;
 pub mod keeper;
+pub mod open_files;
 pub mod protocol;
 
 mod append;

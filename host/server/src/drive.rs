@@ -61,6 +61,8 @@ struct Committing {
 
 /// How many messages one round hears at most, so that a commit is never far away.
 const MESSAGES_PER_ROUND: usize = 4_096;
+/// How long it hears them, at most, where each is one that is committed by itself, and the disk is slow: what crashes meanwhile waits for it.
+const HEARING: Duration = Duration::from_millis(50);
 /// Nothing to hear and nothing due for so long is quiet: then what was done before needs no memory any more.
 const QUIET: Duration = Duration::from_secs(2);
 /// Memory is not given back more often than this: what is needed again has to be read again.
@@ -121,9 +123,13 @@ impl Driver {
             return true;
         };
         self.heard = true;
+        let begun = Instant::now();
         let mut happened = !matches!(first, Message::Look(_));
         self.hear(first).await;
         for _ in 1..MESSAGES_PER_ROUND {
+            if begun.elapsed() >= HEARING {
+                break;
+            }
             let Some(message) = self.backlog.pop_front().or_else(|| self.inbox.try_recv().ok()) else { break };
             happened |= !matches!(message, Message::Look(_));
             self.hear(message).await;

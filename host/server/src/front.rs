@@ -21,7 +21,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::http::{Visitor, place};
 use crate::identity::Identities;
-use tls::Tls;
+use tls::{Fresh, Look, Tls};
 
 pub(crate) use tls::doubt;
 
@@ -31,8 +31,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long an apply waits for the door that it asks for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Connections at a time, of everybody, that are no streams; a quarter of what there is of descriptors where that is less: streams may have half.
+/// Connections at a time, of everybody, that are no streams; a sixteenth of what there is of descriptors where that is less: streams may have half.
 const CONNECTIONS: u64 = 4_096;
+/// So many even where there are hardly any descriptors.
+const FEW: u64 = 16;
 /// Connections of one address. More are closed at once.
 const OF_ONE: usize = 256;
 
@@ -143,7 +145,7 @@ impl Front {
         let standing = Standing { of: Some((*door.listen).clone()), address: Some(door.address), trouble: None };
         self.standing.send_replace(standing);
         tracing::info!(address = %door.address, tls = door.tls.is_some(), "listening");
-        let mut looks = tokio::time::interval(AGAIN);
+        let (mut looks, mut look) = (tokio::time::interval(AGAIN), Look::default());
         loop {
             // Each arm is cancel-safe: what is not taken now is there the next time.
             tokio::select! {
@@ -161,16 +163,20 @@ impl Front {
                     if !identities.is_anybody_let_in() {
                         return;
                     }
-                    self.renew(&mut door, false);
+                    look.want(door.tls.as_ref(), false);
                 }
-                () = self.reload.notified() => self.renew(&mut door, true),
+                () = self.reload.notified() => look.want(door.tls.as_ref(), true),
+                seen = look.ended() => {
+                    self.renew(&mut door, seen);
+                    look.go_on(door.tls.as_ref());
+                }
             }
         }
     }
 
-    fn renew(&self, door: &mut Open, asked: bool) {
-        let Some(tls) = &mut door.tls else { return };
-        let Some(outcome) = tls.renew(asked) else { return };
+    fn renew(&self, door: &mut Open, seen: Option<Fresh>) {
+        let (Some(tls), Some(seen)) = (&mut door.tls, seen) else { return };
+        let outcome = tls.renew(seen);
         match &outcome {
             Ok(()) => tracing::info!("the certificate was read anew"),
             Err(why) => tracing::error!(why, "the certificate was not read anew; the one before stays"),
@@ -194,7 +200,10 @@ async fn open(listen: &Listen, identities: &Identities) -> Result<Open, String> 
     if !address.ip().is_loopback() && listen.tls.is_none() {
         return Err(format!("{address} can be reached by others, and there is no `tls`"));
     }
-    let tls = listen.tls.as_ref().map(Tls::load).transpose()?;
+    let tls = match &listen.tls {
+        Some(files) => Some(Tls::load(files).await?),
+        None => None,
+    };
     let set_up = identities.offer_set_up().await?;
     if !identities.is_anybody_let_in() {
         return Err("there is no token that is good, and none to make one with".to_owned());
@@ -263,8 +272,12 @@ pub(crate) struct Seat {
 
 impl Crowd {
     fn new() -> Crowd {
-        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let seats = usize::try_from(CONNECTIONS.min(files / 4)).unwrap_or(OF_ONE);
+        Crowd::within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    }
+
+    /// As many as fit into so many files.
+    fn within(files: u64) -> Crowd {
+        let seats = usize::try_from((files / 16).clamp(FEW, CONNECTIONS)).unwrap_or(OF_ONE);
         Crowd { seats: Arc::new(Semaphore::new(seats)), of: Mutex::default() }
     }
 
@@ -297,12 +310,19 @@ mod tests {
 
     #[test]
     fn one_address_has_so_many_seats_and_gives_them_back() {
-        let crowd = Arc::new(Crowd::new());
+        let crowd = Arc::new(Crowd::within(u64::MAX));
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let seats: Vec<Seat> = (0..OF_ONE).map_while(|_| crowd.seat(one)).collect();
         assert!(seats.len() == OF_ONE && crowd.seat(one).is_none());
         assert!(crowd.seat(other).is_some());
         drop(seats);
         assert!(crowd.of.lock().expect("nobody panicked").is_empty() && crowd.seat(one).is_some());
+    }
+
+    #[test]
+    fn few_files_are_not_all_taken_by_guests() {
+        for (files, seats) in [(64, 16), (1_024, 64), (1 << 20, 4_096)] {
+            assert_eq!(Crowd::within(files).seats.available_permits(), seats, "{files}");
+        }
     }
 }

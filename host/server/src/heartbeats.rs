@@ -163,15 +163,16 @@ impl Heartbeats {
         counts
     }
 
-    /// Whose stay away newly, and who is there again; and when to look again. Forgets who is no service any more.
-    fn look(&self, desk: &Desk) -> (Vec<Turn>, Duration) {
+    /// Whose stay away newly, and who is there again; and how long after `asked` to look again. Forgets who is no service any more. What was sent
+    /// after `asked` may still wait behind this look, however long the loop was busy: nobody is missed for that.
+    fn look(&self, desk: &Desk, asked: Time) -> (Vec<Turn>, Duration) {
         let mut book = self.book();
         let gone: Vec<ServiceName> = book.beats.keys().filter(|name| desk.core.service(name.as_str()).is_none()).cloned().collect();
         for name in gone {
             book.beats.remove(&name);
             self.keep(&name, None);
         }
-        book.look(clock::now(), |name| up_since(desk, name))
+        book.look(asked, |name| up_since(desk, name))
     }
 }
 

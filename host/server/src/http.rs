@@ -75,7 +75,7 @@ use table::Table;
 /// How long a client may take to send the head of a request.
 const HEADERS: Duration = Duration::from_secs(10);
 /// How long answers under way may take once the host ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(5);
 /// The largest head of a request, and what is kept of an answer for a client that does not take it yet.
 const BUFFER: usize = 80 << 10;
 /// How late an expired token's connections end.

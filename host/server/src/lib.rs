@@ -65,6 +65,7 @@ mod stats;
 mod strangers;
 mod tasks;
 mod telemetry;
+mod turns;
 mod upgrade;
 mod workspaces;
 

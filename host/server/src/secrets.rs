@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{self, LedgerError};
+use crate::turns::Turns;
 
 /// Where secrets are kept in the books: their files, never what is in them.
 const PREFIX: &str = "secrets/";
@@ -69,10 +70,14 @@ impl SecretStore for Secrets {
 /// The longest secret. An environment of the kernel's has room for 128 KiB per variable.
 const MOST: u64 = 64 << 10;
 
+/// Reads of one file at a time: where its disk does not answer, each keeps a thread. Nobody is told what another one read, because that may be older
+/// than his question.
+static READS: Turns = Turns::new(2);
+
 /// What the file says, without the newline at its end. Whoever calls sets the time: a file may lie on a disk that does not answer.
 pub(crate) async fn read(path: &str) -> Result<String, String> {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_now(&path)).await;
+    let file = path.to_owned();
+    let read = READS.run(path, move || read_now(&file)).await;
     let text = read.map_err(|error| error.to_string())??;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
@@ -96,6 +101,10 @@ fn read_now(path: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     #[test]
     fn only_a_small_regular_file_of_text_is_a_secret() {
@@ -113,5 +122,28 @@ mod tests {
         for path in [&pipe.to_string_lossy(), "/dev/zero", "/"] {
             assert!(read_now(path).is_err_and(|why| why.contains("not a regular file")), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_keeps_few_threads_and_nothing_old_is_told() {
+        let dir = tempfile::tempdir().expect("there is a temporary directory");
+        let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+        let (dead, alive) = (path("dead"), path("alive"));
+        std::fs::write(&dead, "old").expect("the directory is ours");
+        std::fs::write(&alive, "alive").expect("the directory is ours");
+        let (answers, stuck) = std::sync::mpsc::channel::<()>();
+        let stuck = Arc::new(Mutex::new(stuck));
+        for _ in 0..2 {
+            let stuck = Arc::clone(&stuck);
+            // until the other end is dropped
+            let hang = move || stuck.lock().expect("no code panics while it holds this lock").recv().is_err();
+            assert!(timeout(Duration::ZERO, READS.run(&dead, hang)).await.is_err(), "its caller goes away, its thread stays");
+        }
+        let mut reading = Box::pin(read(&dead));
+        assert!(timeout(Duration::ZERO, &mut reading).await.is_err(), "it waits for its turn");
+        assert_eq!(read(&alive).await.as_deref(), Ok("alive"), "another file does not wait for that");
+        std::fs::write(&dead, "new").expect("the directory is ours");
+        drop(answers);
+        assert_eq!(reading.await.as_deref(), Ok("new"));
     }
 }

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::ledger;
 use crate::message::Message;
 use crate::telemetry::Telemetry;
+use crate::turns::Turns;
 
 /// Lines go to the host's log; refusals and breakdowns also into the event log.
 pub(crate) struct Sink {
@@ -131,23 +132,29 @@ impl PluginSink for Sink {
 /// Plugins' own memory, in the host's store.
 pub(crate) struct PluginState {
     store: Arc<dyn Store>,
-    /// One change at a time, so that quotas hold.
-    changing: Arc<Mutex<()>>,
+    /// One change of a plugin at a time, so that its quota holds, and no change comes after a later one.
+    changes: Turns,
+    reads: Turns,
 }
+
+/// Reads of one plugin at a time: a disk that does not answer keeps a thread for each.
+const READS: usize = 4;
 
 impl PluginState {
     pub(crate) fn new(store: Arc<dyn Store>) -> PluginState {
-        PluginState { store, changing: Arc::default() }
+        PluginState { store, changes: Turns::new(1), reads: Turns::new(READS) }
     }
 
-    /// Runs on a thread where waiting for the disk is fine.
-    fn run<T: Send + 'static>(
+    /// Runs in the plugin's turn, on a thread where waiting for the disk is fine.
+    fn run<'a, T: Send + 'static>(
         &self,
+        turns: &'a Turns,
+        plugin: &'a str,
         work: impl FnOnce(&dyn Store) -> Result<T, StateError> + Send + 'static,
-    ) -> Wait<'static, Result<T, StateError>> {
+    ) -> Wait<'a, Result<T, StateError>> {
         let store = Arc::clone(&self.store);
         Box::pin(async move {
-            let done = tokio::task::spawn_blocking(move || work(&*store)).await;
+            let done = turns.run(plugin, move || work(&*store)).await;
             done.unwrap_or_else(|error| Err(StateError::Unavailable(error.to_string())))
         })
     }
@@ -164,14 +171,12 @@ fn away(error: StoreError) -> StateError {
 impl StateStore for PluginState {
     fn get<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<Option<Vec<u8>>, StateError>> {
         let key = place(plugin, key);
-        self.run(move |store| Ok(store.get(&key).map_err(away)?.map(|entry| entry.value)))
+        self.run(&self.reads, plugin, move |store| Ok(store.get(&key).map_err(away)?.map(|entry| entry.value)))
     }
 
     fn set<'a>(&'a self, plugin: &'a str, key: &'a str, value: Vec<u8>, expected: Option<Vec<u8>>, quota: Quota) -> Wait<'a, Result<(), StateError>> {
         let (prefix, key) = (place(plugin, ""), place(plugin, key));
-        let changing = Arc::clone(&self.changing);
-        self.run(move |store| {
-            let _one_at_a_time = changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.run(&self.changes, plugin, move |store| {
             let before = store.get(&key).map_err(away)?.map(|entry| entry.value);
             if expected.is_some() && expected != before {
                 return Err(StateError::Conflict("the value is not the expected one".to_owned()));
@@ -183,16 +188,12 @@ impl StateStore for PluginState {
 
     fn delete<'a>(&'a self, plugin: &'a str, key: &'a str) -> Wait<'a, Result<(), StateError>> {
         let key = place(plugin, key);
-        let changing = Arc::clone(&self.changing);
-        self.run(move |store| {
-            let _one_at_a_time = changing.lock().unwrap_or_else(PoisonError::into_inner);
-            store.txn(Txn::new().delete(key)).map_err(away).map(drop)
-        })
+        self.run(&self.changes, plugin, move |store| store.txn(Txn::new().delete(key)).map_err(away).map(drop))
     }
 
     fn keys<'a>(&'a self, plugin: &'a str, prefix: &'a str, limit: usize) -> Wait<'a, Result<Vec<String>, StateError>> {
         let (root, prefix) = (place(plugin, ""), place(plugin, prefix));
-        self.run(move |store| {
+        self.run(&self.reads, plugin, move |store| {
             let found = store.range(&prefix, None, limit).map_err(away)?;
             Ok(found.into_iter().filter_map(|(key, _)| key.strip_prefix(&root).map(str::to_owned)).collect())
         })
@@ -220,6 +221,10 @@ fn check_quota(store: &dyn Store, prefix: &str, key: &str, size: usize, quota: Q
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    use hostler_store::Memory;
+    use tokio::time::timeout;
 
     #[test]
     fn a_loud_plugin_silences_nobody_else() {
@@ -229,5 +234,21 @@ mod tests {
         }
         assert_eq!(budget.count("quiet", 7), 1);
         assert_eq!(budget.count("loud", 8), 1, "the next second is new");
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_given_up_in_the_queue_is_never_made() {
+        let state = PluginState::new(Arc::new(Memory::new()));
+        let quota = Quota { bytes: 100, keys: 10 };
+        let set = |plugin: &'static str, key: &'static str| state.set(plugin, key, b"1".to_vec(), None, quota);
+        let (answers, stuck) = std::sync::mpsc::channel::<()>();
+        let hang = state.changes.run("slow", move || stuck.recv().is_err());
+        assert!(timeout(Duration::ZERO, hang).await.is_err(), "its caller goes away, its thread stays");
+        assert!(timeout(Duration::ZERO, set("slow", "early")).await.is_err(), "it waits for its turn");
+        set("quick", "key").await.expect("another plugin does not wait for that");
+        assert_eq!(state.get("slow", "early").await, Ok(None), "nor does a read");
+        drop(answers);
+        set("slow", "late").await.expect("the disk answers again");
+        assert_eq!(state.keys("slow", "", 10).await, Ok(vec!["late".to_owned()]));
     }
 }

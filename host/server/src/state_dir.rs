@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::HostError;
 
-/// How long what is left of a host that was killed may take to let go.
-pub(crate) const LETTING_GO: Duration = Duration::from_secs(2);
+/// How long what is left of a host that was killed may take to let go: one of its threads may wait for a slow disk.
+pub(crate) const LETTING_GO: Duration = Duration::from_secs(30);
 /// How long one that still looks alive may take to die: a kill arrives a moment after it was sent.
 const DYING: Duration = Duration::from_millis(300);
 

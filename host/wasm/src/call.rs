@@ -1,11 +1,9 @@
 //! One call into a plugin: a fresh instance, a deadline around everything, limits inside, and an error by name.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Lift, Lower};
@@ -19,10 +17,12 @@ use crate::scope::{Counters, Scope};
 
 mod budget;
 mod json;
+mod slots;
 mod trap;
 
 pub(crate) use budget::Budget;
 pub use json::JsonCallError;
+pub(crate) use slots::Places;
 
 /// How long a call may take, and what it is about.
 #[derive(Debug, Clone, Copy)]
@@ -73,12 +73,6 @@ impl<'a> Call<'a> {
 /// The capabilities answer `timeout` at the deadline; the guest gets this long to make something of that.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// The permits of a running call. Given back when it is dropped, however the call ends.
-pub(crate) struct Slots {
-    _plugin: OwnedSemaphorePermit,
-    _pool: OwnedSemaphorePermit,
-}
-
 impl Plugin {
     /// Calls one exported function in an instance of its own.
     pub(crate) async fn call<P, R>(&self, function: Function, call: Call<'_>, extras: Extras, params: P) -> Result<R, CallError>
@@ -119,7 +113,7 @@ impl Plugin {
     {
         let until = Instant::now() + call.deadline;
         let Some(export) = self.exports.get(function) else { return Err(self.error(function, Failure::Unsupported)) };
-        let _slots = self.slots(until).await.map_err(|why| self.error(function, why))?;
+        let _slots = self.slots(function, until).await.map_err(|why| self.error(function, why))?;
         let scope = Scope::new(&self.identity, function, &call, until, self.limits.log_lines, self.tap());
         Counters::add(&self.identity.counters.calls);
         let params = params(scope.remaining());
@@ -173,19 +167,6 @@ impl Plugin {
         store
     }
 
-    /// Waits until there is room for one more instance.
-    pub(crate) async fn slots(&self, until: Instant) -> Result<Slots, Failure> {
-        let pool = &self.runtime.engine.slots;
-        match (Arc::clone(&self.slots).try_acquire_owned(), Arc::clone(pool).try_acquire_many_owned(self.memories)) {
-            (Ok(plugin), Ok(pool)) => Ok(Slots { _plugin: plugin, _pool: pool }),
-            (plugin, pool_permits) => {
-                drop((plugin, pool_permits));
-                let plugin = wait(&self.slots, 1, until).await?;
-                Ok(Slots { _plugin: plugin, _pool: wait(pool, self.memories, until).await? })
-            }
-        }
-    }
-
     /// An error of this plugin.
     pub(crate) fn error(&self, function: Function, why: Failure) -> CallError {
         CallError { plugin: self.identity.name.clone(), function: function.name(), changes: function.changes(), why }
@@ -220,12 +201,5 @@ impl Plugin {
             self.identity.sink.failed(&self.identity.name, &self.identity.revision, subject, &error);
         }
         error
-    }
-}
-
-async fn wait(slots: &Arc<Semaphore>, count: u32, until: Instant) -> Result<OwnedSemaphorePermit, Failure> {
-    match tokio::time::timeout_at(until, Arc::clone(slots).acquire_many_owned(count)).await {
-        Ok(permit) => Ok(permit.expect("the semaphores are never closed")),
-        Err(_) => Err(Failure::Busy),
     }
 }

@@ -5,11 +5,11 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::cache::Cache;
+use crate::call::Places;
 use crate::capability::{CallState, Capabilities};
 use crate::compiler::Trouble;
 use crate::error::{CallError, ProblemText};
@@ -275,7 +275,7 @@ fn assemble(runtime: &Arc<Runtime>, source: PluginSource, digest: String, shape:
         role: shape.role,
         abilities: shape.abilities,
         imports: shape.imports,
-        slots: Arc::new(Semaphore::new(source.limits.concurrency.max(1) as usize)),
+        places: Places::new(source.limits.concurrency),
         memories,
         grants: source.grants,
         limits: source.limits,

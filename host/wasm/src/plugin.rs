@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, RwLock};
 
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use crate::call::Places;
 use crate::capability::{CallState, Capabilities};
 use crate::function::Function;
 use crate::grant::{Capability, Grants, Import, import};
@@ -30,7 +30,7 @@ pub struct Plugin {
     pub(crate) imports: Vec<String>,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) places: Places,
     /// How many of the pool's memories one call takes; a call without any counts as one.
     pub(crate) memories: u32,
     pub(crate) exports: Exports,

@@ -130,7 +130,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::post(routes::TOKENS, "createToken", "Makes a token").takes::<TokenRequest>().gives::<NewToken>().fails(&[Code::Conflict]),
     Operation::delete(routes::TOKEN, "revokeToken", "Takes a token back").gives::<RevokedToken>(),
     Operation::get(routes::AUDIT, "audit", "Who has asked for what, and what became of it").asks::<AuditQuery>().gives::<AuditPage>(),
-    Operation::get(routes::STORE_SNAPSHOT, "storeSnapshot", "Everything that the host remembers, as one file").bytes(routes::SQLITE),
+    Operation::get(routes::STORE_SNAPSHOT, "storeSnapshot", "Everything that the host remembers, as one file")
+        .bytes(routes::SQLITE)
+        .fails(&[Code::Conflict]),
     Operation::get(routes::WORKSPACES, "workspaces", "The workspaces of whoever asks").gives::<WorkspaceList>(),
     Operation::post(routes::WORKSPACES, "createWorkspace", "Makes a workspace")
         .takes::<WorkspaceRequest>()

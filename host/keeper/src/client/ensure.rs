@@ -14,6 +14,7 @@ use hostler_failpoint::failpoint;
 
 use super::ClientError;
 use crate::keeper::{is_held, socket_path};
+use crate::open_files;
 
 const RETRY: Duration = Duration::from_millis(5);
 /// A keeper's own messages are few; a file of them that has grown over this begins anew.
@@ -86,6 +87,9 @@ fn start(dir: &Path, exe: &Path) -> io::Result<Child> {
     // what a service manager has told the host is for the host alone
     for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
         command.env_remove(name);
+    }
+    if let Some(files) = open_files::told() {
+        command.env(open_files::VARIABLE, files);
     }
     command.arg("keeper").arg("--dir").arg(dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }

@@ -16,6 +16,7 @@ use signal_hook::consts;
 
 use super::{Error, Signals, socket_path, token};
 use crate::journal::{Journal, Record};
+use crate::open_files;
 
 /// Makes the directory, or doubts the one that is there; answers its absolute path.
 pub(super) fn prepare(dir: &Path) -> Result<PathBuf, Error> {
@@ -55,8 +56,8 @@ pub(super) fn open_journal(dir: &Path, boot_id: &str) -> Result<(Journal, Vec<Re
     Ok(Journal::open(dir, boot_id, random)?)
 }
 
-/// Makes this process fit to keep: a session of its own, parent of all orphans, with room for descriptors. Answers the limit of open files that we
-/// were started with.
+/// Makes this process fit to keep: a session of its own, parent of all orphans, with room for descriptors. Answers the limit of open files that
+/// processes begin with: what we were started with, or the host before us.
 pub(super) fn settle_process() -> Result<Rlimit, Error> {
     match setsid() {
         // a group's leader cannot; started from a shell, we then stay in its session
@@ -70,7 +71,7 @@ pub(super) fn settle_process() -> Result<Rlimit, Error> {
     let limit = getrlimit(Resource::Nofile);
     // with the lower limit we can keep fewer processes, and say so when it is reached
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    Ok(limit)
+    Ok(open_files::of_processes(limit, std::env::var(open_files::VARIABLE).ok().as_deref()))
 }
 
 /// Turns signals into readable pipes. Handlers, unlike ignored signals, do not pass to children.

@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_rustls::TlsAcceptor;
 
 /// The largest of the files.
@@ -33,12 +34,28 @@ struct Seen {
     changed: (i64, i64),
 }
 
-impl Tls {
-    pub(super) fn load(files: &TlsFiles) -> Result<Tls, String> {
+/// What the files have become: what they were when they were read, and what was made of them.
+pub(super) struct Fresh {
+    seen: Vec<Option<Seen>>,
+    acceptor: Result<TlsAcceptor, String>,
+}
+
+impl Fresh {
+    fn read(files: &TlsFiles) -> Fresh {
         // Looked at before they are read: what changes in between is read again.
         let seen = seen(files);
-        let acceptor = acceptor(files).map_err(|(_, why)| why)?;
-        Ok(Tls { files: files.clone(), seen, acceptor })
+        Fresh { seen, acceptor: acceptor(files).map_err(|(_, why)| why) }
+    }
+}
+
+impl Tls {
+    pub(super) async fn load(files: &TlsFiles) -> Result<Tls, String> {
+        let files = files.clone();
+        let reading = spawn_blocking(move || -> Result<Tls, String> {
+            let Fresh { seen, acceptor } = Fresh::read(&files);
+            Ok(Tls { files, seen, acceptor: acceptor? })
+        });
+        reading.await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// For the next connection; those before keep what they have.
@@ -46,14 +63,57 @@ impl Tls {
         self.acceptor.clone()
     }
 
-    /// Reads the files anew when they have changed or somebody asks; what cannot be used leaves all as it is.
-    pub(super) fn renew(&mut self, asked: bool) -> Option<Result<(), String>> {
-        let seen = seen(&self.files);
-        if seen == self.seen && !asked {
-            return None;
+    /// Takes what the files have become; what cannot be used leaves all as it is.
+    pub(super) fn renew(&mut self, fresh: Fresh) -> Result<(), String> {
+        self.seen = fresh.seen;
+        self.acceptor = fresh.acceptor?;
+        Ok(())
+    }
+
+    /// A look at the files, for a thread that may wait for them: they are read anew when they have changed or somebody asks.
+    fn look(&self, asked: bool) -> impl FnOnce() -> Option<Fresh> + Send + use<> {
+        let (files, before) = (self.files.clone(), self.seen.clone());
+        move || (asked || seen(&files) != before).then(|| Fresh::read(&files))
+    }
+}
+
+/// The look at the files that is under way: there is one at most, so that a directory that does not answer costs one thread, and the door goes on
+/// with what it has.
+#[derive(Default)]
+pub(super) struct Look {
+    under_way: Option<JoinHandle<Option<Fresh>>>,
+    /// Somebody has asked since it began.
+    asked: bool,
+}
+
+impl Look {
+    /// Begins one, unless one is under way.
+    pub(super) fn want(&mut self, tls: Option<&Tls>, asked: bool) {
+        if let Some(tls) = tls {
+            self.begin(asked, |asked| tls.look(asked));
         }
-        self.seen = seen;
-        Some(acceptor(&self.files).map(|acceptor| self.acceptor = acceptor).map_err(|(_, why)| why))
+    }
+
+    /// Begins another, if somebody has asked meanwhile.
+    pub(super) fn go_on(&mut self, tls: Option<&Tls>) {
+        if self.asked {
+            self.want(tls, false);
+        }
+    }
+
+    /// What was found at its end, if anything has changed. It never returns while none is under way, and may be dropped at any time.
+    pub(super) async fn ended(&mut self) -> Option<Fresh> {
+        let Some(under_way) = &mut self.under_way else { return std::future::pending().await };
+        let found = under_way.await;
+        self.under_way = None;
+        found.ok().flatten()
+    }
+
+    fn begin<L: FnOnce() -> Option<Fresh> + Send + 'static>(&mut self, asked: bool, look: impl FnOnce(bool) -> L) {
+        self.asked |= asked;
+        if self.under_way.is_none() {
+            self.under_way = Some(spawn_blocking(look(std::mem::take(&mut self.asked))));
+        }
     }
 }
 
@@ -113,4 +173,32 @@ fn read(path: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     File::open(path).map_err(said)?.take(MOST + 1).read_to_end(&mut bytes).map_err(said)?;
     if bytes.len() as u64 > MOST { Err(format!("it has more than {} KiB", MOST >> 10)) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn files_that_do_not_answer_are_looked_at_once_and_again_for_whoever_asked_meanwhile() {
+        let (answer, answered) = std::sync::mpsc::channel::<()>();
+        let mut look = Look::default();
+        look.begin(false, |_| {
+            move || {
+                answered.recv().ok();
+                None
+            }
+        });
+        for asked in [false, true, false] {
+            look.begin(asked, |_| -> fn() -> Option<Fresh> { panic!("one is under way") });
+        }
+        drop(answer);
+        assert!(look.ended().await.is_none() && look.asked);
+        look.begin(false, |asked| {
+            let acceptor = Err(format!("asked: {asked}"));
+            move || Some(Fresh { seen: Vec::new(), acceptor })
+        });
+        let why = look.ended().await.expect("it was looked").acceptor.err();
+        assert_eq!((why.as_deref(), look.asked), (Some("asked: true"), false));
+    }
 }

@@ -8,12 +8,13 @@ use hostler_failpoint::failpoint;
 use hostler_store::{Compare, NewEvent, StoreError, Txn};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::beat::{Beat, Record};
 use super::{Heartbeats, key};
 use crate::http::Door;
-use crate::ledger;
 use crate::message::Message;
+use crate::{clock, ledger};
 
 /// When a commit did not work.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -77,7 +78,8 @@ impl Heartbeats {
 pub(crate) async fn watch(door: Door) {
     loop {
         let heartbeats = std::sync::Arc::clone(&door.heartbeats);
-        let Ok((mut turns, mut next)) = door.look(move |desk| heartbeats.look(desk)).await else { return };
+        let (begun, asked) = (Instant::now(), clock::now());
+        let Ok((mut turns, mut next)) = door.look(move |desk| heartbeats.look(desk, asked)).await else { return };
         while !turns.is_empty() {
             let rest = turns.split_off(turns.len().min(AT_ONCE));
             if !tell(&door, std::mem::replace(&mut turns, rest)).await {
@@ -85,7 +87,7 @@ pub(crate) async fn watch(door: Door) {
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(next) => {}
+            () = tokio::time::sleep_until(begun + next) => {}
             () = door.heartbeats.wake.notified() => {}
         }
     }

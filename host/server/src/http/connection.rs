@@ -18,8 +18,11 @@ use super::caller::Caller;
 use super::metrics::Traffic;
 use crate::front::Seat;
 
-/// Connections that ask and are answered; more wait to be accepted.
+/// Connections that ask and are answered; more wait to be accepted. A sixteenth of what there is of files where that is less: of all, a quarter
+/// is left for the store, the keeper and what plugins open (the other shares: `front.rs`, and kept connections of checks in the wasm room).
 const CONNECTIONS: usize = 1_024;
+/// So many ask even where there are hardly any files.
+const FEW: usize = 16;
 /// Connections that only listen, beside them, where the host may have twice as many files open.
 const STREAMS: usize = 16_384;
 /// Of them, with one token.
@@ -33,6 +36,8 @@ const SLOW: Duration = Duration::from_secs(120);
 #[derive(Clone)]
 pub(super) struct Places {
     asking: Arc<Semaphore>,
+    /// How many there are of these.
+    most: usize,
     listening: Arc<Semaphore>,
     /// How many listen with each token.
     of_tokens: Arc<Tally>,
@@ -44,14 +49,14 @@ pub(super) struct Places {
 impl Places {
     pub(super) fn new(ending: watch::Receiver<()>, traffic: Arc<Traffic>) -> Places {
         let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
-        let streams = files.map_or(STREAMS, |files| (files / 2).min(STREAMS));
-        let (asking, listening) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(streams)));
-        Places { asking, listening, of_tokens: Arc::default(), ending, traffic }
+        let (most, streams) = shares(files);
+        let (asking, listening) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(streams)));
+        Places { asking, most, listening, of_tokens: Arc::default(), ending, traffic }
     }
 
     /// As many places again for those who ask; those who listen share theirs.
     pub(super) fn beside(&self) -> Places {
-        Places { asking: Arc::new(Semaphore::new(CONNECTIONS)), ..self.clone() }
+        Places { asking: Arc::new(Semaphore::new(self.most)), ..self.clone() }
     }
 
     /// Waits for a place for one more.
@@ -61,6 +66,12 @@ impl Places {
         let (traffic, kept) = (Arc::clone(&self.traffic), Mutex::new(Kept { _place: place, seat: None, _count: None }));
         Wire(Arc::new(Held { kept, listening, of_tokens, hurried: AtomicBool::new(false), ending, traffic }))
     }
+}
+
+/// How many may ask, and how many listen, with so many files at most.
+fn shares(files: Option<usize>) -> (usize, usize) {
+    let files = files.unwrap_or(usize::MAX);
+    ((files / 16).clamp(FEW, CONNECTIONS), (files / 2).min(STREAMS))
 }
 
 /// A connection, as those see it who answer on it. Its place is free when the last of them lets go.
@@ -243,6 +254,14 @@ mod tests {
         Caller::local(Some(0)).expect("root may do everything")
     }
 
+    #[test]
+    fn few_files_are_not_all_taken_by_connections() {
+        let most = (CONNECTIONS, STREAMS);
+        for (files, asking_and_listening) in [(Some(64), (16, 32)), (Some(1_024), (64, 512)), (Some(1 << 20), most), (None, most)] {
+            assert_eq!(shares(files), asking_and_listening, "{files:?}");
+        }
+    }
+
     #[tokio::test]
     async fn who_listens_and_takes_nothing_is_hung_up_on() {
         let places = Places::new(watch::channel(()).1, Arc::default());
@@ -264,7 +283,7 @@ mod tests {
     async fn a_stream_gives_back_the_place_that_it_asked_from() {
         let (_, ending) = watch::channel(());
         let (asking, listening) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let places = Places { asking, listening, of_tokens: Arc::default(), ending, traffic: Arc::default() };
+        let places = Places { asking, most: 1, listening, of_tokens: Arc::default(), ending, traffic: Arc::default() };
         let first = places.take().await;
         first.become_stream(&local()).expect("there is a place");
         let second = places.take().await;

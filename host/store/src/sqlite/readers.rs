@@ -107,9 +107,9 @@ impl From<StoreError> for Failure {
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
-    use std::time::Duration;
 
     use super::*;
     use crate::Sqlite;
@@ -124,14 +124,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("there is a place");
         let path = dir.path().join("store.db");
         let store = Sqlite::open(&path).expect("it opens");
-        let (readers, reading) = (&store.readers, AtomicUsize::new(0));
+        let (readers, all) = (&store.readers, Barrier::new(MOST));
+        let (reading, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
-            for number in 0..100 {
-                let reading = &reading;
+            for number in 0..8 * MOST {
+                let (reading, most, all) = (&reading, &most, &all);
                 scope.spawn(move || {
                     let answer = readers.with(|connection| {
-                        assert!(reading.fetch_add(1, Ordering::SeqCst) < MOST);
-                        thread::sleep(Duration::from_millis(5));
+                        most.fetch_max(1 + reading.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                        // As many as may be are there at once.
+                        all.wait();
                         reading.fetch_sub(1, Ordering::SeqCst);
                         // Whoever fails gives its place back like everybody else.
                         connection.query_row(if number % 2 == 0 { "SELECT 1" } else { "SELECT nothing" }, [], |row| row.get::<_, i64>(0))
@@ -140,6 +142,7 @@ mod tests {
                 });
             }
         });
+        assert_eq!(most.into_inner(), MOST);
         // The writer's is one more.
         let open = open_files(&path.canonicalize().expect("it is there"));
         assert!(open <= MOST + 1, "{open} are open");

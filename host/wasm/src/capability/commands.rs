@@ -62,7 +62,7 @@ pub(super) fn build(settled: &Arc<Settled>, scope: &Scope) -> Commands {
 impl commands::Host for Commands {
     async fn run(&mut self, command: Command) -> Result<Output, Error> {
         self.scope.permit("commands").map_err(Error::Denied)?;
-        let admitted = self.admit(&command);
+        let admitted = self.admit(&command).await;
         // whoever answers instead needs no program on this machine
         if let Some(tap) = self.scope.tap()
             && !matches!(admitted, Err(Error::Denied(_)))
@@ -122,7 +122,7 @@ impl Commands {
         Output { out: self.scope.hide(output.out, cut).await, err: self.scope.hide(output.err, cut).await, ..output }
     }
 
-    fn admit(&self, command: &Command) -> Result<Process, Error> {
+    async fn admit(&self, command: &Command) -> Result<Process, Error> {
         let program = self.settled.programs.admit(&command.program, &command.args).map_err(|refused| self.refuse(refused))?;
         if let Some(what) = self.settled.environment.refused(&command.env) {
             return Err(Error::Denied(self.scope.denied("commands", &what)));
@@ -135,7 +135,8 @@ impl Commands {
         }
         let directory = command.directory.as_deref().unwrap_or("/");
         check_directory(directory)?;
-        if !std::path::Path::new(directory).is_dir() {
+        // it may be on a mount that hangs
+        if !tokio::fs::metadata(directory).await.is_ok_and(|found| found.is_dir()) {
             return Err(Error::Invalid(format!("there is no working directory `{directory}`")));
         }
         process.current_dir(directory).process_group(0).kill_on_drop(true);
@@ -180,6 +181,7 @@ impl Group {
             let _ = kill_process_group(leader, Signal::KILL);
             Error::Unavailable(format!("the command cannot be watched: {error}"))
         })?;
+        hostler_keeper::open_files::give_back(child.id());
         Ok(Group { leader, ended, reaped: false })
     }
 

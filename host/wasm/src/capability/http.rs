@@ -21,7 +21,7 @@ use super::CallState;
 use crate::grant::host::Host;
 use crate::grant::url::{Destination, Urls};
 use crate::grant::{EndpointGrant, HttpGrant};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, Unresolved};
 use crate::runtime::Shared;
 use crate::scope::Scope;
 
@@ -110,10 +110,11 @@ impl Settled {
         options: RequestOptions,
     ) -> Result<Response<WasiBody>, Error> {
         let request = endpoint.admit(scope, request).await?;
+        let until = soonest(scope, &options);
         let connecting = async {
             match endpoint.destination() {
                 Err(socket) => Ok(Target::Socket(socket.to_owned())),
-                Ok(to) => Ok(Target::Addresses(self.resolve(scope, to, |address| endpoint.admits(address)).await?, endpoint.tls()?)),
+                Ok(to) => Ok(Target::Addresses(self.resolve(scope, to, until, |address| endpoint.admits(address)).await?, endpoint.tls()?)),
             }
         };
         self.exchange(scope, format!("endpoint {}", endpoint.name), connecting, request, options, endpoint.max_response_bytes).await
@@ -130,9 +131,10 @@ impl Settled {
         })?;
         let request = strip(request, path)?;
         let network = scope.network();
+        let until = soonest(scope, &options);
         let connecting = async {
             let theirs = |address| network.as_ref().is_none_or(|rules| rules.admits(address, to.port));
-            let addresses = self.resolve(scope, &to, |address| admission.admits(address) && theirs(address)).await?;
+            let addresses = self.resolve(scope, &to, until, |address| admission.admits(address) && theirs(address)).await?;
             Ok(Target::Addresses(addresses, Tls::of(&to, None)?))
         };
         // A connection that is kept is one of the rules that it was made under.
@@ -159,13 +161,10 @@ impl Settled {
     }
 
     /// Every address of a host, if each of them may be connected to. It is looked up once: the connection goes to one of these.
-    async fn resolve(&self, scope: &Scope, to: &Destination, admits: impl Fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, Error> {
+    async fn resolve(&self, scope: &Scope, to: &Destination, until: Instant, admits: impl Fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, Error> {
         let found: Vec<SocketAddr> = match &to.host {
             Host::Address(address) => vec![(*address, to.port).into()],
-            Host::Name(name) => match self.resolver.addresses(name, to.port).await {
-                Ok(found) => found,
-                Err(error) => return Err(Error::DnsError { rcode: Some(error.to_string()), info_code: None }),
-            },
+            Host::Name(name) => self.resolver.addresses(name, to.port, until).await.map_err(|why| unresolved(name, why))?,
         };
         for address in &found {
             if !admits(address.ip()) {
@@ -174,6 +173,19 @@ impl Settled {
             }
         }
         if found.is_empty() { Err(Error::DestinationNotFound) } else { Ok(found) }
+    }
+}
+
+/// When the guest gives up, or the call ends.
+fn soonest(scope: &Scope, options: &RequestOptions) -> Instant {
+    earlier(earlier(scope.until(), options.connect_timeout), options.first_byte_timeout)
+}
+
+/// What is not known of a name is no word against whoever has it.
+fn unresolved(name: &str, why: Unresolved) -> Error {
+    match why {
+        Unresolved::Nowhere(rcode) => Error::DnsError { rcode: Some(rcode), info_code: None },
+        Unresolved::NotNow(why) => Error::InternalError(Some(format!("the name {name} could not be looked up: {why}"))),
     }
 }
 
@@ -191,4 +203,17 @@ fn strip(request: Request<WasiBody>, path: &str) -> Result<Request<WasiBody>, Er
     let (mut parts, body) = request.into_parts();
     parts.uri = path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
     Ok(Request::from_parts(parts, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_name_that_leads_nowhere_speaks_against_its_target() {
+        let nowhere = unresolved("db.internal", Unresolved::Nowhere("no such name".to_owned()));
+        assert!(matches!(&nowhere, Error::DnsError { rcode: Some(why), .. } if why == "no such name"), "{nowhere}");
+        let unknown = unresolved("db.internal", Unresolved::NotNow("there was no answer in time".to_owned()));
+        assert!(matches!(&unknown, Error::InternalError(Some(why)) if why.contains("db.internal")), "{unknown}");
+    }
 }

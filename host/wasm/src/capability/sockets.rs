@@ -1,23 +1,33 @@
 //! `wasi:sockets`: TCP connections to granted hosts and ports, and the lookup of granted names. Nothing listens.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use wasmtime::component::{HasData, Linker, Resource};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{self, HostResolveAddressStream, ResolveAddressStream};
 use wasmtime_wasi::p2::bindings::sockets::network::{self, ErrorCode, HostNetwork, IpAddress, Network};
-use wasmtime_wasi::p2::{DynPollable, SocketError};
+use wasmtime_wasi::p2::{DynPollable, SocketError, subscribe};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView, WasiSocketsView};
 
 use super::CallState;
 use crate::grant::TcpGrant;
 use crate::grant::address::{Place, place};
 use crate::grant::host::{Host, HostPattern, PortPattern, split};
-use crate::resolve::Resolver;
+use crate::hooks::Level;
+use crate::resolve::{Resolver, Unresolved};
 use crate::scope::Scope;
+use crate::text::escape;
+
+mod lookup;
+
+use lookup::{Addresses, mine, theirs};
 
 const CAPABILITY: &str = "tcp";
+/// What is said of a connection that was not made.
+const MAX_LINE_BYTES: usize = 1 << 10;
 
 /// The grant, read.
 pub(super) struct Settled {
@@ -72,11 +82,14 @@ impl Settled {
             SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
             SocketAddrUse::TcpConnect => {
                 let theirs = scope.network().is_none_or(|rules| rules.admits(address.ip(), address.port()));
-                let admitted = theirs && self.admits(address).await;
-                if !admitted {
-                    scope.denied(CAPABILITY, &format!("connect {address}"));
+                let admitted = if theirs { self.admits(address, scope.until()).await } else { Ok(false) };
+                match &admitted {
+                    Ok(true) => {}
+                    Ok(false) => drop(scope.denied(CAPABILITY, &format!("connect {address}"))),
+                    // nobody was refused anything: it was not found out whether the address is granted
+                    Err(why) => scope.line(Level::Warn, escape(&format!("{address} is not connected to: {why}"), MAX_LINE_BYTES), BTreeMap::new()),
                 }
-                admitted
+                admitted == Ok(true)
             }
             _ => {
                 scope.denied(CAPABILITY, &format!("{usage:?} {address}"));
@@ -85,26 +98,33 @@ impl Settled {
         }
     }
 
-    async fn admits(&self, address: SocketAddr) -> bool {
+    /// May it be connected to? The error is why nobody knows: no rule says so, and a name in one could not be looked up now.
+    async fn admits(&self, address: SocketAddr, until: Instant) -> Result<bool, String> {
+        let mut unsure = None;
         for (host, port) in &self.rules {
-            if port.matches(address.port()) && self.admits_host(host, address).await {
-                return true;
+            if port.matches(address.port()) {
+                match self.admits_host(host, address, until).await {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    Err(why) => unsure = Some(why),
+                }
             }
         }
-        false
+        unsure.map_or(Ok(false), Err)
     }
 
     /// A rule with a name is about what the name resolves to now.
-    async fn admits_host(&self, host: &HostPattern, address: SocketAddr) -> bool {
+    async fn admits_host(&self, host: &HostPattern, address: SocketAddr, until: Instant) -> Result<bool, String> {
         let ip = address.ip().to_canonical();
         match host {
-            HostPattern::Address(_) => host.vouches_for(ip),
-            HostPattern::Any => place(ip) != Place::Forbidden,
-            HostPattern::Name(name) => {
-                let Ok(found) = self.resolver.addresses(name, 0).await else { return false };
-                place(ip) != Place::Forbidden && found.iter().any(|found| found.ip().to_canonical() == ip)
-            }
-            HostPattern::Below(_) => false,
+            HostPattern::Address(_) => Ok(host.vouches_for(ip)),
+            HostPattern::Any => Ok(place(ip) != Place::Forbidden),
+            HostPattern::Name(name) => match self.resolver.addresses(name, 0, until).await {
+                Ok(found) => Ok(place(ip) != Place::Forbidden && found.iter().any(|found| found.ip().to_canonical() == ip)),
+                Err(Unresolved::Nowhere(_)) => Ok(false),
+                Err(Unresolved::NotNow(why)) => Err(format!("{name} could not be looked up: {why}")),
+            },
+            HostPattern::Below(_) => Ok(false),
         }
     }
 }
@@ -120,7 +140,7 @@ impl Settled {
     }
 }
 
-/// WASI's lookup behind the grant.
+/// WASI's lookup behind the grant, and by the host's own resolver: WASI's takes a thread for each name, however many others it has.
 struct Lookup<'a> {
     settled: Option<Arc<Settled>>,
     scope: Scope,
@@ -138,11 +158,35 @@ impl ip_name_lookup::Host for Lookup<'_> {
         if self.scope.permit(CAPABILITY).is_err() {
             return Err(ErrorCode::AccessDenied.into());
         }
-        if !self.settled.as_ref().is_some_and(|settled| settled.admits_name(&name)) {
+        let Some(settled) = self.settled.as_ref().filter(|settled| settled.admits_name(&name)) else {
             self.scope.denied(CAPABILITY, &format!("look up {name}"));
             return Err(ErrorCode::AccessDenied.into());
-        }
-        self.inner.resolve_addresses(network, name)
+        };
+        // the network is the right to ask, and nothing else
+        self.inner.table.get(&network)?;
+        let addresses = match Host::parse(&name) {
+            Ok(Host::Address(address)) => Addresses::known(address),
+            // as it was written: a last dot says that the name is whole
+            Ok(Host::Name(_)) => Addresses::look_up(Arc::clone(settled), name, self.scope.until()),
+            // of other letters a name is one only as DNS writes it, `xn--…`
+            Err(_) => return Err(ErrorCode::NameUnresolvable.into()),
+        };
+        Ok(theirs(self.inner.table.push(addresses)?))
+    }
+}
+
+impl HostResolveAddressStream for Lookup<'_> {
+    fn resolve_next_address(&mut self, stream: Resource<ResolveAddressStream>) -> Result<Option<IpAddress>, SocketError> {
+        Ok(self.inner.table.get_mut(&mine(&stream))?.next()?.map(IpAddress::from))
+    }
+
+    fn subscribe(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
+        subscribe(self.inner.table, mine(&stream))
+    }
+
+    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
+        self.inner.table.delete(Resource::<Addresses>::new_own(stream.rep()))?;
+        Ok(())
     }
 }
 
@@ -164,20 +208,6 @@ impl HostNetwork for Lookup<'_> {
     }
 }
 
-impl HostResolveAddressStream for Lookup<'_> {
-    fn resolve_next_address(&mut self, stream: Resource<ResolveAddressStream>) -> Result<Option<IpAddress>, SocketError> {
-        self.inner.resolve_next_address(stream)
-    }
-
-    fn subscribe(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.inner.subscribe(stream)
-    }
-
-    fn drop(&mut self, stream: Resource<ResolveAddressStream>) -> wasmtime::Result<()> {
-        HostResolveAddressStream::drop(&mut self.inner, stream)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,8 +220,9 @@ mod tests {
     #[tokio::test]
     async fn only_granted_addresses_are_connected_to() {
         let check = async |rules: &[&str], address: &str, expected: bool| {
-            let admitted = settled(rules).admits(address.parse().expect("an address")).await;
-            assert_eq!(admitted, expected, "{rules:?} {address}");
+            let until = Instant::now() + std::time::Duration::from_secs(60);
+            let admitted = settled(rules).admits(address.parse().expect("an address"), until).await;
+            assert_eq!(admitted, Ok(expected), "{rules:?} {address}");
         };
         check(&["127.0.0.1:*"], "127.0.0.1:6379", true).await;
         check(&["127.0.0.1:*"], "[::ffff:127.0.0.1]:6379", true).await;
@@ -204,6 +235,15 @@ mod tests {
         check(&["localhost:80"], "127.0.0.1:80", true).await;
         check(&["localhost:80"], "10.0.0.1:80", false).await;
         check(&[], "127.0.0.1:1", false).await;
+    }
+
+    #[tokio::test]
+    async fn an_address_is_not_refused_for_a_name_that_could_not_be_looked_up() {
+        let address: SocketAddr = "127.0.0.1:80".parse().expect("an address");
+        let unsure = settled(&["localhost:80"]).admits(address, Instant::now()).await;
+        assert!(unsure.as_ref().is_err_and(|why| why.contains("localhost")), "no time is left to look: {unsure:?}");
+        let sure = settled(&["localhost:80", "127.0.0.1:80"]).admits(address, Instant::now()).await;
+        assert_eq!(sure, Ok(true), "another rule says so");
     }
 
     #[test]

@@ -47,8 +47,9 @@ pub(super) async fn run(plugin: &mut Plugin, config: Option<&Value>) -> Result<(
 async fn check_shapes(plugin: &Plugin) -> Result<(), LoadError> {
     let trial = |why: String| LoadError::Trial { name: plugin.name().to_owned(), why };
     let until = Instant::now() + DEADLINE;
-    let scope = Scope::new(&plugin.identity, describing(plugin.role()), &Call::within(DEADLINE), until, plugin.limits.log_lines, plugin.tap());
-    let _slots = plugin.slots(until).await.map_err(|why| trial(why.to_string()))?;
+    let describing = describing(plugin.role());
+    let scope = Scope::new(&plugin.identity, describing, &Call::within(DEADLINE), until, plugin.limits.log_lines, plugin.tap());
+    let _slots = plugin.slots(describing, until).await.map_err(|why| trial(why.to_string()))?;
     let checking = async {
         let _running = plugin.runtime.engine.running();
         let mut store = plugin.store(&scope, Extras::default());

@@ -144,6 +144,7 @@ fn through_ssh(target: &str, port: Option<u16>) -> std::io::Result<Box<dyn Duple
     ssh.args(["--", target, "docker", "system", "dial-stdio"]);
     ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
     let carrier = ssh.spawn().map_err(|error| std::io::Error::new(error.kind(), format!("ssh cannot be started: {error}")))?;
+    hostler_keeper::open_files::give_back(carrier.id());
     let stream = Carried::by(carrier).ok_or_else(|| std::io::Error::other("ssh has no pipes"))?;
     Ok(Box::new(stream))
 }

@@ -1,6 +1,7 @@
 //! Connections: opened to judged addresses only, kept while they are good.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -10,6 +11,8 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName};
 use tokio::net::{TcpStream, UnixStream};
@@ -98,10 +101,9 @@ impl Lease {
 }
 
 impl Transport {
-    /// Keeps as many connections as half of the files that this process may have open.
+    /// Keeps as many connections as an eighth of the files that this process may have open.
     pub(crate) fn new() -> Transport {
-        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        Transport::keeping(usize::try_from(files.map_or(u64::MAX, |files| files / 2)).unwrap_or(MOST).min(MOST))
+        Transport::keeping(share_of(getrlimit(Resource::Nofile).current))
     }
 
     fn keeping(most: usize) -> Transport {
@@ -156,7 +158,7 @@ impl Transport {
     async fn connect(&self, target: Target) -> Result<SendRequest<WasiBody>, Error> {
         let (addresses, tls) = match target {
             Target::Addresses(addresses, tls) => (addresses, tls),
-            Target::Socket(path) => return shake_hands(TokioIo::new(UnixStream::connect(path).await.map_err(Error::Connect)?)).await,
+            Target::Socket(path) => return shake_hands(TokioIo::new(UnixStream::connect(path).await.map_err(unconnected)?)).await,
         };
         let stream = reach(&addresses).await?;
         let _ = stream.set_nodelay(true);
@@ -199,10 +201,20 @@ pub(super) fn connector(roots: RootCertStore, identity: Option<Identity>) -> Res
 }
 
 /// An untrusted certificate is no failure of the protocol: people do something else about it.
-fn tls_error(error: std::io::Error) -> Error {
+fn tls_error(error: io::Error) -> Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
         _ => Error::Tls(error),
+    }
+}
+
+/// Why there is no connection. What this machine is short of says nothing of the other side, which would be blamed for it.
+fn unconnected(error: io::Error) -> Error {
+    match Errno::from_io_error(&error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL) => {
+            Error::InternalError(Some(format!("this machine cannot make the connection: {error}")))
+        }
+        _ => Error::Connect(error),
     }
 }
 
@@ -212,7 +224,7 @@ async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = Error::Connect(error),
+            Err(error) => last = unconnected(error),
         }
     }
     Err(last)
@@ -231,6 +243,11 @@ where
         }
     });
     Ok(sender)
+}
+
+/// Streams have half of the files, and whoever asks an eighth: a quarter is left for the store, the keeper and what plugins open.
+fn share_of(files: Option<u64>) -> usize {
+    files.and_then(|files| usize::try_from(files / 8).ok()).unwrap_or(MOST).min(MOST)
 }
 
 /// A copy of a request that may be sent twice: a looking method and no body.
@@ -255,6 +272,23 @@ mod tests {
 
     fn kept(transport: &Transport) -> usize {
         transport.kept.lock().expect("no code panics while it holds this lock").by_key.len()
+    }
+
+    #[test]
+    fn what_this_machine_is_short_of_is_no_word_against_the_target() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL] {
+            assert!(matches!(unconnected(errno.into()), Error::InternalError(Some(_))), "{errno}");
+        }
+        for errno in [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::TIMEDOUT] {
+            assert!(matches!(unconnected(errno.into()), Error::Connect(_)), "{errno}");
+        }
+    }
+
+    #[test]
+    fn kept_connections_leave_files_to_others() {
+        for (files, kept) in [(Some(1_024), 128), (Some(1 << 20), MOST), (None, MOST)] {
+            assert_eq!(share_of(files), kept, "{files:?}");
+        }
     }
 
     #[tokio::test]
