@@ -136,7 +136,7 @@ impl Default for Hook {
 
 /// A request with a length; nothing when it breaks off.
 fn read(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     let mut bytes = Vec::new();
     let mut buffer = [0_u8; 4096];
     loop {

@@ -16,7 +16,7 @@ use crate::machine;
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Far longer than anything takes that works.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A program under way. It is killed when this is dropped.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::heard::Heard;
 
 /// A command that takes longer than this hangs, unless it is said to take longer.
-const LONGEST: Duration = Duration::from_secs(90);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// What a command said, and how it ended.
 #[derive(Debug, Clone)]

@@ -22,13 +22,14 @@ impl Yard {
         self.get(&format!("/services/{name}")).unwrap_or_else(|| panic!("the host says nothing of `{name}`"))
     }
 
-    /// What its first replica uses.
+    /// What its first replica uses, once its engine has said so: an answer waits for engines only so long.
     ///
     /// # Panics
-    /// When it is not there.
+    /// When it never does.
     #[track_caller]
     pub fn usage(&self, name: &str) -> Value {
-        self.detail(&format!("{name}?usage=true"))["replicas"][0]["usage"].clone()
+        let usage = || self.detail(&format!("{name}?usage=true"))["replicas"][0]["usage"].clone();
+        until_some(&format!("it is known what `{name}` uses"), || Some(usage()).filter(|usage| !usage.is_null()))
     }
 
     /// Its line of the list.
@@ -73,7 +74,7 @@ impl Yard {
     pub fn until_service(&self, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let path = format!("/services/{name}");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
             if let Some(detail) = self.get(&path) {
                 last = detail["service"].clone();

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 /// From one look to the next.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Far longer than anything takes that works: a loaded machine is no failure.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Looks until it holds.
 ///
 /// # Panics
-/// When it does not within half a minute; `what` says what was waited for.
+/// When it does not within a minute; `what` says what was waited for.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     until_some(what, || holds().then_some(()));
@@ -19,7 +19,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Looks until nothing is in the way any more.
 ///
 /// # Panics
-/// When something still is after half a minute; it says what.
+/// When something still is after a minute; it says what.
 #[track_caller]
 pub fn until_nothing(what: &str, mut look: impl FnMut() -> Option<String>) {
     look_until(PATIENCE, what, || look().map_or(Ok(()), Err));
@@ -28,7 +28,7 @@ pub fn until_nothing(what: &str, mut look: impl FnMut() -> Option<String>) {
 /// Looks until there is something, and hands it out.
 ///
 /// # Panics
-/// When there is nothing within half a minute; `what` says what was waited for.
+/// When there is nothing within a minute; `what` says what was waited for.
 #[track_caller]
 pub fn until_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_some_within(PATIENCE, what, look)

@@ -1,8 +1,9 @@
 //! The documents' APIs, asked by clients that know nothing but a document each.
 
 use std::fs;
+use std::time::Duration;
 
-use hostler_e2e::{Yard, until};
+use hostler_e2e::{Yard, until, until_some_within};
 
 use crate::{script, sleeper};
 
@@ -54,7 +55,9 @@ fn a_client_of_the_orchestration_document_finds_all_it_says() {
     until("dao was watched for a while", || yard.detail("dao")["checks"][0]["uptime_1h"].is_number());
     yard.plays("fog_client.py", "refusals", &[]);
     yard.plays("fog_client.py", "well", &[]);
-    until("dao was checked often", || yard.detail("dao")["checks"][0]["history"].as_array().is_some_and(|history| history.len() == 100));
+    until_some_within(Duration::from_secs(120), "dao was checked often", || {
+        yard.detail("dao")["checks"][0]["history"].as_array().filter(|history| history.len() == 100).map(drop)
+    });
     yard.plays("fog_client.py", "many", &[]);
 }
 

@@ -219,7 +219,7 @@ fn hammer(port: u16, token: &str, count: usize) -> (usize, usize, String) {
 
 #[test]
 fn a_token_that_asks_too_often_waits_and_others_do_not() {
-    let (yard, port) = listening("");
+    let (yard, port) = listening("store = { type = \"memory\" }");
     let (busy, calm) = (token(&yard, "busy", "viewer"), token(&yard, "calm", "viewer"));
     let (answered, refused, head) = hammer(port, &busy, 2_000);
     assert!(answered >= 300 && refused > 0, "{answered} and {refused}");

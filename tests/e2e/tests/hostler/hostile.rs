@@ -181,7 +181,7 @@ fn a_call_that_runs_a_command_leaves_none_behind_when_its_time_is_up() {
     );
     yard.config(&config);
     yard.run("up --detach --timeout 3s");
-    until("the deadline is told of", || yard.story("odd").iter().any(|line| line.contains("deadline")));
+    until("the deadline is told of", || yard.story("odd").iter().any(|line| line.contains("deadline") || line.contains("no answer within")));
     let calm = yard.pid("calm");
     let sleeps = || {
         yard.processes()

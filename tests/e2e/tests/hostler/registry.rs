@@ -73,9 +73,11 @@ fn a_heartbeat_that_stays_away_is_missed_once_and_told_when_it_is_back() {
     until("it is told, too", || beats(&yard, "db", &json!({})).0 == 200 && times(&yard, "db", "heartbeat-back") == 1);
     assert_eq!(found(&yard, "?healthy=true"), ["db", "web"]);
 
-    // Whoever is stopped owes nothing.
+    // Whoever is stopped owes nothing. Until it is, it has time.
+    beats(&yard, "db", &json!({ "ttl_ms": 60_000 }));
     yard.run("stop db").ok();
     yard.until_status("db", "stopped");
+    beats(&yard, "db", &json!({ "ttl_ms": 1_000 }));
     stays(4_500, || pulse(&yard, "db") == "unknown" && times(&yard, "db", "heartbeat-missed") == 1);
     yard.run("start db").ok();
     until("it has had its time after the start", || pulse(&yard, "db") == "missed" && times(&yard, "db", "heartbeat-missed") == 2);

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
-use hostler_e2e::{Yard, is_root, until};
+use hostler_e2e::{Ran, Yard, is_root, program, until};
 
 use crate::{script, sleeper};
 
@@ -197,4 +198,20 @@ fn replicas_are_as_many_processes() {
     yard.up(&sleeper("task", "replicas = 1"));
     until("two have gone", || pids.iter().filter(|pid| hostler_e2e::alive(u32::try_from(**pid).expect("a pid"))).count() == 1);
     assert_eq!(u64::from(yard.pid("task")), *pids.iter().find(|pid| hostler_e2e::alive(u32::try_from(**pid).expect("a pid"))).expect("one is left"));
+}
+
+#[test]
+fn the_host_has_all_the_files_it_can_get_and_its_services_what_it_was_started_with() {
+    let yard = Yard::with(&sleeper("task", ""));
+    let line = format!("ulimit -Sn 512; exec {} up --detach --state-dir {}", program().display(), yard.state().display());
+    Ran::of(Command::new("bash").args(["-c", &line]).current_dir(yard.path())).ok();
+    let files = |pid: u32| {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).expect("it runs");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("every process has one");
+        let mut words = line.split_whitespace().map(str::to_owned);
+        (words.next(), words.next())
+    };
+    let (soft, hard) = files(yard.host_pid());
+    assert!(soft == hard && soft.as_deref() != Some("512"), "{soft:?} of {hard:?}");
+    assert_eq!(files(yard.pid("task")), (Some("512".to_owned()), hard));
 }

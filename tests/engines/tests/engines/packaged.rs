@@ -78,7 +78,7 @@ fn a_host_that_hangs_is_started_again_and_its_services_go_on() {
     let unit = std::fs::read_to_string(hostler_e2e::root().join(Path::new("packaging/hostler.service"))).expect("it is packaged");
     host.write(
         "/etc/systemd/system/hostler.service",
-        unit.replace("WatchdogSec=60", "WatchdogSec=3").replace("TimeoutAbortSec=30", "TimeoutAbortSec=1"),
+        unit.replace("WatchdogSec=60", "WatchdogSec=8").replace("TimeoutAbortSec=30", "TimeoutAbortSec=1"),
     );
     systemctl(host, &["enable", "--now", UNIT]);
     host.write("/etc/hostler.toml", "version = \"1.0\"\n[services.db]\nbackend = { type = \"process\", binary = \"sleep\", args = [100000] }\n");
