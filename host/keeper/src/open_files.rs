@@ -11,10 +11,16 @@ pub(crate) const VARIABLE: &str = "HOSTLER_KEEPER_OPEN_FILES";
 /// What this process began with, once it has more.
 static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 
-/// Raises this process's soft limit to its hard one; what it starts from then on is to be told by [`give_back`].
+/// More is of no use to a host; and what it starts may close each that it could have, before it is told.
+const MOST: u64 = 131_072;
+
+/// Raises this process's soft limit to its hard one, 131,072 at most; what it starts from then on is to be told by [`give_back`].
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
-    let most = Rlimit { current: limit.maximum, ..limit };
+    let most = Rlimit { current: Some(limit.maximum.map_or(MOST, |most| most.min(MOST))), ..limit };
+    if limit.current.is_none_or(|now| now >= MOST) {
+        return;
+    }
     // with the lower limit there are fewer connections, and what is short says so
     if limit != most && setrlimit(Resource::Nofile, most).is_ok() {
         BEFORE.get_or_init(|| limit);
@@ -50,10 +56,10 @@ mod tests {
     #[test]
     fn the_host_has_all_it_can_get_and_its_children_what_it_began_with() {
         let given = getrlimit(Resource::Nofile);
-        let began = Rlimit { current: given.current.map_or(Some(4_096), |files| Some(files - 1)), ..given };
+        let began = Rlimit { current: given.current.map_or(Some(4_096), |files| Some((files - 1).min(4_096))), ..given };
         setrlimit(Resource::Nofile, began).expect("it is lower");
         raise();
-        assert_eq!(getrlimit(Resource::Nofile).current, given.maximum);
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(given.maximum.map_or(MOST, |most| most.min(MOST))));
         let mut shell = Command::new("/bin/sh");
         let child = shell.args(["-c", "read _; ulimit -Sn"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
         give_back(Some(child.id()));

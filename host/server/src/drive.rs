@@ -61,7 +61,7 @@ struct Committing {
 
 /// How many messages one round hears at most, so that a commit is never far away.
 const MESSAGES_PER_ROUND: usize = 4_096;
-/// How long it hears them, at most, where each is one that is committed by itself, and the disk is slow: what crashes meanwhile waits for it.
+/// How long it hears them, at most, where each is one that is committed by itself, and the disk is slow: what is due meanwhile waits for it.
 const HEARING: Duration = Duration::from_millis(50);
 /// Nothing to hear and nothing due for so long is quiet: then what was done before needs no memory any more.
 const QUIET: Duration = Duration::from_secs(2);

@@ -65,7 +65,6 @@ mod stats;
 mod strangers;
 mod tasks;
 mod telemetry;
-mod turns;
 mod upgrade;
 mod workspaces;
 

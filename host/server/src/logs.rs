@@ -84,7 +84,7 @@ impl Reading {
     async fn page(&self, index: usize, tail: Option<u32>) -> Result<Option<Chunk>, Failure> {
         let Some(backend) = self.plugin.backend() else { return Ok(None) };
         let Place { source, cursor, .. } = &self.places[index];
-        let call = Call::within(READ).about(self.service.as_str()).of(self.service.workspace());
+        let call = Call::within(READ).about(self.service.as_str()).of(self.service.workspace()).asked_for();
         let tail = tail.filter(|_| cursor.is_none());
         failpoint!("host.logs.before");
         match backend.read_logs(call, &source.handle, cursor.as_deref(), tail, PAGE_BYTES).await {

@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 use hostler_store::{Store, Txn};
-use hostler_wasm::{SecretError, SecretStore, Wait};
+use hostler_wasm::{SecretError, SecretStore, Turns, Wait};
 use rustix::fs::{Mode, OFlags, open};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{self, LedgerError};
-use crate::turns::Turns;
 
 /// Where secrets are kept in the books: their files, never what is in them.
 const PREFIX: &str = "secrets/";

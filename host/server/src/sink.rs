@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hostler_api::EventKind;
 use hostler_store::{Store, StoreError, Txn};
-use hostler_wasm::{CallError, Called, Denial, Level, PluginLine, PluginSink, Quota, Reveal, StateError, StateStore, Wait};
+use hostler_wasm::{CallError, Called, Denial, Level, PluginLine, PluginSink, Quota, Reveal, StateError, StateStore, Turns, Wait};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -13,7 +13,6 @@ use crate::clock;
 use crate::ledger;
 use crate::message::Message;
 use crate::telemetry::Telemetry;
-use crate::turns::Turns;
 
 /// Lines go to the host's log; refusals and breakdowns also into the event log.
 pub(crate) struct Sink {

@@ -145,7 +145,7 @@ pub(crate) async fn exec(door: &Door, name: &ServiceName, asked: ExecRequest) ->
         stdin,
         deadline: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
     };
-    let call = Call::within(deadline).about(&life.id).of(name.workspace());
+    let call = Call::within(deadline).about(&life.id).of(name.workspace()).asked_for();
     let output = running.backend()?.exec(call, &life.handle, &command).await.map_err(|error| failure(name, &error))?;
     Ok(ExecResult {
         version: Shape,

@@ -31,12 +31,13 @@ pub struct Call<'a> {
     subject: &'a str,
     secrets: &'a [String],
     workspace: &'a str,
+    asked_for: bool,
 }
 
 impl<'a> Call<'a> {
     /// A call that answers within this time or is cut off, waiting for a free slot included.
     pub fn within(deadline: Duration) -> Call<'a> {
-        Call { deadline, subject: "", secrets: &[], workspace: "default" }
+        Call { deadline, subject: "", secrets: &[], workspace: "default", asked_for: false }
     }
 
     /// How long it may take.
@@ -52,6 +53,11 @@ impl<'a> Call<'a> {
     /// Names the task or service the call is about, for the plugin's log and the audit trail.
     pub fn about(self, subject: &'a str) -> Call<'a> {
         Call { subject, ..self }
+    }
+
+    /// Somebody asked for it who may ask for many more, and for long: those leave half of the plugin's slots to what has to be done.
+    pub fn asked_for(self) -> Call<'a> {
+        Call { asked_for: true, ..self }
     }
 
     /// Names the workspace that it is about, whose rules say what it may reach; `default` when nobody does.
@@ -113,7 +119,7 @@ impl Plugin {
     {
         let until = Instant::now() + call.deadline;
         let Some(export) = self.exports.get(function) else { return Err(self.error(function, Failure::Unsupported)) };
-        let _slots = self.slots(function, until).await.map_err(|why| self.error(function, why))?;
+        let _slots = self.slots(function, &call, until).await.map_err(|why| self.error(function, why))?;
         let scope = Scope::new(&self.identity, function, &call, until, self.limits.log_lines, self.tap());
         Counters::add(&self.identity.counters.calls);
         let params = params(scope.remaining());

@@ -42,6 +42,7 @@ mod schema;
 mod scope;
 mod tap;
 mod text;
+mod turns;
 pub mod words;
 
 pub use call::{Call, JsonCallError};
@@ -68,4 +69,5 @@ pub use role::{Backend, HealthCheck};
 pub use runtime::{Error, Runtime, RuntimeOptions};
 pub use scope::Counts;
 pub use tap::{CallInfo, Decision, ImportCall, KILLED, Tap, UNSEEN};
+pub use turns::Turns;
 pub use words::{Ability, Description, Role};

@@ -18,8 +18,8 @@ use super::caller::Caller;
 use super::metrics::Traffic;
 use crate::front::Seat;
 
-/// Connections that ask and are answered; more wait to be accepted. A sixteenth of what there is of files where that is less: of all, a quarter
-/// is left for the store, the keeper and what plugins open (the other shares: `front.rs`, and kept connections of checks in the wasm room).
+/// Connections that ask and are answered; more wait to be accepted. An eighth of what there is of files where that is less: of all, three sixteenths
+/// are left for the store, the keeper and what plugins open (the other shares: `front.rs`, and kept connections of checks in the wasm room).
 const CONNECTIONS: usize = 1_024;
 /// So many ask even where there are hardly any files.
 const FEW: usize = 16;
@@ -71,7 +71,7 @@ impl Places {
 /// How many may ask, and how many listen, with so many files at most.
 fn shares(files: Option<usize>) -> (usize, usize) {
     let files = files.unwrap_or(usize::MAX);
-    ((files / 16).clamp(FEW, CONNECTIONS), (files / 2).min(STREAMS))
+    ((files / 8).clamp(FEW, CONNECTIONS), (files / 2).min(STREAMS))
 }
 
 /// A connection, as those see it who answer on it. Its place is free when the last of them lets go.
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn few_files_are_not_all_taken_by_connections() {
         let most = (CONNECTIONS, STREAMS);
-        for (files, asking_and_listening) in [(Some(64), (16, 32)), (Some(1_024), (64, 512)), (Some(1 << 20), most), (None, most)] {
+        for (files, asking_and_listening) in [(Some(64), (16, 32)), (Some(1_024), (128, 512)), (Some(1 << 20), most), (None, most)] {
             assert_eq!(shares(files), asking_and_listening, "{files:?}");
         }
     }

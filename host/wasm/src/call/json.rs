@@ -73,7 +73,7 @@ impl Plugin {
         let function = self.function(name)?;
         let export = self.exports.get(function).expect("it is one of those it has");
         let until = Instant::now() + call.deadline();
-        let _slots = self.slots(function, until).await.map_err(|why| self.error(function, why))?;
+        let _slots = self.slots(function, &call, until).await.map_err(|why| self.error(function, why))?;
         let scope = Scope::new(&self.identity, function, &call, until, self.limits.log_lines, self.tap());
         Counters::add(&self.identity.counters.calls);
         if let Some(tap) = scope.tap() {

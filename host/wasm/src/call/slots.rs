@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::Call;
 use crate::error::Failure;
 use crate::function::Function;
 use crate::plugin::Plugin;
@@ -19,10 +20,12 @@ impl Places {
     }
 
     /// Those that a call needs a permit of each, always in this order.
-    fn of(&self, function: Function) -> &[Arc<Semaphore>] {
+    fn of(&self, function: Function, is_asked_for: bool) -> &[Arc<Semaphore>] {
         match function {
             // As long as somebody likes, and as many as he likes: what is started and stopped has the rest.
-            Function::Exec | Function::ReadLogs => &self.0,
+            _ if is_asked_for => &self.0,
+            // A check that runs inside the task is a look.
+            Function::Exec => &self.0[2..],
             // A start may pull an image, a stop has its grace. Looks have the rest: a task that nobody can look at is unknown.
             _ if function.changes() => &self.0[1..],
             _ => &self.0[2..],
@@ -38,9 +41,9 @@ pub(crate) struct Slots {
 
 impl Plugin {
     /// Waits until there is room for one more instance, for a call of this function.
-    pub(crate) async fn slots(&self, function: Function, until: Instant) -> Result<Slots, Failure> {
+    pub(crate) async fn slots(&self, function: Function, call: &Call<'_>, until: Instant) -> Result<Slots, Failure> {
         let mut plugin = Vec::with_capacity(3);
-        for places in self.places.of(function) {
+        for places in self.places.of(function, call.asked_for) {
             plugin.push(permits(places, 1, until).await?);
         }
         Ok(Slots { _plugin: plugin, _pool: permits(&self.runtime.engine.slots, self.memories, until).await? })
@@ -63,16 +66,17 @@ mod tests {
 
     #[test]
     fn what_may_take_long_leaves_places_to_looks_and_what_is_asked_for_to_starts_and_stops() {
-        let most = |concurrency: u32, function: Function| {
+        let most = |concurrency: u32, (function, is_asked_for): (Function, bool)| {
             let places = Places::new(concurrency);
-            places.of(function).iter().map(|places| places.available_permits()).min().expect("there is one")
+            places.of(function, is_asked_for).iter().map(|places| places.available_permits()).min().expect("there is one")
         };
-        let each =
-            |concurrency| [Function::Exec, Function::ReadLogs, Function::Stop, Function::Start, Function::Inspect].map(|f| most(concurrency, f));
-        assert_eq!(each(64), [32, 32, 48, 48, 64]);
-        assert_eq!(each(4), [2, 2, 3, 3, 4]);
+        let calls =
+            [(Function::Exec, true), (Function::ReadLogs, true), (Function::Stop, false), (Function::Inspect, false), (Function::Exec, false)];
+        let each = |concurrency| calls.map(|call| most(concurrency, call));
+        assert_eq!(each(64), [32, 32, 48, 64, 64]);
+        assert_eq!(each(4), [2, 2, 3, 4, 4]);
         assert_eq!(each(1), [1; 5]);
         assert_eq!(each(0), [1; 5]);
-        assert!(most(u32::MAX, Function::Inspect) > 1_000);
+        assert!(most(u32::MAX, calls[3]) > 1_000);
     }
 }

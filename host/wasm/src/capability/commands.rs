@@ -1,6 +1,7 @@
 //! `hostler:host/commands`: short-lived commands, argv only, each in a process group that does not outlive the call.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,10 @@ use crate::grant::program::{Programs, Refused};
 use crate::limits::MAX_OUTPUT_BYTES;
 use crate::scope::Scope;
 use crate::tap::{Tapped, Through};
+use crate::turns::Turns;
+
+/// Looks at one working directory at a time: on a mount that does not answer, each keeps a thread.
+static LOOKS: Turns = Turns::new(2);
 
 /// What a command finds programs in, when neither it nor the host has a search path.
 const FALLBACK_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -135,9 +140,11 @@ impl Commands {
         }
         let directory = command.directory.as_deref().unwrap_or("/");
         check_directory(directory)?;
-        // it may be on a mount that hangs
-        if !tokio::fs::metadata(directory).await.is_ok_and(|found| found.is_dir()) {
-            return Err(Error::Invalid(format!("there is no working directory `{directory}`")));
+        let path = PathBuf::from(directory);
+        match tokio::time::timeout_at(self.scope.until(), LOOKS.run(directory, move || path.is_dir())).await {
+            Ok(Ok(true)) => {}
+            Ok(_) => return Err(Error::Invalid(format!("there is no working directory `{directory}`"))),
+            Err(_) => return Err(Error::Timeout),
         }
         process.current_dir(directory).process_group(0).kill_on_drop(true);
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -48,8 +48,9 @@ async fn check_shapes(plugin: &Plugin) -> Result<(), LoadError> {
     let trial = |why: String| LoadError::Trial { name: plugin.name().to_owned(), why };
     let until = Instant::now() + DEADLINE;
     let describing = describing(plugin.role());
-    let scope = Scope::new(&plugin.identity, describing, &Call::within(DEADLINE), until, plugin.limits.log_lines, plugin.tap());
-    let _slots = plugin.slots(describing, until).await.map_err(|why| trial(why.to_string()))?;
+    let call = Call::within(DEADLINE);
+    let scope = Scope::new(&plugin.identity, describing, &call, until, plugin.limits.log_lines, plugin.tap());
+    let _slots = plugin.slots(describing, &call, until).await.map_err(|why| trial(why.to_string()))?;
     let checking = async {
         let _running = plugin.runtime.engine.running();
         let mut store = plugin.store(&scope, Extras::default());

@@ -1,5 +1,7 @@
 //! Reaching into what runs: signals, commands, and engines that are not there.
 
+use std::process::Stdio;
+
 use hostler_e2e::{Value, Yard, fixture, json};
 
 use crate::sleeper;
@@ -50,6 +52,28 @@ fn a_command_runs_inside_a_task() {
     assert!(text.contains("backend `process` of service `web` lacks the ability `exec`"), "{text}");
     let events = yard.run("events --json").ok();
     assert!(events.contains("\"command-run\"") && !events.contains("SCRATCH_TASK"), "{events}");
+}
+
+#[test]
+fn commands_without_end_keep_nothing_else_from_their_task() {
+    let yard = Yard::new();
+    yard.up(&(scratch("limits = { concurrency = 4 }") + "[services.task]\nbackend = { type = \"scratch\", seconds = 1000 }\n"));
+    let (begun, before) = (yard.file("begun"), yard.pid("task"));
+    let endless = format!("echo >> {}; exec sleep 1000", begun.display());
+    let callers: Vec<_> = (0..6)
+        .map(|_| yard.command("exec task --timeout 10m").args(["--", "sh", "-c", &endless]).stdin(Stdio::null()).spawn().expect("it can be run"))
+        .collect();
+    let lines = || std::fs::read_to_string(&begun).map_or(0, |text| text.lines().count());
+    hostler_e2e::until("as many run as may", || lines() == 2);
+    yard.run("restart task").ok();
+    assert_ne!(yard.pid("task"), before);
+    yard.until_status("task", "running");
+    assert_eq!(lines(), 2, "the others wait");
+    for mut caller in callers {
+        caller.kill().expect("it waits");
+        caller.wait().expect("it is ours");
+    }
+    yard.run("exec task -- true").ok();
 }
 
 #[test]

@@ -218,13 +218,18 @@ fn unconnected(error: io::Error) -> Error {
     }
 }
 
+/// What is said where no address answers: one that refuses is a word of the target, also where another is not to be had here, say of IPv6.
+fn blamed(before: Error, last: Error) -> Error {
+    if matches!((&before, &last), (Error::Connect(_), Error::InternalError(_))) { before } else { last }
+}
+
 /// Connects to the first address that answers.
 async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Error> {
     let mut last = Error::DestinationNotFound;
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = unconnected(error),
+            Err(error) => last = blamed(last, unconnected(error)),
         }
     }
     Err(last)
@@ -245,7 +250,7 @@ where
     Ok(sender)
 }
 
-/// Streams have half of the files, and whoever asks an eighth: a quarter is left for the store, the keeper and what plugins open.
+/// Streams have half of the files, and whoever asks three sixteenths: as many are left for the store, the keeper and what plugins open.
 fn share_of(files: Option<u64>) -> usize {
     files.and_then(|files| usize::try_from(files / 8).ok()).unwrap_or(MOST).min(MOST)
 }
@@ -282,6 +287,11 @@ mod tests {
         for errno in [Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::TIMEDOUT] {
             assert!(matches!(unconnected(errno.into()), Error::Connect(_)), "{errno}");
         }
+        let of = |errno: Errno| unconnected(errno.into());
+        for (before, last) in [(Errno::CONNREFUSED, Errno::ADDRNOTAVAIL), (Errno::ADDRNOTAVAIL, Errno::CONNREFUSED)] {
+            assert!(matches!(blamed(of(before), of(last)), Error::Connect(_)), "{before}, then {last}");
+        }
+        assert!(matches!(blamed(Error::DestinationNotFound, of(Errno::ADDRNOTAVAIL)), Error::InternalError(_)));
     }
 
     #[test]

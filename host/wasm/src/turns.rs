@@ -8,20 +8,21 @@ use tokio::task::JoinError;
 
 /// So many at a time of each name; more wait, in the order in which they came.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub struct Turns {
     at_once: usize,
     /// The names under which somebody works or waits; others are forgotten when the next one comes.
     names: Mutex<BTreeMap<String, Weak<Semaphore>>>,
 }
 
 impl Turns {
-    pub(crate) const fn new(at_once: usize) -> Turns {
+    /// So many at a time of each name.
+    pub const fn new(at_once: usize) -> Turns {
         Turns { at_once, names: Mutex::new(BTreeMap::new()) }
     }
 
     /// Works on a thread where waiting for the disk is fine, once it is this name's turn. What was given up before that is never begun; what
     /// is begun keeps its turn until it is done, not until nobody waits any more.
-    pub(crate) async fn run<T: Send + 'static>(&self, name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    pub async fn run<T: Send + 'static>(&self, name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
         let turn = self.of(name).acquire_owned().await.expect("the semaphore is never closed");
         let working = tokio::task::spawn_blocking(move || {
             let _turn = turn;
