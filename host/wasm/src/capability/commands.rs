@@ -140,11 +140,14 @@ impl Commands {
         }
         let directory = command.directory.as_deref().unwrap_or("/");
         check_directory(directory)?;
-        let path = PathBuf::from(directory);
-        match tokio::time::timeout_at(self.scope.until(), LOOKS.run(directory, move || path.is_dir())).await {
-            Ok(Ok(true)) => {}
-            Ok(_) => return Err(Error::Invalid(format!("there is no working directory `{directory}`"))),
-            Err(_) => return Err(Error::Timeout),
+        // the one that nobody named is always there
+        if directory != "/" {
+            let path = PathBuf::from(directory);
+            match tokio::time::timeout_at(self.scope.until(), LOOKS.run(directory, move || path.is_dir())).await {
+                Ok(Ok(true)) => {}
+                Ok(_) => return Err(Error::Invalid(format!("there is no working directory `{directory}`"))),
+                Err(_) => return Err(Error::Timeout),
+            }
         }
         process.current_dir(directory).process_group(0).kill_on_drop(true);
         process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
