@@ -74,6 +74,15 @@ pub enum Op {
     Note(Note),
 }
 
+/// The files that ever had a name.
+pub fn files_named(trace: &[Op], wanted: &str) -> Vec<Inode> {
+    let named = trace.iter().filter_map(|op| match op {
+        Op::Create { inode, name } | Op::Rename { inode, to: name, .. } if name == wanted => Some(*inode),
+        _ => None,
+    });
+    named.collect()
+}
+
 /// Calls that are made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {

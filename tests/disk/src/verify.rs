@@ -9,6 +9,8 @@ use crate::history::{History, LeaseStep, Promise};
 
 /// The store's file in an image.
 pub const STORE: &str = "store.db";
+/// The log's file in an image.
+pub const LOG: &str = "store.db-wal";
 /// The snapshot's file in an image.
 pub const SNAPSHOT: &str = "snapshot.db";
 /// The one lease's name.

@@ -1,30 +1,36 @@
 //! A store's busy life: what a host does to it, and more of it at once.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use hostler_store::{Compare, Lease, LeaseAnswer, NewEvent, Outcome, Retention, Sqlite, Store, StoreError, Txn};
 
-use crate::disk::{Disk, Op};
+use crate::disk::{Disk, Op, files_named};
 use crate::history::{Commit, History, LeaseStep, Note};
 use crate::random::Random;
-use crate::verify::{LEASE, SNAPSHOT, STORE};
+use crate::verify::{LEASE, LOG, SNAPSHOT, STORE};
 
 /// What every compaction keeps.
 const KEEP: Retention = Retention { events: 50, deletions: 20 };
-/// Transactions of one thread in a short life, and in the long one at the end, in which the log is emptied several times.
+/// Transactions of one thread in a short life, and in the long one at the end.
 const SHORT: u64 = 12;
 const LONG: u64 = 250;
+/// So many commits, one after the other, empty any log.
+const EMPTYING: u64 = 2000;
 
 /// Lives through several openings of a store in an empty directory; tells what the disk saw and what was promised.
 ///
+/// In the last one the log is written over from its beginning, and a tenth or more of the trace comes after that.
+///
 /// # Errors
-/// When the store breaks a promise though nothing fails.
+/// When the store breaks a promise though nothing fails, or never empties its log.
 pub fn live(directory: &Path, seed: u64) -> Result<(Vec<Op>, History), String> {
     let world = World { disk: Disk::watch(directory), commits: Mutex::default(), lease: Mutex::new(vec![LeaseStep { epoch: 0, expires_ms: None }]) };
     let world = Arc::new(world);
     let path = directory.join(STORE);
+    let mut trace = Vec::new();
     for (round, length) in [SHORT, SHORT, SHORT, LONG].into_iter().enumerate() {
         let store = Sqlite::open(&path).map_err(|error| error.to_string())?;
         let seed = seed ^ (round as u64) << 32;
@@ -37,8 +43,11 @@ pub fn live(directory: &Path, seed: u64) -> Result<(Vec<Op>, History), String> {
                 writer.join().expect("a writer does not panic");
             }
         });
+        if length == LONG {
+            empties_the_log(&store, &world, &mut trace, seed)?;
+        }
     }
-    let trace = world.disk.take_trace();
+    trace.extend(world.disk.take_trace());
     let commits = std::mem::take(&mut *world.commits.lock().expect("nobody panicked"));
     let lease = std::mem::take(&mut *world.lease.lock().expect("nobody panicked"));
     Ok((trace, History::new(commits, lease, KEEP.events)?))
@@ -90,6 +99,28 @@ fn writes(store: &Sqlite, world: &Arc<World>, round: usize, writer: usize, lengt
             outcome.expect("nothing fails here");
         }
     }
+}
+
+/// How many commits the writers were, and so whether a log was emptied, is up to the machine: many were committed as one.
+/// Here none is.
+fn empties_the_log(store: &Sqlite, world: &Arc<World>, trace: &mut Vec<Op>, seed: u64) -> Result<(), String> {
+    let mut random = Random::new(seed);
+    for number in 0..EMPTYING {
+        trace.extend(world.disk.take_trace());
+        if begun_anew(trace).is_some_and(|at| at < trace.len() / 10 * 9) {
+            return Ok(());
+        }
+        let (told, outcome) = mpsc::channel();
+        world.submit(store, transaction(&format!("alone/{number}"), 0, &mut random), &told);
+        outcome.recv().expect("it is answered").expect("nothing fails here");
+    }
+    Err(format!("{EMPTYING} commits, one after the other, and the log was not begun anew"))
+}
+
+/// The first operation that writes over a log from its beginning.
+fn begun_anew(trace: &[Op]) -> Option<usize> {
+    let (logs, mut begun) = (files_named(trace, LOG), HashSet::new());
+    trace.iter().position(|op| matches!(op, Op::Write { inode, offset: 0, .. } if logs.contains(inode) && !begun.insert(*inode)))
 }
 
 /// A few keys of its own and some that all writers share, so that states differ everywhere; mostly small values, some of several pages.
