@@ -2,7 +2,8 @@
 //!
 //! [`failpoint!`] expands to nothing, unless the whole program is built with the feature `failpoints`. Then a process whose variable
 //! `HOSTLER_FAILPOINT` names a file reads that file at each point it passes. A line `NAME` or `NAME:N` in it means: whoever passes that point, for
-//! the Nth time since, takes the line out, adds itself to `FILE.died`, and ends itself with SIGKILL. Then the next line counts.
+//! the Nth time since, takes the line out, adds itself to `FILE.died`, and ends itself with SIGKILL. Then the next line counts. A line
+//! `NAME wait MILLISECONDS` stays, and whoever passes that point waits there for so long: a disk is slow, or a call is late.
 //!
 //! A file and not the variable itself says where, for two reasons. A point can be armed at any moment of a host that runs, and of a keeper that was
 //! started long ago. And who dies has disarmed it: a keeper that the host brings back by itself, with the same variable, is not killed again.

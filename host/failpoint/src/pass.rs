@@ -1,9 +1,11 @@
-//! What a point does in a program that is built to die.
+//! What a point does in a program that is built to die, or to be slow.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 
@@ -15,11 +17,17 @@ static FILE: OnceLock<Option<PathBuf>> = OnceLock::new();
 /// The orders that were seen last, and how often their first point was passed since.
 static PASSED: Mutex<(String, u64)> = Mutex::new((String::new(), 0));
 
-/// Passes the point of this name, or dies at it.
+/// Passes the point of this name, at once or slowly, or dies at it.
 pub fn pass(name: &str) {
     let Some(file) = FILE.get_or_init(|| std::env::var_os(VARIABLE).map(PathBuf::from)) else { return };
     let Ok(orders) = fs::read_to_string(file) else { return };
     let (order, rest) = orders.split_once('\n').unwrap_or((&orders, ""));
+    if let Some((point, millis)) = order.split_once(" wait ") {
+        if point == name {
+            thread::sleep(Duration::from_millis(millis.parse().unwrap_or_default()));
+        }
+        return;
+    }
     let (point, count) = order.split_once(':').unwrap_or((order, "1"));
     if point != name {
         return;
@@ -33,7 +41,7 @@ pub fn pass(name: &str) {
         // Nothing of this process goes on behind it, other threads included.
         let _ = kill_process(getpid(), Signal::KILL);
         loop {
-            std::thread::park();
+            thread::park();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The two clocks: one that never jumps, for decisions, and the wall's, for people.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hostler_api::Timestamp;
 use hostler_core::Time;
@@ -10,6 +10,14 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) fn now() -> Time {
     let time = clock_gettime(ClockId::Boottime);
     Time(time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000)
+}
+
+/// Waits for a moment; for none, for ever.
+pub(crate) async fn until(at: Option<Time>) {
+    match at {
+        Some(at) => tokio::time::sleep(Duration::from_millis(at.since(now()).0)).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Unix time in milliseconds.

@@ -1,33 +1,35 @@
 //! The only loop: hear, decide, commit, act, wait. What it decides is the core's business.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hostler_api::{Code, EventKind, Failure};
-use hostler_core::{Action, CheckResult, Event, Health, NoticeKind, Phase, Run, Saved, ServiceName, Turn};
+use hostler_core::{Action, Event, Health, NoticeKind, Run, Saved, ServiceName, Turn};
 use hostler_failpoint::failpoint;
 use hostler_store::{NewEvent, Outcome, Store, StoreError, Txn};
-use hostler_wasm::words::{Found, Status};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::act::Actor;
 use crate::clock;
-use crate::desk::{Desk, Stranger, phase};
+use crate::desk::Desk;
 use crate::feed::Feed;
-use crate::ledger::{self, Ahead, HandleRecord};
+use crate::ledger::{self, Ahead};
 use crate::memory;
-use crate::message::{Accepted, Change, Mark, Message, News};
+use crate::message::{Accepted, Change, Mark, Message};
 use crate::operator::Operator;
+use crate::queue::Queue;
 use crate::{heartbeats, telemetry, upgrade};
+
+mod news;
 
 /// The loop and what it holds.
 pub(crate) struct Driver {
     pub(crate) desk: Desk,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
+    pub(crate) queue: Queue,
     pub(crate) actor: Actor,
     pub(crate) operator: Operator,
     /// Where committed events go, for those who follow.
@@ -41,8 +43,6 @@ pub(crate) struct Driver {
     pub(crate) marks: Vec<Mark>,
     /// Whom that change is about, in order, where marks are to say it.
     pub(crate) chosen: Vec<ServiceName>,
-    /// Heard while nothing could be committed.
-    pub(crate) backlog: VecDeque<Message>,
     /// When memory was last given back; nothing when it is to be, as soon as it is quiet.
     pub(crate) given_back: Option<Instant>,
     /// Something was heard since.
@@ -94,12 +94,13 @@ impl Driver {
             happened = true;
             tokio::select! {
                 // 1. Something happened. Cancel-safe: a message is taken or it is not.
-                message = next_message(&mut self.backlog, &mut self.inbox) => happened = self.hear_all(message).await,
+                more = self.queue.fill() => happened = self.hear_all(more).await,
                 // 2. Something is due.
-                () = sleep_until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
+                () = clock::until(wake) => self.desk.core.handle(clock::now(), Event::Tick),
                 // 3. Nothing is, for a while.
                 () = tokio::time::sleep(rest), if self.heard => {
                     (self.heard, self.given_back) = (false, Some(Instant::now()));
+                    self.queue.rest();
                     self.desk.core.board().take_all_down();
                     // Nobody waits for it.
                     drop(tokio::task::spawn_blocking(memory::give_back));
@@ -117,22 +118,44 @@ impl Driver {
     }
 
     /// Hears all that there is to hear; was it more than looks?
-    async fn hear_all(&mut self, first: Option<Message>) -> bool {
-        let Some(first) = first else {
+    async fn hear_all(&mut self, is_more: bool) -> bool {
+        if !is_more {
             self.leaving = true;
             return true;
-        };
+        }
         self.heard = true;
         let begun = Instant::now();
-        let mut happened = !matches!(first, Message::Look(_));
-        self.hear(first).await;
-        for _ in 1..MESSAGES_PER_ROUND {
-            if begun.elapsed() >= HEARING {
+        let (mut happened, mut waited, mut left) = (false, false, MESSAGES_PER_ROUND);
+        loop {
+            // Those that are there now: however many come, the others have their turn.
+            let quick = self.queue.sort().min(left);
+            for _ in 0..quick {
+                let Some(message) = self.queue.quick() else { break };
+                happened |= !matches!(message, Message::Look(_));
+                self.hear(message).await;
+                left -= 1;
+                if begun.elapsed() >= HEARING {
+                    break;
+                }
+            }
+            let is_over = left == 0 || begun.elapsed() >= HEARING;
+            // What happened while one was written is carried out before the next one is.
+            if waited && is_over {
                 break;
             }
-            let Some(message) = self.backlog.pop_front().or_else(|| self.inbox.try_recv().ok()) else { break };
-            happened |= !matches!(message, Message::Look(_));
-            self.hear(message).await;
+            match self.queue.slow() {
+                Some(message) => {
+                    (happened, waited, left) = (true, true, left.saturating_sub(1));
+                    self.hear(message).await;
+                }
+                None if quick == 0 || is_over => break,
+                None => {}
+            }
+        }
+        // While there is something to hear nobody waits for what is due.
+        if self.desk.core.poll_timeout().is_some_and(|at| at <= clock::now()) {
+            happened = true;
+            self.desk.core.handle(clock::now(), Event::Tick);
         }
         happened
     }
@@ -169,7 +192,7 @@ impl Driver {
                 self.next.events.extend(kept);
             }
             // It was looked into already: nobody wraps one twice.
-            Message::Traced(_, message) => self.backlog.push_back(*message),
+            Message::Traced(_, message) => self.queue.put(*message),
             Message::Commit(txn, answer) => {
                 let txn = self.within_rates(*txn);
                 let committed = self.commit(txn).await;
@@ -244,129 +267,6 @@ impl Driver {
         let is_there = self.desk.keeper.greeting().is_some();
         for (backend, is_held) in self.desk.plugins.backends() {
             self.desk.core.handle(clock::now(), Event::Watched { backend, closely: is_there && is_held });
-        }
-    }
-
-    fn hear_news(&mut self, news: News) {
-        let now = clock::now();
-        let event = match news {
-            News::Started { run, backend, id, handle, status } => {
-                self.keep_handle(run, HandleRecord { id, handle });
-                if let Some((name, replica)) = self.desk.core.owner_of(run) {
-                    self.desk.laps.started(name, replica);
-                }
-                self.desk.core.handle(now, Event::Started { run });
-                let Some(status) = status else { return };
-                let phase = phase(&status);
-                self.desk.note_seen(run, status);
-                Event::Seen { backend, seen: vec![(run, phase)] }
-            }
-            News::StartFailed { run, fault } => Event::StartFailed { run, fault },
-            News::Updated { run, ticket, fault } => Event::Updated { run, ticket, fault },
-            News::Stopped { run, status } => {
-                let exit = status.as_ref().and_then(|status| match phase(status) {
-                    Phase::Exited(exit) => Some(exit),
-                    Phase::Pending | Phase::Running | Phase::Stopping | Phase::Gone | Phase::Unknown(_) => None,
-                });
-                Event::Stopped { run, exit }
-            }
-            News::StopFailed { run, fault } => Event::StopFailed { run, fault },
-            News::Destroyed { run, fault } => Event::Destroyed { run, fault },
-            News::Looked { backend, seen } => Event::Looked { backend, seen: seen.map(|seen| self.note_statuses(seen)) },
-            News::Seen { backend, run, status } => {
-                if let Some((name, replica)) = self.desk.core.owner_of(run) {
-                    self.desk.laps.seen(name, replica);
-                }
-                Event::Seen { backend, seen: self.note_statuses(vec![(run, status)]) }
-            }
-            News::Listed { backend, found } => {
-                let found = found.map(|found| self.note_found(&backend, found));
-                Event::Listed { backend, found }
-            }
-            News::Checked { result, details } => {
-                self.note_result(&result, details);
-                Event::Checked(result)
-            }
-        };
-        failpoint!("host.news.before-deciding");
-        self.desk.core.handle(now, event);
-        failpoint!("host.news.decided");
-    }
-
-    fn keep_handle(&mut self, run: Run, record: HandleRecord) {
-        let next = std::mem::take(&mut self.next);
-        self.next = next.put(ledger::handle_key(run), ledger::to_json(&record));
-        self.desk.handles.insert(run, record);
-        failpoint!("host.news.handle-kept");
-    }
-
-    fn note_statuses(&mut self, seen: Vec<(Run, Status)>) -> Vec<(Run, Phase)> {
-        let mut phases = Vec::with_capacity(seen.len());
-        for (run, status) in seen {
-            phases.push((run, phase(&status)));
-            if self.desk.handles.contains_key(&run) {
-                self.desk.note_seen(run, status);
-            }
-        }
-        phases
-    }
-
-    /// What a backend has of ours: handles we did not know are kept, and strangers are reported once.
-    fn note_found(&mut self, backend: &str, found: Vec<Found>) -> Vec<(Run, Phase)> {
-        let mut phases = Vec::new();
-        let mut strangers = BTreeMap::new();
-        for Found { id, handle, status, .. } in found {
-            let Some(run) = self.desk.run_of(&id).filter(|run| self.is_ours(*run, &id, backend)) else {
-                strangers.insert(id, Stranger { handle, status });
-                continue;
-            };
-            if !self.desk.handles.contains_key(&run) {
-                self.keep_handle(run, HandleRecord { id, handle });
-                failpoint!("host.news.found-kept");
-            }
-            phases.push((run, phase(&status)));
-            self.desk.note_seen(run, status);
-        }
-        self.report_strangers(backend, strangers);
-        phases
-    }
-
-    /// Is this a life that we know, under its own id, at the backend that holds it?
-    fn is_ours(&self, run: Run, id: &str, backend: &str) -> bool {
-        self.desk.is_held_by(run, backend)
-            && match self.desk.core.owner_of(run) {
-                Some((name, replica)) => self.desk.task_id(name, replica, run) == id,
-                None => self.desk.core.is_abandoned(run),
-            }
-    }
-
-    /// Tells of those that the listing before did not have: one event for all of them.
-    fn report_strangers(&mut self, backend: &str, strangers: BTreeMap<String, Stranger>) {
-        /// More are only counted.
-        const NAMED: usize = 5;
-        let before = self.desk.strangers.remove(backend).unwrap_or_default();
-        let new: Vec<&String> = strangers.keys().filter(|id| !before.contains_key(*id)).collect();
-        if !new.is_empty() {
-            let named: Vec<&str> = new.iter().take(NAMED).map(|id| id.as_str()).collect();
-            let more = if new.len() > named.len() { format!(" and {} more", new.len() - named.len()) } else { String::new() };
-            let message = format!("backend {backend} has `{}`{more} with our tag, which nobody here knows; it is left alone", named.join("`, `"));
-            let data = serde_json::json!({ "message": message, "backend": backend, "count": new.len(), "ids": named });
-            self.next.events.push(ledger::note(EventKind::Stranger, ledger::OF_THE_HOST, &data));
-        }
-        if !strangers.is_empty() {
-            self.desk.strangers.insert(backend.to_owned(), strangers);
-        }
-    }
-
-    /// Keeps the figures of a check under its name, unless the spec has it no longer.
-    fn note_result(&mut self, result: &CheckResult, details: BTreeMap<String, String>) {
-        let Some((name, replica, index)) = self.desk.core.asked_by(result) else { return };
-        let check = self.desk.core.wanted(name.as_str()).and_then(|wanted| wanted.spec.checks.get(index)).map(|spec| spec.name.clone());
-        if let Some(check) = check {
-            let latency = self.desk.latencies.entry((name.clone(), check.clone())).or_default();
-            latency.hear(result.verdict, result.took);
-            let key = (name.clone(), replica, check);
-            self.desk.details.insert(key, details);
         }
     }
 
@@ -516,21 +416,28 @@ impl Driver {
     /// Answers reads for a while, and keeps everything else for later. Only leaving needs nothing remembered, so it can be asked for.
     async fn serve_reads(&mut self, time: Duration) {
         let end = tokio::time::Instant::now() + time;
-        while let Ok(message) = tokio::time::timeout_at(end, self.inbox.recv()).await {
-            match message.map(telemetry::untraced) {
-                Some(Message::Look(look)) => look(&self.desk),
-                Some(Message::Leave) | None => {
-                    self.leaving = true;
-                    return;
-                }
-                Some(Message::Change(leave @ Change::Shutdown { stop_services: false, .. }, answer)) => {
-                    answer.send(self.change(leave).await).ok();
-                    return;
-                }
-                Some(Message::Change(_, answer) | Message::Marked(_, _, answer)) => drop(answer.send(Err(self.cannot_remember()))),
-                Some(Message::Write(_, answer)) => drop(answer.send(Err(self.cannot_remember()))),
-                Some(other) => self.backlog.push_back(other),
+        for message in self.queue.take() {
+            self.serve_read(message).await;
+        }
+        while !self.leaving {
+            match tokio::time::timeout_at(end, self.queue.sent()).await {
+                Ok(Some(message)) => self.serve_read(message).await,
+                Ok(None) => self.leaving = true,
+                Err(_) => return,
             }
+        }
+    }
+
+    async fn serve_read(&mut self, message: Message) {
+        match telemetry::untraced(message) {
+            Message::Look(look) => look(&self.desk),
+            Message::Leave => self.leaving = true,
+            Message::Change(leave @ Change::Shutdown { stop_services: false, .. }, answer) => {
+                answer.send(self.change(leave).await).ok();
+            }
+            Message::Change(_, answer) | Message::Marked(_, _, answer) => drop(answer.send(Err(self.cannot_remember()))),
+            Message::Write(_, answer) => drop(answer.send(Err(self.cannot_remember()))),
+            other => self.queue.put(other),
         }
     }
 
@@ -580,19 +487,5 @@ impl Driver {
             Outcome::Conflict { key } => Err(StoreError::Invalid(format!("somebody else changed {key}"))),
             Outcome::Fenced => Err(StoreError::Invalid("another host has taken over".to_owned())),
         }
-    }
-}
-
-async fn next_message(backlog: &mut VecDeque<Message>, inbox: &mut mpsc::UnboundedReceiver<Message>) -> Option<Message> {
-    match backlog.pop_front() {
-        Some(message) => Some(message),
-        None => inbox.recv().await,
-    }
-}
-
-async fn sleep_until(wake: Option<hostler_core::Time>) {
-    match wake {
-        Some(at) => tokio::time::sleep(Duration::from_millis(at.since(clock::now()).0)).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,6 @@
 //! One host over one state directory: set up, taken up again, and ended.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ use crate::message::{Change, Message};
 use crate::operations::Operations;
 use crate::operator::Operator;
 use crate::plugins::{BuiltIns, Choice, Plugins, read_stored};
+use crate::queue::Queue;
 use crate::secrets::Secrets;
 use crate::sink::{PluginState, Sink};
 use crate::state_dir::{LETTING_GO, REVISIONS, StateDir};
@@ -348,7 +349,7 @@ impl Host {
         let driver = Driver {
             desk,
             store: Arc::clone(&store),
-            inbox,
+            queue: Queue::new(inbox),
             actor,
             ahead,
             operator: Operator::new(&path),
@@ -357,7 +358,6 @@ impl Host {
             next: memory.boot,
             marks: Vec::new(),
             chosen: Vec::new(),
-            backlog: VecDeque::new(),
             given_back: None,
             because: Vec::new(),
             heard: true,

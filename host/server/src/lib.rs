@@ -53,6 +53,7 @@ mod operator;
 mod outgoing;
 mod plugins;
 mod published;
+mod queue;
 mod record;
 mod registry;
 mod replica;

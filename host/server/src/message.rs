@@ -76,6 +76,18 @@ pub(crate) enum Message {
     Leave,
 }
 
+impl Message {
+    /// Is it one that is committed by itself, or the end? Whoever hears it waits for the disk.
+    pub(crate) fn writes(&self) -> bool {
+        match self {
+            Self::Commit(..) | Self::Change(..) | Self::Marked(..) | Self::Write(..) | Self::Weigh { .. } | Self::Leave => true,
+            Self::Traced(_, message) => message.writes(),
+            Self::News(_) | Self::Wake { .. } | Self::Gone { .. } | Self::Keeper | Self::Standing { .. } => false,
+            Self::Note(_) | Self::Said { .. } | Self::Look(_) => false,
+        }
+    }
+}
+
 /// A transaction that changes nothing that is wanted.
 pub(crate) struct Writing {
     /// Whose it is: it is refused when there is no such workspace any more.
