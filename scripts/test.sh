@@ -37,25 +37,31 @@ check() {
     if "$@" 2>&1 | tee -a $log; then passed=$((passed + 1)); else failed=$((failed + 1)) && failures+=("$what"); fi
 }
 
-# What takes the processor runs aside while other tests wait for engines, and its compilers yield to them; its output is shown when it is its turn.
+# What takes the processor runs aside while other tests wait, and its compilers yield to them; and what waits long runs aside while others
+# work. Its output is shown when it is its turn.
 aside() {
     local said=$1 code=0
     shift
-    bash -c "$(declare -f guests_tests lints); $*" >"$said" 2>&1 || code=$?
+    bash -c "$(declare -f guests_tests lints engines_tests); $*" >"$said" 2>&1 || code=$?
     echo $code >"$said.code"
 }
 said() { cat "$1"; return "$(cat "$1.code")"; }
 
-# All test programs of the workspace but the end-to-end tests.
+# All test programs of the workspace but those that are run by themselves: the end-to-end tests and the engines'.
 other_tests() {
     cargo metadata --no-deps --format-version 1 | /usr/bin/python3 -c '
 import json, sys
 for package in json.load(sys.stdin)["packages"]:
     for target in package["targets"]:
         kind = {"test": "--test", "bin": "--bin"}.get(target["kind"][0])
-        if kind and target["test"] and (kind, target["name"]) != ("--test", "hostler"):
+        if kind and target["test"] and (kind, target["name"]) not in [("--test", "hostler"), ("--test", "engines")]:
             print(kind, target["name"])'
 }
+
+# Where cargo has put a test program.
+program() { echo "$PWD/$(cargo test --release --workspace --test "$1" --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')"; }
+
+engines_tests() { cd tests/engines && RUST_TEST_THREADS=$(($(nproc) + 1)) "$engines"; }
 
 guests_tests() {
     local what=(--release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace)
@@ -112,7 +118,8 @@ export HOSTLER_FAILPOINTS_BIN=$PWD/target/release/hostler-failpoints
 
 heading "tests, compiled"
 cargo test --release --workspace --no-run
-end_to_end=$PWD/$(cargo test --release --workspace --test hostler --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+end_to_end=$(program hostler) engines=$(program engines)
+export engines
 # The guests' tests come first: they have a folder of their own to build in, and the tests below begin meanwhile.
 {
     aside target/guests-tests.out guests_tests
@@ -120,14 +127,17 @@ end_to_end=$PWD/$(cargo test --release --workspace --test hostler --no-run 2>&1 
 } &
 tests "examples in the documentation" cargo test --release --workspace --no-fail-fast --doc
 # shellcheck disable=SC2046 # one word each
-tests "the host's workspace: units, rooms, tidy, engines" cargo test --release --workspace --no-fail-fast --lib $(other_tests)
-# Most of these wait, for processes and clocks: more at a time than there are cores. Without cargo, which waits for the lints; it would tell
-# them where its toolchains are, which they cannot find from a home of their own.
+tests "the host's workspace: units, rooms, tidy" cargo test --release --workspace --no-fail-fast --lib $(other_tests)
+# Most of these wait, for engines, processes and clocks: more at a time than there are cores, and both at once. Without cargo, which waits for
+# the lints; it would tell them where its toolchains are, which they cannot find from a home of their own. The rooms' tests above are over:
+# they have control groups of their own, and a systemd in a container clears the machine's.
 [ ! -d "${RUSTUP_HOME:-$HOME/.rustup}" ] || export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
+aside target/engines.out engines_tests &
 RUST_TEST_THREADS=$(($(nproc) + 2)) tests "end to end" env --chdir tests/e2e "$end_to_end"
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
-wait $!
+wait
+tests "engines" said target/engines.out
 tests "plugins and SDK" said target/guests-tests.out
 if cargo clippy --version >/dev/null 2>&1; then check "lints" said target/lints.out; fi
 
