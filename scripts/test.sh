@@ -47,21 +47,25 @@ aside() {
 }
 said() { cat "$1"; return "$(cat "$1.code")"; }
 
-# All test programs of the workspace but those that are run by themselves: the end-to-end tests and the engines'.
+# Test programs of the workspace that mostly wait; they are run by themselves.
+waiting="hostler engines sweep torture"
+
+# All others.
 other_tests() {
     cargo metadata --no-deps --format-version 1 | /usr/bin/python3 -c '
 import json, sys
+waiting = [("--test", name) for name in sys.argv[1].split()]
 for package in json.load(sys.stdin)["packages"]:
     for target in package["targets"]:
         kind = {"test": "--test", "bin": "--bin"}.get(target["kind"][0])
-        if kind and target["test"] and (kind, target["name"]) not in [("--test", "hostler"), ("--test", "engines")]:
-            print(kind, target["name"])'
+        if kind and target["test"] and (kind, target["name"]) not in waiting:
+            print(kind, target["name"])' "$waiting"
 }
 
 # Where cargo has put a test program.
 program() { echo "$PWD/$(cargo test --release --workspace --test "$1" --no-run 2>&1 | sed -n 's/^ *Executable .*(\(.*\))$/\1/p')"; }
 
-engines_tests() { cd tests/engines && RUST_TEST_THREADS=$(($(nproc) + 1)) "$engines"; }
+engines_tests() { cd tests/engines && RUST_TEST_THREADS=$(($(nproc) + 2)) "$engines"; }
 
 guests_tests() {
     local what=(--release --manifest-path plugins/Cargo.toml --target-dir target/guests --workspace)
@@ -118,7 +122,7 @@ export HOSTLER_FAILPOINTS_BIN=$PWD/target/release/hostler-failpoints
 
 heading "tests, compiled"
 cargo test --release --workspace --no-run
-end_to_end=$(program hostler) engines=$(program engines)
+end_to_end=$(program hostler) engines=$(program engines) sweep=$(program sweep) torture=$(program torture)
 export engines
 # The guests' tests come first: they have a folder of their own to build in, and the tests below begin meanwhile.
 {
@@ -134,6 +138,8 @@ tests "the host's workspace: units, rooms, tidy" cargo test --release --workspac
 [ ! -d "${RUSTUP_HOME:-$HOME/.rustup}" ] || export RUSTUP_HOME="${RUSTUP_HOME:-$HOME/.rustup}"
 aside target/engines.out engines_tests &
 RUST_TEST_THREADS=$(($(nproc) + 2)) tests "end to end" env --chdir tests/e2e "$end_to_end"
+tests "kills at random" env --chdir tests/torture "$torture"
+tests "kills at every step" env --chdir tests/sweep "$sweep"
 check "the demo" /usr/bin/python3 scripts/demo.py
 if cargo fmt --version >/dev/null 2>&1; then check "formatting" formatted; fi
 wait
